@@ -1,0 +1,67 @@
+# make run    start the exporter on its demo PBX; more flags by ARGS="--log.level debug"
+# make test   everything CI checks; as root on Debian with real Asterisks too
+# make clean  remove what these made in this directory
+
+SHELL := /bin/sh
+ARGS ?=
+# Faxes mostly wait for the line, so there are several of these on each core.
+PBX_WORKERS ?= 6
+export PATH := $(PATH):/usr/sbin:/sbin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+
+.DELETE_ON_ERROR:
+.PHONY: run test clean python
+
+run: $(VENV)/installed
+	exec $(BIN)/asterisk-fax-exporter --demo $(ARGS)
+
+test: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --ignore tests/pbx
+	@missing=; \
+	command -v debootstrap >/dev/null || missing="$$missing debootstrap"; \
+	command -v promtool >/dev/null || missing="$$missing prometheus"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Some tests are skipped; for them: apt-get install --no-install-recommends$$missing"; \
+	fi
+	$(BIN)/python -m pytest tests/pbx --numprocesses $(PBX_WORKERS) --dist worksteal
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find exporter tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The install is editable, so only what is named here makes another one due.
+$(VENV)/installed: pyproject.toml constraints.txt $(BIN)/python
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml constraints.txt $(BIN)/python
+	$(INSTALL) '.[test]'
+	@touch $@ $(VENV)/installed
+
+$(BIN)/python:
+	@python=$$($(MAKE) --no-print-directory --silent python) || exit 1; \
+	echo "$$python -m venv $(VENV)"; \
+	"$$python" -m venv --clear $(VENV)
+
+# Say which Python makes the environment: the first that really is one, and can. (A name on the
+# PATH is not enough: version managers leave names there that run nothing.)
+python:
+	@found=; \
+	for python in $${PYTHON:-python3.14 python3.13 python3.12 python3.11 python3}; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null </dev/null || continue; \
+		found=$$python; \
+		if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then echo "$$python"; exit 0; fi; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "$$found has no venv module; on Debian: apt-get install python3-venv" >&2; \
+	else \
+		echo "Python 3.11 or newer is needed (tried $${PYTHON:-python3.14 to python3.11, python3}); PYTHON=/path/to/python3 names one" >&2; \
+	fi; \
+	exit 1

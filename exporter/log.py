@@ -1,0 +1,127 @@
+"""Log lines for standard error, logfmt or JSON: one event, one printable line.
+
+What is logged, and with which fields, is said where it happens:
+`log.info("connected", extra={"fields": {"host": host}})`.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+# Characters of a value that are kept: the first of a text, the last of a traceback, whose end
+# names the error.
+MAX_TEXT = 1000
+MAX_TRACEBACK = 10_000
+
+_PACKAGE = "exporter"
+
+Value = str | int | float | None
+
+
+def setup(
+    level: Literal["debug", "info", "warning", "error"], format: Literal["logfmt", "json"]
+) -> None:
+    """Log to standard error from `level` up; a second call replaces the first.
+
+    Only this package's own loggers go below warnings: panoramisk logs the actions it sends, and
+    the login is one of them.
+    """
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if isinstance(handler, _StandardError)]:
+        root.removeHandler(old)
+    handler = _StandardError()
+    handler.setFormatter(Json() if format == "json" else Logfmt())
+    root.addHandler(handler)
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(threshold, logging.WARNING))
+    logging.getLogger(_PACKAGE).setLevel(threshold)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        # A full disk or a closed terminal must not stop the exporter, and there is no place
+        # left to say so.
+        pass
+
+
+class Logfmt(logging.Formatter):
+    """key=value pairs, as Prometheus and its exporters write them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        return " ".join(f"{key}={_logfmt(value)}" for key, value in entry(record).items())
+
+
+class Json(logging.Formatter):
+    """One object, in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        return json.dumps(entry(record))
+
+
+def entry(record: logging.LogRecord) -> dict[str, Value]:
+    """Return what a line says of `record`, in the order it says it; times are UTC."""
+    time = datetime.fromtimestamp(record.created, UTC)
+    said: dict[str, Value] = {
+        "ts": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "msg": _cut(_message(record)),
+    }
+    fields = getattr(record, "fields", {})
+    for key, value in fields.items() if isinstance(fields, Mapping) else ():
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", _text(key)[:100]) or "_"
+        while name in said:  # a field named msg must not replace the message
+            name += "_"
+        said[name] = _value(value)
+    if record.exc_info and record.exc_info[0]:
+        text = logging.Formatter().formatException(record.exc_info)
+        cut = len(text) - MAX_TRACEBACK
+        said["traceback"] = f"...({cut} more){text[cut:]}" if cut > 0 else text
+    return said
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # arguments that do not fit; half a message is better than none
+        return f"{_text(record.msg)} {_text(record.args)}"
+
+
+def _value(value: object) -> Value:
+    if value is None or isinstance(value, bool):
+        return value
+    # JSON has no NaN, and what reads the line may not read a larger number as the same one.
+    if isinstance(value, int | float) and abs(value) < 2**53:
+        return value
+    return _cut(_text(value))
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # logging must not fail because something cannot be shown
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+
+def _cut(text: str) -> str:
+    more = len(text) - MAX_TEXT
+    return f"{text[:MAX_TEXT]}...({more} more)" if more > 0 else text
+
+
+def _logfmt(value: Value) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if re.fullmatch(r"[!#-<>-\[\]-~]+", value):  # printable ASCII but space, ", = and \
+        return value
+    # Readers of logfmt take a quoted value as a JSON string. What is not printable may steer a
+    # terminal, end the line or turn its direction.
+    return f'"{"".join(map(_escape, value))}"'
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() and char not in '"\\' else json.dumps(char)[1:-1]
