@@ -1,0 +1,537 @@
+"""Observations in, exact totals out: pages, bad lines, sessions and results, each counted once.
+
+No I/O, no clock, no Prometheus: every time is an argument, in seconds of a monotonic clock.
+Nothing here goes down, and all of it is bounded whatever Asterisk says.
+
+What a poll sees of a session is a reading, not a total: TotalBadLines is that of the current page,
+page counts start again when a fax switches to T.38, and the last page often shows only in the
+completion event, which comes up to 5 s after the session has left the list and names no session.
+"""
+
+import math
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Final
+
+from exporter.fax import (
+    MODEM_RATES,
+    FaxResult,
+    FaxSession,
+    ListedSession,
+    Operation,
+    Reason,
+    State,
+    Transport,
+    peer_of,
+)
+
+EVENT_LATENESS: Final = 8.0
+"""Seconds a completion event is waited for: measured, they come up to 5 s after the session has
+left the list. Waiting longer would let a session without an event take that of the next one."""
+MAX_TRACKED: Final = 20_000
+"""Sessions that have left the list, and results, remembered at most."""
+OTHER_PEER: Final = "other"
+
+PAGE_OPERATIONS: Final = (Operation.SEND, Operation.RECEIVE, Operation.GATEWAY)
+RESULT_OPERATIONS: Final = (Operation.SEND, Operation.RECEIVE)
+COUNTED_STATES: Final = (State.ACTIVE, State.COMPLETE)
+_NOT_BEGUN: Final = frozenset({State.UNINITIALIZED, State.INITIALIZED, State.RESERVED})
+
+PAGE_SECONDS: Final = (2, 4, 6, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300)
+SESSION_SECONDS: Final = (10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600)
+SESSION_PAGES: Final = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200)
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Counts per bucket, each bound inclusive, and the sum of what was observed."""
+
+    bounds: tuple[int, ...]
+    counts: list[int] = field(init=False)
+    sum: float = 0.0
+
+    def __post_init__(self) -> None:
+        """One bucket more than bounds: what exceeds them all."""
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Counts `value`, `times` times."""
+        bucket = next((i for i, bound in enumerate(self.bounds) if value <= bound), -1)
+        self.counts[bucket] += times
+        self.sum += value * times
+
+
+@dataclass(slots=True)
+class PageCount:
+    """The pages of one session, from readings that start again at 0 on a switch to T.38."""
+
+    last: int = 0
+    before_switch: int = 0
+    transport: Transport = Transport.NONE
+
+    @property
+    def total(self) -> int:
+        """Pages of the whole session, both transports."""
+        return self.before_switch + self.last
+
+    def read(self, value: int, transport: Transport) -> int:
+        """The pages that `value` adds. A smaller value without a switch adds and changes nothing:
+        the completion event says 0 when the call dropped, though pages went through."""
+        if self.switches(transport):
+            self.before_switch += self.last
+            self.last = 0
+        # A session that is switching is listed as none, and none ever switches back.
+        if transport is not Transport.NONE and self.transport is not Transport.T38:
+            self.transport = transport
+        added = max(0, value - self.last)
+        self.last += added
+        return added
+
+    def switches(self, transport: Transport) -> bool:
+        """Whether a reading by `transport` is the first after the switch; it happens once."""
+        return self.transport is Transport.G711 and transport is Transport.T38
+
+
+@dataclass(slots=True)
+class BadLines:
+    """The bad lines of one session, from readings that count the current page only.
+
+    The reading is set back to 0 when the next page begins. Where the page count has advanced and
+    the reading is no smaller, either this was the last page (nothing was set back) or the new page
+    has as many already and the old page's are `owed`. Another page, or a growing reading, tells.
+    """
+
+    page: int = 0
+    last: int = 0
+    reset_page: int = 0
+    """Page count at which the reading was last known to start from 0."""
+    owed: int = 0
+
+    def begin(self, page: int, value: int) -> None:
+        """Counts from this reading on, and nothing that it says."""
+        self.page = self.reset_page = page
+        self.last = value
+        self.owed = 0
+
+    def read(self, page: int, value: int) -> tuple[int, bool]:
+        """The bad lines that this reading adds, and whether it tells of a rejected page."""
+        advance = max(0, page - self.page)
+        added = 0
+        if self.owed:
+            if advance or value > self.last:
+                added = self.settle()
+            elif value < self.last:  # the reset came late: it was the ordinary one
+                self.owed = 0
+        rejected = False
+        if advance > 1:
+            # A whole page went by unseen, and with it at least one reset: all of this is new.
+            added += value
+            self.reset_page = page - 1
+        elif value < self.last:
+            added += value
+            rejected = advance == 0 and self.reset_page == self.page
+            self.reset_page = page
+        else:
+            added += value - self.last
+            if advance:
+                self.owed = self.last
+        if value == 0:
+            self.reset_page = max(page, self.page)
+        self.page = max(page, self.page)
+        self.last = value
+        return added, rejected
+
+    def settle(self) -> int:
+        """The lines owed, now that another page is known to have followed."""
+        owed, self.owed = self.owed, 0
+        self.reset_page = self.page
+        return owed
+
+
+class Peers:
+    """Names for the far ends, at most `limit` of them; None: peers are not told apart."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def name(self, channel: str) -> str:
+        """The peer's name, `other` for those beyond the limit; empty if not told apart."""
+        if self._limit is None:
+            return ""
+        peer = peer_of(channel)
+        if peer and peer not in self._known and len(self._known) < self._limit:
+            self._known.add(peer)
+        return peer if peer in self._known else OTHER_PEER
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one poll saw."""
+
+    listed_at: float
+    """Seconds, monotonic: when the list was asked for."""
+    at: float
+    """Seconds, monotonic: when the answers were in."""
+    wall: float
+    """Seconds since the epoch, at the same moment as `at`."""
+    listed: Sequence[ListedSession]
+    whole: bool
+    """False if a line of the list could not be read: absence then proves nothing."""
+    details: Mapping[int, FaxSession]
+
+
+@dataclass(slots=True)
+class Totals:
+    """The counters. A key is there with 0 before it is counted up, so that increase() sees it."""
+
+    pages: Counter[tuple[Operation, State, str]] = field(default_factory=Counter)
+    bad_lines: Counter[tuple[Operation, State, str]] = field(default_factory=Counter)
+    rejected: Counter[Operation] = field(default_factory=Counter)
+    fallbacks: Counter[Operation] = field(default_factory=Counter)
+    started: Counter[Operation] = field(default_factory=Counter)
+    ended: Counter[Operation] = field(default_factory=Counter)
+    finished: Counter[tuple[Operation, Transport, str]] = field(default_factory=Counter)
+    failures: Counter[tuple[Operation, Transport, Reason, str]] = field(default_factory=Counter)
+    results_unknown: Counter[Operation] = field(default_factory=Counter)
+    page_seconds: dict[Operation, Histogram] = field(default_factory=dict)
+    session_seconds: dict[Operation, Histogram] = field(default_factory=dict)
+    session_pages: dict[Operation, Histogram] = field(default_factory=dict)
+    session_rate: dict[Operation, Histogram] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Every series without a peer that can occur."""
+        for operation in Operation:
+            self.started[operation] = self.ended[operation] = 0
+            self.session_seconds[operation] = Histogram(SESSION_SECONDS)
+        for operation in PAGE_OPERATIONS:
+            self.fallbacks[operation] = 0
+            self.page_seconds[operation] = Histogram(PAGE_SECONDS)
+            self.session_pages[operation] = Histogram(SESSION_PAGES)
+            self.session_rate[operation] = Histogram(MODEM_RATES)
+        for operation in RESULT_OPERATIONS:
+            self.results_unknown[operation] = 0
+        self.rejected[Operation.RECEIVE] = 0
+
+    def open(self, operation: Operation, peer: str) -> None:
+        """Every series of this operation and peer that can occur."""
+        if operation in PAGE_OPERATIONS:
+            for state in COUNTED_STATES:
+                self.pages[operation, state, peer] += 0
+        if operation is Operation.RECEIVE:
+            for state in COUNTED_STATES:
+                self.bad_lines[operation, state, peer] += 0
+        if operation in RESULT_OPERATIONS:
+            for transport in Transport:
+                self.finished[operation, transport, peer] += 0
+                for reason in Reason:
+                    self.failures[operation, transport, reason, peer] += 0
+
+
+@dataclass(slots=True)
+class Gauges:
+    """The sessions as the last list showed them. Keys once seen stay, with 0."""
+
+    sessions: dict[tuple[Operation, State, str], int]
+    negotiated: dict[tuple[Operation, State, str], int]
+    data_rate: dict[tuple[Operation, State, str], int]
+    """Sum over the negotiated sessions, bit/s."""
+    ecm: dict[tuple[Operation, State, str], int]
+    transports: dict[tuple[Operation, Transport, str], int]
+    oldest_start: dict[Operation, float] = field(default_factory=dict)
+    """Seconds since the epoch; no key without a running session."""
+    oldest_progress: dict[Operation, float] = field(default_factory=dict)
+    """Seconds since the epoch; no key without a running session that has pages."""
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    key: tuple[int, int, str]
+    channel: str
+    operation: Operation
+    peer: str
+    first_seen: float
+    start_seen: bool
+    """False if it may have run for longer than we know."""
+    counts_from_first_reading: bool
+    progress_at: float
+    pages: PageCount = field(default_factory=PageCount)
+    bad_lines: BadLines = field(default_factory=BadLines)
+    page_began: float | None = None
+    data_rate: int | None = None
+    last_seen: float = 0.0
+    gone_at: float = 0.0
+    ended_at: float = 0.0
+    ended: bool = False
+    closed: bool = False
+    """Its histograms have been observed."""
+
+
+class Ledger:
+    """Everything counted of one Asterisk, over all its connections and restarts."""
+
+    def __init__(self, peer_limit: int | None = None) -> None:
+        """`peer_limit`: names of far ends told apart at most; None: they are not told apart."""
+        self.totals = Totals()
+        self.gauges = Gauges({}, {}, {}, {}, {})
+        self._peers = Peers(peer_limit)
+        self._running: dict[tuple[int, int, str], _Session] = {}
+        self._gone: dict[tuple[int, int, str], _Session] = {}
+        self._awaiting: dict[tuple[str, Operation], deque[_Session]] = {}
+        self._results: deque[tuple[float, FaxResult]] = deque(maxlen=MAX_TRACKED)
+        self._boot_id: str | None = None
+        self._boot = 0
+        self._began: float | None = None
+        self._first_of_connection = True
+        if peer_limit is None:
+            for operation in Operation:
+                self.totals.open(operation, "")
+            for key in product(Operation, State, [""]):
+                self.gauges.sessions[key] = 0
+            for place in product(Operation, Transport, [""]):
+                self.gauges.transports[place] = 0
+
+    def connected(self, boot_id: str | None) -> None:
+        """A new connection. `boot_id` names this start of Asterisk, None if it does not tell:
+        with another one, session numbers mean other sessions."""
+        self._first_of_connection = True
+        if boot_id is not None:
+            if self._boot_id not in (None, boot_id):
+                self._boot += 1
+            self._boot_id = boot_id
+
+    def hear(self, result: FaxResult, received_at: float) -> None:
+        """A completion event. Its pages wait for the next list, which tells whose they are."""
+        totals, operation = self.totals, result.operation
+        peer = self._peers.name(result.channel)
+        totals.open(operation, peer)
+        totals.finished[operation, result.transport, peer] += 1
+        if result.succeeded is None:
+            totals.results_unknown[operation] += 1
+        elif result.reason is not None:
+            totals.failures[operation, result.transport, result.reason, peer] += 1
+        self._results.append((received_at, result))
+
+    def observe(self, seen: Observation) -> None:
+        """One poll's list, and what FAXSession said of the sessions in it."""
+        if self._began is None:
+            self._began = seen.at
+            first = True
+        else:
+            first = False
+        listed: dict[tuple[int, int, str], ListedSession] = {}
+        for entry in seen.listed:
+            listed.setdefault((self._boot, entry.number, entry.channel), entry)
+        for key, entry in listed.items():
+            session = self._running.get(key) or self._resume(key)
+            if session is None:
+                session = self._begin(key, entry, seen.at, first=first)
+            session.last_seen = seen.at
+            if session.operation is not entry.operation and session.operation is Operation.NONE:
+                session.operation = entry.operation  # unreadable, or not yet known, until now
+                self.totals.open(session.operation, session.peer)
+            detail = seen.details.get(entry.number)
+            if detail is not None and detail.operation is session.operation:
+                self._read(session, detail, entry.transport, seen.at)
+        if seen.whole:
+            for key in [key for key in self._running if key not in listed]:
+                self._leave(self._running.pop(key), seen.at)
+        self._settle(seen.listed_at if seen.whole else -math.inf)
+        self._forget(seen.at)
+        self._measure(listed, seen)
+        self._first_of_connection = False
+
+    def unlisted(self, at: float) -> None:
+        """A poll to which FAXSessions was refused: results of faxes never listed count now."""
+        if self._began is None:
+            self._began = at
+        self._settle(math.inf)
+        self._forget(at)
+
+    def _begin(
+        self, key: tuple[int, int, str], entry: ListedSession, at: float, *, first: bool
+    ) -> _Session:
+        session = _Session(
+            key=key,
+            channel=entry.channel,
+            operation=entry.operation,
+            peer=self._peers.name(entry.channel),
+            first_seen=at,
+            start_seen=not self._first_of_connection,
+            counts_from_first_reading=first and entry.state not in _NOT_BEGUN,
+            progress_at=at,
+        )
+        self._running[key] = session
+        self.totals.open(entry.operation, session.peer)
+        if not session.counts_from_first_reading:
+            self.totals.started[entry.operation] += 1
+        return session
+
+    def _resume(self, key: tuple[int, int, str]) -> _Session | None:
+        """A session that had left the list and is back: still the same, and counted once."""
+        session = self._gone.pop(key, None)
+        if session is not None:
+            self._stop_awaiting(session)
+            self._running[key] = session
+        return session
+
+    def _read(self, session: _Session, detail: FaxSession, transport: Transport, at: float) -> None:
+        totals, key = self.totals, (session.operation, detail.state, session.peer)
+        if session.counts_from_first_reading:
+            session.counts_from_first_reading = False
+            session.pages.read(detail.pages or 0, transport)
+            session.bad_lines.begin(session.pages.last, detail.bad_lines or 0)
+            session.data_rate = detail.data_rate if detail.negotiated else None
+            return
+        if session.pages.switches(transport):
+            session.bad_lines = BadLines()
+            session.data_rate = None
+            if session.pages.total == 0:
+                session.page_began = None
+        if detail.pages is not None:
+            added = session.pages.read(detail.pages, transport)
+            if added:
+                totals.pages[key] += added
+                if session.page_began is not None:
+                    seconds = (at - session.page_began) / added
+                    totals.page_seconds[session.operation].observe(seconds, added)
+                session.page_began = session.progress_at = at
+        if detail.bad_lines is not None:
+            lines, rejected = session.bad_lines.read(session.pages.last, detail.bad_lines)
+            if lines:
+                totals.bad_lines[key] += lines
+            if rejected:
+                totals.rejected[session.operation] += 1
+        if detail.negotiated and detail.data_rate is not None:
+            if session.page_began is None and session.pages.total == 0:
+                session.page_began = at  # the first page is timed from the agreement on
+            if session.data_rate is not None and detail.data_rate < session.data_rate:
+                totals.fallbacks[session.operation] += 1
+            session.data_rate = detail.data_rate
+
+    def _leave(self, session: _Session, at: float) -> None:
+        if not session.ended:
+            session.ended = True
+            self.totals.ended[session.operation] += 1
+        session.gone_at = at
+        # Over a lost connection nobody knows when it ended: the last time it was seen must do.
+        session.ended_at = session.last_seen if self._first_of_connection else at
+        self._gone[session.key] = session
+        if session.operation in RESULT_OPERATIONS and not session.closed:
+            place = (session.channel, session.operation)
+            self._awaiting.setdefault(place, deque()).append(session)
+
+    def _settle(self, listed_at: float) -> None:
+        """Gives results to sessions that have left. One heard before the list was asked for
+        (`listed_at`) and of no session that left belongs to a fax that no poll ever saw; one heard
+        later may belong to a session that this list still shows."""
+        still_there = set()
+        if listed_at == math.inf:  # no list: a session once seen may be the one
+            still_there = {(one.channel, one.operation) for one in self._running.values()}
+        waiting = []
+        for received_at, result in self._results:
+            if self._match(result):
+                continue
+            if received_at < listed_at and (result.channel, result.operation) not in still_there:
+                self._count_unlisted(received_at, result)
+            else:
+                waiting.append((received_at, result))
+        self._results.clear()
+        self._results.extend(waiting)
+
+    def _match(self, result: FaxResult) -> bool:
+        """Events of one channel come in the order of its faxes: the oldest takes it."""
+        place = (result.channel, result.operation)
+        sessions = self._awaiting.get(place)
+        if not sessions:
+            return False
+        session = sessions.popleft()
+        if not sessions:
+            del self._awaiting[place]
+        key = (session.operation, State.COMPLETE, session.peer)
+        if result.pages is not None and not session.counts_from_first_reading:
+            added = session.pages.read(result.pages, result.transport)
+            self.totals.pages[key] += added
+            if added and session.bad_lines.owed:
+                self.totals.bad_lines[key] += session.bad_lines.settle()
+        self._close(session, result)
+        return True
+
+    def _count_unlisted(self, received_at: float, result: FaxResult) -> None:
+        if self._began is not None and received_at <= self._began + EVENT_LATENESS:
+            # No fax with a page is over so soon: it ended before the exporter began to look.
+            return
+        totals, operation = self.totals, result.operation
+        totals.started[operation] += 1
+        totals.ended[operation] += 1
+        pages = result.pages or 0
+        totals.pages[operation, State.COMPLETE, self._peers.name(result.channel)] += pages
+        totals.session_pages[operation].observe(pages)
+        if result.data_rate is not None and result.reason is not Reason.TRAINING:
+            totals.session_rate[operation].observe(result.data_rate)
+
+    def _close(self, session: _Session, result: FaxResult | None) -> None:
+        """Observes what is known of a session only once it is over."""
+        session.closed = True
+        totals, operation = self.totals, session.operation
+        if session.start_seen:
+            totals.session_seconds[operation].observe(session.ended_at - session.first_seen)
+        if operation in PAGE_OPERATIONS:
+            totals.session_pages[operation].observe(session.pages.total)
+            # After "cannot train" the rate jumps back to 14400: no fax ever had it.
+            trained = result is None or result.reason is not Reason.TRAINING
+            if session.data_rate is not None and trained:
+                totals.session_rate[operation].observe(session.data_rate)
+
+    def _forget(self, at: float) -> None:
+        """Sessions whose event can no longer come, or that are too many."""
+        while self._gone:
+            session = next(iter(self._gone.values()))
+            if at - session.gone_at <= EVENT_LATENESS and len(self._gone) <= MAX_TRACKED:
+                break
+            del self._gone[session.key]
+            self._stop_awaiting(session)
+            if not session.closed:
+                self._close(session, None)
+
+    def _stop_awaiting(self, session: _Session) -> None:
+        place = (session.channel, session.operation)
+        sessions = self._awaiting.get(place)
+        if sessions and session in sessions:
+            sessions.remove(session)
+            if not sessions:
+                del self._awaiting[place]
+
+    def _measure(
+        self, listed: Mapping[tuple[int, int, str], ListedSession], seen: Observation
+    ) -> None:
+        old = self.gauges
+        new = self.gauges = Gauges(
+            sessions=dict.fromkeys(old.sessions, 0),
+            negotiated=dict.fromkeys(old.sessions, 0),
+            data_rate=dict.fromkeys(old.sessions, 0),
+            ecm=dict.fromkeys(old.sessions, 0),
+            transports=dict.fromkeys(old.transports, 0),
+        )
+        for session_key, entry in listed.items():
+            session = self._running[session_key]
+            operation = session.operation
+            key = (operation, entry.state, session.peer)
+            new.sessions[key] = new.sessions.get(key, 0) + 1
+            place = (operation, entry.transport, session.peer)
+            new.transports[place] = new.transports.get(place, 0) + 1
+            detail = seen.details.get(entry.number)
+            if detail is not None and detail.negotiated and detail.data_rate is not None:
+                new.negotiated[key] = new.negotiated.get(key, 0) + 1
+                new.data_rate[key] = new.data_rate.get(key, 0) + detail.data_rate
+                new.ecm[key] = new.ecm.get(key, 0) + bool(detail.ecm)
+            _keep_least(new.oldest_start, operation, seen.wall - (seen.at - session.first_seen))
+            if operation in PAGE_OPERATIONS:
+                progress = seen.wall - (seen.at - session.progress_at)
+                _keep_least(new.oldest_progress, operation, progress)
+
+
+def _keep_least(values: dict[Operation, float], operation: Operation, value: float) -> None:
+    values[operation] = min(value, values.get(operation, value))
