@@ -1,0 +1,357 @@
+"""One connection to one Asterisk: log in, ask, hear events. The only file that knows panoramisk.
+
+panoramisk is used one Manager a connection and without its own login, pinging, reconnecting and
+splitting of the stream: 1.4 waits for ever on FAXSession and FAXStats, sends the secret in the
+clear, reconnects every 2 s whatever the reason, and raises on messages it does not expect.
+"""
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from panoramisk.actions import Action
+from panoramisk.ami_protocol import AMIProtocol
+from panoramisk.manager import Manager
+from panoramisk.message import Message
+
+from exporter.fax import Headers
+from exporter.settings import AmiSettings
+
+MAX_MESSAGE: Final = 256 * 1024
+"""Bytes of one AMI message; Asterisk's own stay below 8 KiB. What is longer is skipped."""
+MAX_LISTED: Final = 10_000
+"""Entries of one list; a PBX with as many faxes at once does not exist."""
+MAX_OUTSTANDING: Final = 100
+"""Requests in flight: the PBX never has more than this of ours to work off."""
+
+_GREETING: Final = b"Asterisk Call Manager/"
+_END: Final = b"\r\n\r\n"
+_WANTED: Final = frozenset(
+    b"FAXSessionsEntry FAXSessionsComplete FAXSession FAXStats SendFAX ReceiveFAX".split()
+)
+
+# panoramisk logs what it sends; what there is to say is said by whoever uses this file.
+_silent = logging.getLogger(f"{__name__}.panoramisk")
+_silent.setLevel(logging.CRITICAL + 1)
+
+
+class AmiError(Exception):
+    """The PBX cannot be asked; the message says what was tried and what came back."""
+
+
+class ConnectError(AmiError):
+    """No connection, or not to an Asterisk manager port."""
+
+
+class LoginRefused(AmiError):
+    """Asterisk does not take the name and secret; trying again soon only locks the user out."""
+
+
+class ConnectionLost(AmiError):
+    """The connection ended while an answer was awaited."""
+
+
+class Expects(Enum):
+    """What follows a successful response."""
+
+    NOTHING = "nothing"
+    EVENT = "one event"
+    LIST = "events up to one whose name ends in Complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One action."""
+
+    action: str
+    expects: Expects = Expects.NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back. `lost`: nothing did, though later requests were answered."""
+
+    headers: Headers = field(default_factory=dict)
+    events: list[Headers] = field(default_factory=list)
+    lost: bool = False
+    complete: bool = True
+    """False if a list was longer than MAX_LISTED, or than it said itself."""
+
+    @property
+    def success(self) -> bool:
+        """Whether Asterisk did what was asked."""
+        return self.headers.get("Response") == "Success"
+
+    @property
+    def message(self) -> str:
+        """Asterisk's own words."""
+        return str(self.headers.get("Message", ""))
+
+    @property
+    def denied(self) -> bool:
+        """Whether the user lacks the class that the action needs."""
+        return not self.success and self.message.startswith("Permission denied")
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the module that has this action is not loaded."""
+        return not self.success and self.message.startswith("Invalid/unknown command")
+
+
+class _Pending(Action):
+    """An action of panoramisk's that knows when its answer is complete."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__({"Action": request.action, **request.headers})
+        self.request = request
+        self.answer: Answer | None = None
+
+    def add_message(self, message: Message) -> bool:
+        """Takes the response or one event of the answer; True if that was the last."""
+        expects = self.request.expects
+        if self.answer is None:
+            self.answer = Answer(headers=message)
+            if self.answer.success and expects is not Expects.NOTHING:
+                return False
+        elif expects is Expects.EVENT:
+            self.answer.events.append(message)
+        elif str(message.get("Event", "")).endswith("Complete"):
+            said = message.get("ListItems", message.get("Total"))
+            self.answer.complete = said in (None, str(len(self.answer.events)))
+        else:
+            if len(self.answer.events) < MAX_LISTED:
+                self.answer.events.append(message)
+            return False
+        self.finish(self.answer)
+        return True
+
+    def finish(self, answer: Answer) -> None:
+        if not self.future.done():
+            self.future.set_result(answer)
+
+    def fail(self, error: AmiError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # whoever waited may have gone: nobody must be warned of it
+
+
+class _Protocol(AMIProtocol):
+    """panoramisk's protocol, splitting the stream by bytes: nothing that comes can raise, block
+    or fill the memory, unwanted events are dropped unparsed, and no character is cut in two."""
+
+    def __init__(self, on_event: Callable[[Headers], None]) -> None:
+        self._on_event = on_event
+        self._buffer = bytearray()
+        self._searched = 0
+        self._skipping = False
+        self.greeted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.heard_at = asyncio.get_running_loop().time()
+
+    def send(self, data: Any, as_list: Any = None) -> Any:
+        self.idle.clear()
+        return super().send(data, as_list=as_list)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = asyncio.get_running_loop().time()
+        self._buffer += data
+        if not self.greeted.done() and not self._greet():
+            return
+        start = 0
+        while (end := self._buffer.find(_END, max(start, self._searched))) >= 0:
+            if self._skipping:
+                self._skipping = False
+            else:
+                self._message(bytes(self._buffer[start:end]))
+            start = self._searched = end + len(_END)
+        del self._buffer[:start]
+        if len(self._buffer) > MAX_MESSAGE:
+            self._skipping = True
+            del self._buffer[: 1 - len(_END)]
+        self._searched = max(0, len(self._buffer) - len(_END) + 1)
+
+    def _greet(self) -> bool:
+        """The first line, which is no message: it ends with one CRLF and Login's answer follows."""
+        end = self._buffer.find(b"\r\n")
+        if not self._buffer.startswith(_GREETING[: len(self._buffer)]) or end > 100:
+            self.transport.abort()
+            self.greeted.set_result("")
+        elif end >= 0:
+            version = self._buffer[len(_GREETING) : end].decode("ascii", "replace")
+            self.greeted.set_result(version)
+            del self._buffer[: end + 2]
+            return True
+        return False
+
+    def _message(self, raw: bytes) -> None:
+        # A response ends with one empty line more where its list is empty: res_fax.c.
+        raw = raw.lstrip(b"\r\n")
+        if raw.startswith(b"Event: "):
+            if raw[7:].partition(b"\r\n")[0] not in _WANTED:
+                return
+        elif not raw.startswith(b"Response: "):
+            return
+        message = Message.from_line(raw.decode("utf-8", "replace"))
+        identity = message.get("ActionID") if message is not None else None
+        if message is None or isinstance(identity, list):
+            return
+        if identity is None:
+            if isinstance(message.get("Event"), str):
+                self._on_event(message)
+            return
+        pending = self.responses.get(identity)
+        if pending is None:
+            return
+        # Actions run strictly in order: whatever was asked before and is unanswered stays so.
+        while (earlier := next(iter(self.responses))) != identity:
+            self.responses.pop(earlier).finish(Answer(lost=True))
+        if pending.add_message(message):
+            del self.responses[identity]
+        if not self.responses:
+            self.idle.set()
+
+    def close(self) -> None:
+        """Without panoramisk's queue of actions to send again: they are of a poll long over."""
+        self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reason = f"{type(exc).__name__}: {exc}" if exc else "closed by the other end"
+        if not self.greeted.done():
+            self.greeted.set_result("")
+        if not self.lost.done():
+            self.lost.set_result(reason)
+        for pending in self.responses.values():
+            pending.fail(ConnectionLost(f"connection lost: {reason}"))
+        self.responses.clear()
+        self.idle.set()
+
+
+class Connection:
+    """A logged-in connection. Made by `connect`; once lost, it is not made again."""
+
+    def __init__(self, manager: Manager, protocol: _Protocol) -> None:
+        self._manager = manager
+        self._protocol = protocol
+        self.ami_version: str = protocol.greeted.result()
+
+    @property
+    def lost(self) -> asyncio.Future[str]:
+        """Done when the connection has ended, with the reason in words."""
+        return self._protocol.lost
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the PBX said anything."""
+        return asyncio.get_running_loop().time() - self._protocol.heard_at
+
+    async def drained(self) -> None:
+        """Returns once nothing asked earlier is unanswered, so that requests never pile up.
+
+        Raises ConnectionLost.
+        """
+        await self._protocol.idle.wait()
+        self._check()
+
+    async def ask(self, request: Request) -> Answer:
+        """Sends one request and waits for its answer. Raises ConnectionLost."""
+        async for _, answer in self.ask_each([request]):
+            return answer
+        raise AssertionError("one request has one answer")
+
+    async def ask_each(self, requests: Sequence[Request]) -> AsyncIterator[tuple[Request, Answer]]:
+        """Sends all requests, at most MAX_OUTSTANDING ahead of the answers, and yields each with
+        its answer, in order. Raises ConnectionLost."""
+        waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
+        for request in requests:
+            if len(waiting) == MAX_OUTSTANDING:
+                asked, future = waiting.popleft()
+                yield asked, await future
+            self._check()
+            waiting.append((request, self._manager.send_action(_Pending(request))))
+        while waiting:
+            asked, future = waiting.popleft()
+            yield asked, await future
+
+    def close(self) -> None:
+        """Ends the connection at once; answers awaited raise ConnectionLost."""
+        self._manager.close()
+
+    def _check(self) -> None:
+        if self._protocol.lost.done():
+            raise ConnectionLost(f"connection lost: {self._protocol.lost.result()}")
+
+
+async def connect(settings: AmiSettings, on_event: Callable[[Headers], None]) -> Connection:
+    """Connects and logs in by MD5 challenge, so that the secret does not cross the wire.
+
+    `on_event` gets every SendFAX and ReceiveFAX event. The caller sets the deadline.
+    Raises ConnectError, LoginRefused or ConnectionLost.
+    """
+    address = f"{settings.host}:{settings.port}"
+    loop = asyncio.get_running_loop()
+    # 'Events: call' narrows what a user with more read classes would be sent.
+    manager = Manager(loop=loop, log=_silent, ping_delay=10**9, forgetable_actions=())
+    try:
+        transport, protocol = await loop.create_connection(
+            lambda: _Protocol(on_event),
+            settings.host,
+            settings.port,
+            ssl=_tls(settings),
+            server_hostname=(settings.tls_server_name or settings.host) if settings.tls else None,
+        )
+    except ssl.SSLCertVerificationError as error:
+        raise ConnectError(
+            f"{address}: the certificate is refused: {error.verify_message}; "
+            "see --ami.tls-ca-file and --ami.tls-server-name"
+        ) from error
+    except OSError as error:
+        raise ConnectError(f"{address}: {error.strerror or error}") from error
+    try:
+        made: asyncio.Future[tuple[asyncio.BaseTransport, _Protocol]] = loop.create_future()
+        made.set_result((transport, protocol))
+        manager.connection_made(made)
+        if not await protocol.greeted:
+            raise ConnectError(
+                f"{address}: no Asterisk manager answers there; "
+                "is it the port of [general] in manager.conf, and TLS or not as set here?"
+            )
+        connection = Connection(manager, protocol)
+        await _login(connection, settings)
+    except BaseException:
+        manager.close()
+        raise
+    return connection
+
+
+async def _login(connection: Connection, settings: AmiSettings) -> None:
+    challenge = await connection.ask(Request("Challenge", headers={"AuthType": "MD5"}))
+    if challenge.success:
+        secret = settings.secret.get_secret_value() if settings.secret else ""
+        salt = str(challenge.headers.get("Challenge", ""))
+        # AMI's challenge is MD5 by definition; nothing is kept secure by it but the wire.
+        key = hashlib.md5(f"{salt}{secret}".encode(), usedforsecurity=False).hexdigest()
+        login = {"Username": settings.username or "", "AuthType": "MD5", "Key": key}
+        answer = await connection.ask(Request("Login", headers={**login, "Events": "call"}))
+    else:
+        answer = challenge
+    if not answer.success:
+        raise LoginRefused(
+            f"{settings.host}:{settings.port} refuses user {settings.username}: "
+            f"{answer.message or 'no reason given'}; check name and secret against manager.conf, "
+            "and its permit and deny lines"
+        )
+
+
+def _tls(settings: AmiSettings) -> ssl.SSLContext | None:
+    if not settings.tls:
+        return None
+    return ssl.create_default_context(cafile=settings.tls_ca_file)

@@ -1,0 +1,438 @@
+"""Every metric: name, help, labels and source.
+
+The only file that knows prometheus_client's families. They are built afresh for each scrape from the current state, so that no dead label stays.
+"""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from exporter import __version__
+from exporter.fax import FaxStats, Operation
+from exporter.ledger import Histogram
+from exporter.poller import Poller
+
+Labels: TypeAlias = tuple[str, ...]
+Samples: TypeAlias = Iterable[tuple[Labels, float | Histogram]]
+
+
+class When(Enum):
+    """Which metrics stand there when."""
+
+    ALWAYS = "always"
+    BEGUN = "once a poll has succeeded, and from then on"
+    UP = "while polls succeed"
+    LISTED = "while polls bring the list of sessions"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One metric. `peer`: whether --metrics.peer-label adds that label, the last in a sample."""
+
+    name: str
+    help: str
+    labels: Labels
+    when: When
+    samples: Callable[[Poller], Samples]
+    peer: bool = False
+
+
+def _one(value: float | None) -> Samples:
+    return [] if value is None else [((), value)]
+
+
+def _stat(pick: Callable[[FaxStats], int | None]) -> Callable[[Poller], Samples]:
+    def samples(poller: Poller) -> Samples:
+        stats = poller.status.stats
+        return _one(None if stats is None else pick(stats))
+
+    return samples
+
+
+def _plain(values: Mapping[Operation, float] | Mapping[Operation, Histogram]) -> Samples:
+    return [((operation.value,), value) for operation, value in values.items()]
+
+
+def _pages(operation: Operation) -> Callable[[Poller], Samples]:
+    return lambda poller: [
+        (key, value) for key, value in poller.ledger.totals.pages.items() if key[0] is operation
+    ]
+
+
+_SESSIONS: Final = ("operation", "state")
+_STATS: Final = "Source: FAXStats; starts again at 0 with Asterisk."
+_STATE: Final = "state: in which it was seen; what only the completion event told is Complete."
+
+GAUGES: Final = (
+    Declared(
+        "asterisk_fax_up",
+        "1 if the last poll of Asterisk succeeded, 0 if not.",
+        (),
+        When.ALWAYS,
+        lambda poller: _one(poller.status.up),
+    ),
+    Declared(
+        "asterisk_fax_sessions",
+        "Fax sessions that Asterisk lists. Source: FAXSessions.",
+        _SESSIONS,
+        When.LISTED,
+        lambda poller: poller.ledger.gauges.sessions.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_negotiated_sessions",
+        "Sessions whose data rate and error correction are agreed. Source: FAXSession.",
+        _SESSIONS,
+        When.LISTED,
+        lambda poller: poller.ledger.gauges.negotiated.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_data_rate_bps",
+        "Sum of the data rates of the negotiated sessions, bit/s; divided by "
+        "asterisk_fax_negotiated_sessions: their mean. Source: FAXSession.",
+        _SESSIONS,
+        When.LISTED,
+        lambda poller: poller.ledger.gauges.data_rate.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_ecm_sessions",
+        "Negotiated sessions with error correction (ECM) on. Source: FAXSession.",
+        _SESSIONS,
+        When.LISTED,
+        lambda poller: poller.ledger.gauges.ecm.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_transport_sessions",
+        "Sessions by the way the fax travels: g711, t38, or none (gateways, V.21 detectors, and a "
+        "session that is switching). Source: FAXSessions.",
+        ("operation", "transport"),
+        When.LISTED,
+        lambda poller: poller.ledger.gauges.transports.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_oldest_session_start_timestamp_seconds",
+        "When the oldest running session was first seen, seconds since the epoch; absent without "
+        "one.",
+        ("operation",),
+        When.LISTED,
+        lambda poller: _plain(poller.ledger.gauges.oldest_start),
+    ),
+    Declared(
+        "asterisk_fax_oldest_progress_timestamp_seconds",
+        "When the running session that is longest without a new page had its last, or was first "
+        "seen, seconds since the epoch; absent without one.",
+        ("operation",),
+        When.LISTED,
+        lambda poller: _plain(poller.ledger.gauges.oldest_progress),
+    ),
+    Declared(
+        "asterisk_fax_current_sessions",
+        "Sessions that Asterisk counts, gateways and V.21 detectors among them. Source: FAXStats.",
+        (),
+        When.UP,
+        _stat(lambda stats: stats.current_sessions),
+    ),
+    Declared(
+        "asterisk_fax_reserved_sessions",
+        "Sessions that Asterisk holds in reserve. Source: FAXStats.",
+        (),
+        When.UP,
+        _stat(lambda stats: stats.reserved_sessions),
+    ),
+    Declared(
+        "asterisk_fax_asterisk_info",
+        "1; the labels name the Asterisk and its manager interface. Source: CoreSettings.",
+        ("version", "ami_version"),
+        When.UP,
+        lambda poller: [((poller.status.asterisk_version, poller.status.ami_version), 1)],
+    ),
+    Declared(
+        "asterisk_fax_last_poll_timestamp_seconds",
+        "When the last successful poll ended, seconds since the epoch.",
+        (),
+        When.BEGUN,
+        lambda poller: _one(poller.status.last_success),
+    ),
+    Declared(
+        "asterisk_fax_last_poll_duration_seconds",
+        "Time that the last successful poll took, seconds.",
+        (),
+        When.BEGUN,
+        lambda poller: _one(poller.status.last_duration),
+    ),
+)
+
+COUNTERS: Final = (
+    Declared(
+        "asterisk_fax_pages_transmitted_total",
+        f"Pages sent and confirmed. {_STATE} Source: FAXSession and SendFAX events.",
+        _SESSIONS,
+        When.BEGUN,
+        _pages(Operation.SEND),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_pages_received_total",
+        f"Pages received and confirmed. {_STATE} Source: FAXSession and ReceiveFAX events.",
+        _SESSIONS,
+        When.BEGUN,
+        _pages(Operation.RECEIVE),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_pages_relayed_total",
+        "Pages that went through a T.38 gateway; there is no completion event, so the last one "
+        "may be missed. Source: FAXSession.",
+        _SESSIONS,
+        When.BEGUN,
+        _pages(Operation.GATEWAY),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_bad_lines_total",
+        "Damaged lines in received pages, also in those rejected or cut off; always 0 with ECM. "
+        f"{_STATE} Source: FAXSession, TotalBadLines summed over the pages.",
+        _SESSIONS,
+        When.BEGUN,
+        lambda poller: poller.ledger.totals.bad_lines.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_pages_rejected_total",
+        "Received pages that were refused for too many bad lines, inferred from TotalBadLines "
+        "set back without a new page. Source: FAXSession.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.rejected),
+    ),
+    Declared(
+        "asterisk_fax_rate_fallbacks_total",
+        "Times a negotiated session's data rate went down. Source: FAXSession.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.fallbacks),
+    ),
+    Declared(
+        "asterisk_fax_sessions_started_total",
+        "Sessions that began since the exporter did. Source: FAXSessions, and completion events "
+        "of faxes that no poll saw.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.started),
+    ),
+    Declared(
+        "asterisk_fax_sessions_ended_total",
+        "Sessions that ended, also of those that ran when the exporter began. Source: "
+        "FAXSessions, and completion events of faxes that no poll saw.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.ended),
+    ),
+    Declared(
+        "asterisk_fax_finished_total",
+        "Faxes that ended, well or not; transport is none without channelvars. Source: SendFAX "
+        "and ReceiveFAX events.",
+        ("operation", "transport"),
+        When.BEGUN,
+        lambda poller: poller.ledger.totals.finished.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_failures_total",
+        "Faxes that ended with FAXSTATUS FAILED, by reason. Source: SendFAX and ReceiveFAX events "
+        "with channelvars.",
+        ("operation", "transport", "reason"),
+        When.BEGUN,
+        lambda poller: poller.ledger.totals.failures.items(),
+        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_results_unknown_total",
+        "Faxes that ended without a FAXSTATUS: channelvars is missing in manager.conf. Source: "
+        "SendFAX and ReceiveFAX events.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.results_unknown),
+    ),
+    Declared(
+        "asterisk_fax_transmit_attempts_total",
+        f"Faxes that Asterisk tried to send, also those that never began. {_STATS}",
+        (),
+        When.UP,
+        _stat(lambda stats: stats.transmit_attempts),
+    ),
+    Declared(
+        "asterisk_fax_receive_attempts_total",
+        f"Faxes that Asterisk tried to receive, also those that never began. {_STATS}",
+        (),
+        When.UP,
+        _stat(lambda stats: stats.receive_attempts),
+    ),
+    Declared(
+        "asterisk_fax_completed_total",
+        f"Faxes that ended as Asterisk counts them: failed ones are included. {_STATS}",
+        (),
+        When.UP,
+        _stat(lambda stats: stats.completed),
+    ),
+    Declared(
+        "asterisk_fax_failed_total",
+        f"Faxes that failed as Asterisk counts them. {_STATS}",
+        (),
+        When.UP,
+        _stat(lambda stats: stats.failed),
+    ),
+    Declared(
+        "asterisk_fax_polls_total",
+        "Polls begun on a connection.",
+        (),
+        When.ALWAYS,
+        lambda poller: _one(poller.status.polls),
+    ),
+    Declared(
+        "asterisk_fax_poll_failures_total",
+        "Attempts to connect and polls that failed (connect, login_refused, connection_lost, "
+        "timeout, internal) or brought less than asked for (permission_denied, unknown_action, "
+        "unanswered, malformed), by reason.",
+        ("reason",),
+        When.ALWAYS,
+        lambda poller: [((key.value,), value) for key, value in poller.status.failures.items()],
+    ),
+    Declared(
+        "asterisk_fax_connects_total",
+        "Successful logins to Asterisk.",
+        (),
+        When.ALWAYS,
+        lambda poller: _one(poller.status.connects),
+    ),
+)
+
+HISTOGRAMS: Final = (
+    Declared(
+        "asterisk_fax_page_duration_seconds",
+        "Time from page to page, seconds; to the first page from the agreement on rate and ECM. "
+        "Under ECM the only sign of a bad line. Source: FAXSession.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.page_seconds),
+    ),
+    Declared(
+        "asterisk_fax_session_duration_seconds",
+        "Time that sessions which ended had been listed, seconds. Source: FAXSessions.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.session_seconds),
+    ),
+    Declared(
+        "asterisk_fax_session_pages",
+        "Pages of sessions that ended. Source: FAXSession and completion events.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.session_pages),
+    ),
+    Declared(
+        "asterisk_fax_session_data_rate_bps",
+        "Last data rate of sessions that ended after one was agreed, bit/s. Source: FAXSession "
+        "and completion events.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.session_rate),
+    ),
+)
+
+
+class TargetCollector(Collector):
+    """The metrics of one Asterisk."""
+
+    def __init__(self, poller: Poller, *, peer_label: bool) -> None:
+        self._poller = poller
+        self._peer_label = peer_label
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not build families."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as they stand now."""
+        status = self._poller.status
+        stands = {
+            When.ALWAYS: True,
+            When.BEGUN: status.begun,
+            When.UP: status.up,
+            When.LISTED: status.up and status.sessions_listed,
+        }
+        for kind, table in (
+            (GaugeMetricFamily, GAUGES),
+            (CounterMetricFamily, COUNTERS),
+            (HistogramMetricFamily, HISTOGRAMS),
+        ):
+            for declared in table:
+                if stands[declared.when]:
+                    yield self._family(kind, declared)
+
+    def _family(
+        self,
+        kind: type[GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily],
+        declared: Declared,
+    ) -> Metric:
+        names = declared.labels
+        if declared.peer and self._peer_label:
+            names += ("peer",)
+        family = kind(declared.name, declared.help, labels=names)
+        for labels, value in declared.samples(self._poller):
+            labels = labels[: len(names)]
+            if isinstance(family, HistogramMetricFamily):
+                assert isinstance(value, Histogram)
+                family.add_metric(labels, _buckets(value), value.sum)
+            else:
+                assert not isinstance(value, Histogram)
+                family.add_metric(labels, value)
+        return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    bounds = [f"{bound:.1f}" for bound in histogram.bounds] + ["+Inf"]
+    total = 0
+    buckets: list[tuple[str, float]] = []
+    for bound, count in zip(bounds, histogram.counts, strict=True):
+        total += count
+        buckets.append((bound, total))
+    return buckets
+
+
+class BuildInfo(Collector):
+    """Which exporter this is."""
+
+    def collect(self) -> Iterator[Metric]:
+        """One family."""
+        family = GaugeMetricFamily(
+            "asterisk_fax_exporter_build_info",
+            "1; the labels name the exporter's version and that of Python.",
+            labels=("version", "python"),
+        )
+        family.add_metric((__version__, platform.python_version()), 1)
+        yield family
+
+
+def registry(poller: Poller, *, peer_label: bool) -> CollectorRegistry:
+    """Everything that /metrics shows: one Asterisk, the exporter and its process."""
+    registered = CollectorRegistry()
+    registered.register(TargetCollector(poller, peer_label=peer_label))
+    registered.register(BuildInfo())
+    ProcessCollector(registry=registered)
+    return registered

@@ -1,0 +1,354 @@
+"""The scrape loop of one Asterisk: list, ask, record, reconnect.
+
+What is asked and when. What an answer says is `fax`'s business, what it adds up to the `ledger`'s.
+"""
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from exporter.ami import (
+    Answer,
+    ConnectError,
+    Connection,
+    ConnectionLost,
+    Expects,
+    LoginRefused,
+    Request,
+    connect,
+)
+from exporter.fax import (
+    FaxSession,
+    FaxStats,
+    Headers,
+    ListedSession,
+    Problem,
+    may_ask,
+    parse_listed,
+    parse_result,
+    parse_session,
+    parse_stats,
+)
+from exporter.ledger import Ledger, Observation
+from exporter.settings import AmiSettings
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE: Final = 1.0
+"""Seconds before the second attempt to connect; doubled each time."""
+LONGEST_PAUSE: Final = 60.0
+REFUSED_PAUSE: Final = 60.0
+"""Seconds before the next attempt after a refused login: faster ones get the host banned."""
+SILENT_TIMEOUTS: Final = 3
+"""Poll timeouts without a word after which a connection is taken for half-open and given up."""
+
+_FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
+_FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
+_CORESETTINGS: Final = Request("CoreSettings")
+_CORESTATUS: Final = Request("CoreStatus")
+
+_LACKS: Final = {
+    "FAXSessions": "add 'call' to its write line in manager.conf; until then there are no session, "
+    "page, bad-line and data-rate metrics, FAXStats and completion events go on",
+    "FAXSession": "add 'call' to its write line in manager.conf; until then there are no page, "
+    "bad-line and data-rate metrics, FAXStats and completion events go on",
+    "FAXStats": "add 'reporting' to its write line in manager.conf; until then Asterisk's own "
+    "attempts, completed and failed are missing, all else goes on",
+    "CoreSettings": "add 'reporting' to its write line in manager.conf; until then the version is "
+    "missing, all else goes on",
+    "CoreStatus": "add 'reporting' to its write line in manager.conf; until then a restart of "
+    "Asterisk is not told from a lost connection, all else goes on",
+}
+_NO_RES_FAX: Final = (
+    "is res_fax loaded? see 'module show like fax', and load res_fax.so and res_fax_spandsp.so in "
+    "modules.conf; completion events and the connection go on"
+)
+
+
+class Failure(StrEnum):
+    """Why a poll failed, or could not read all that came."""
+
+    CONNECT = "connect"
+    LOGIN = "login_refused"
+    LOST = "connection_lost"
+    TIMEOUT = "timeout"
+    DENIED = "permission_denied"
+    UNKNOWN_ACTION = "unknown_action"
+    UNANSWERED = "unanswered"
+    MALFORMED = "malformed"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where time comes from: `monotonic` seconds for durations, `wall` seconds since the epoch."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+
+
+@dataclass
+class Status:
+    """How the polling itself goes."""
+
+    up: bool = False
+    begun: bool = False
+    """There has been a successful poll, so every counter stands there."""
+    sessions_listed: bool = False
+    """The last poll had a list of sessions."""
+    stats: FaxStats | None = None
+    """None if the last poll did not bring them."""
+    asterisk_version: str = ""
+    ami_version: str = ""
+    last_success: float | None = None
+    """Seconds since the epoch."""
+    last_duration: float | None = None
+    """Seconds the last successful poll took."""
+    polls: int = 0
+    connects: int = 0
+    failures: Counter[Failure] = field(default_factory=lambda: Counter(dict.fromkeys(Failure, 0)))
+
+
+@dataclass
+class _Seen:
+    """What came back in one poll, also if it was cut short."""
+
+    listed_at: float
+    listed: list[ListedSession] | None = None
+    whole: bool = True
+    details: dict[int, FaxSession] = field(default_factory=dict)
+    stats: FaxStats | None = None
+    failures: set[Failure] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Poller:
+    """Watches one Asterisk for ever."""
+
+    def __init__(
+        self,
+        settings: AmiSettings,
+        interval: float,
+        ledger: Ledger,
+        *,
+        clock: Clock | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`interval`: seconds from poll to poll. `jitter`: numbers from 0 to 1."""
+        self.settings = settings
+        self.ledger = ledger
+        self.status = Status()
+        self._interval = interval
+        self._clock = clock or Clock()
+        self._jitter = jitter
+        self._name = f"{settings.host}:{settings.port}"
+        self._said: set[str] = set()
+
+    async def run(self) -> None:
+        """Connects, polls, and connects again; ends only when cancelled."""
+        attempt = 0
+        while True:
+            polled = self.status.last_success
+            least = 0.0
+            try:
+                await self._watch()
+            except LoginRefused as error:
+                self._fail(Failure.LOGIN, f"{error}; next attempt in {REFUSED_PAUSE:.0f} s")
+                least = REFUSED_PAUSE
+            except ConnectError as error:
+                self._fail(Failure.CONNECT, str(error))
+            except ConnectionLost as error:
+                self._fail(Failure.LOST, f"{self._name}: {error}")
+            except TimeoutError:
+                waited = f"no answer to the login within {self.settings.timeout:g} s"
+                self._fail(Failure.TIMEOUT, f"{self._name}: {waited}")
+            except Exception:
+                # A defect of ours must not end the watch over a phone system; it is told whole.
+                log.exception("%s: unexpected error, connecting again", self._name)
+                self._fail(Failure.INTERNAL, f"{self._name}: internal error")
+            self.status.up = False
+            attempt = 0 if self.status.last_success != polled else attempt + 1
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
+            await asyncio.sleep(max(least, pause * (0.5 + 0.5 * self._jitter())))
+
+    async def _watch(self) -> None:
+        """One connection from login to loss. Raises what `ami.connect` does, and TimeoutError."""
+        async with asyncio.timeout(self.settings.timeout):
+            connection = await connect(self.settings, self._hear)
+        try:
+            self.status.connects += 1
+            self.status.ami_version = connection.ami_version
+            log.info("%s: connected, AMI %s", self._name, connection.ami_version)
+            self._said.difference_update(map(str, Failure))
+            async with asyncio.timeout(self.settings.timeout):
+                await self._introduce(connection)
+            due = self._clock.monotonic()
+            while True:
+                await self.poll(connection)
+                now = self._clock.monotonic()
+                # By the clock; a poll that overran puts the next one off, none piles up.
+                due += self._interval * max(1, math.ceil((now - due) / self._interval))
+                await asyncio.wait([connection.lost], timeout=due - now)
+        finally:
+            connection.close()
+
+    async def _introduce(self, connection: Connection) -> None:
+        """Once a connection: which Asterisk, and since when."""
+        version, boot = "", None
+        async for request, answer in connection.ask_each([_CORESETTINGS, _CORESTATUS]):
+            headers = answer.headers
+            if not answer.success:
+                self._refused(request, answer)
+            elif request is _CORESETTINGS:
+                version = _word(headers, "AsteriskVersion")
+            else:
+                boot = (
+                    f"{_word(headers, 'CoreStartupDate')} {_word(headers, 'CoreStartupTime')}"
+                ).strip()
+        self.status.asterisk_version = version
+        self.ledger.connected(boot or None)
+
+    async def poll(self, connection: Connection) -> None:
+        """Lists the sessions, asks for those that may be asked about, and for FAXStats.
+
+        What came is recorded even if the rest did not. Raises ConnectionLost, also if the PBX has
+        been silent for SILENT_TIMEOUTS times the poll timeout.
+        """
+        self.status.polls += 1
+        begun = self._clock.monotonic()
+        seen = _Seen(listed_at=begun)
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                await connection.drained()
+                seen.listed_at = self._clock.monotonic()
+                await self._ask(connection, seen)
+        except TimeoutError:
+            self._fail(
+                Failure.TIMEOUT,
+                f"{self._name}: no complete answer within {self.settings.timeout:g} s; "
+                "the PBX is slow or the network loses packets",
+            )
+            seen.failures.add(Failure.TIMEOUT)
+            if connection.silent_for > SILENT_TIMEOUTS * self.settings.timeout:
+                raise ConnectionLost(f"silent for {connection.silent_for:.0f} s") from None
+        except ConnectionLost:
+            seen.failures.add(Failure.LOST)
+            raise
+        finally:
+            self._record(seen, begun)
+
+    async def _ask(self, connection: Connection, seen: _Seen) -> None:
+        requests = [_FAXSTATS]
+        answer = await connection.ask(_FAXSESSIONS)
+        if answer.success:
+            listed = [parse_listed(event, seen.problems) for event in answer.events]
+            seen.listed = [session for session in listed if session is not None]
+            seen.whole = answer.complete and len(seen.listed) == len(listed)
+            if not answer.complete:
+                seen.problems.append(Problem("FAXSessionsComplete", "list cut short"))
+            requests[:0] = [
+                Request("FAXSession", Expects.EVENT, {"SessionNumber": str(session.number)})
+                for session in seen.listed
+                if may_ask(session)
+            ]
+        else:
+            seen.failures |= self._refused(_FAXSESSIONS, answer)
+        async for request, answer in connection.ask_each(requests):
+            if not answer.success:
+                # A session that has ended since the list is no failure.
+                if request is _FAXSTATS or answer.lost or answer.denied or answer.unknown:
+                    seen.failures |= self._refused(request, answer)
+            elif request is _FAXSTATS:
+                seen.stats = parse_stats(answer.events[0], seen.problems)
+            else:
+                detail = parse_session(answer.events[0], seen.problems)
+                if detail is not None and str(detail.number) == request.headers["SessionNumber"]:
+                    seen.details[detail.number] = detail
+
+    def _record(self, seen: _Seen, begun: float) -> None:
+        status, now, wall = self.status, self._clock.monotonic(), self._clock.wall()
+        if seen.listed is not None:
+            self.ledger.observe(
+                Observation(seen.listed_at, now, wall, tuple(seen.listed), seen.whole, seen.details)
+            )
+        elif seen.failures & {Failure.DENIED, Failure.UNKNOWN_ACTION}:
+            self.ledger.unlisted(now)
+        if seen.problems:
+            seen.failures.add(Failure.MALFORMED)
+            self._mention(seen.problems)
+        status.failures.update(seen.failures - {Failure.TIMEOUT, Failure.LOST})
+        answered = seen.listed is not None or seen.stats is not None
+        status.up = answered and not seen.failures & {Failure.TIMEOUT, Failure.LOST}
+        status.sessions_listed = seen.listed is not None
+        status.stats = seen.stats
+        if status.up:
+            status.begun = True
+            status.last_success = wall
+            status.last_duration = now - begun
+            self._said.discard(Failure.TIMEOUT)
+
+    def _hear(self, headers: Headers) -> None:
+        problems: list[Problem] = []
+        result = parse_result(headers, problems)
+        if problems:
+            self.status.failures[Failure.MALFORMED] += 1
+            self._mention(problems)
+        if result is None:
+            return
+        if result.succeeded is None:
+            self._say(
+                "channelvars",
+                f"{self._name}: completion events carry no result; add 'channelvars = "
+                "FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING' to [general] in manager.conf; until "
+                "then failures and their reasons are unknown, all else goes on",
+            )
+        self.ledger.hear(result, self._clock.monotonic())
+
+    def _refused(self, request: Request, answer: Answer) -> set[Failure]:
+        """Says what a refused action means and what to do; returns what to count it as."""
+        action, user = request.action, self.settings.username
+        if answer.lost:
+            self._say(f"lost {action}", f"{self._name}: {action} was never answered; left out")
+            return {Failure.UNANSWERED}
+        if answer.denied:
+            self._say(
+                f"denied {action}", f"{self._name}: user {user} may not {action}: {_LACKS[action]}"
+            )
+            return {Failure.DENIED}
+        said = answer.message or "no reason given"
+        if answer.unknown:
+            hint = _NO_RES_FAX if action.startswith("FAX") else "is this an Asterisk?"
+            self._say(f"unknown {action}", f"{self._name}: {action}: {said}: {hint}")
+            return {Failure.UNKNOWN_ACTION}
+        self._say(f"error {action}", f"{self._name}: {action} failed: {said}; left out")
+        return {Failure.MALFORMED}
+
+    def _mention(self, problems: list[Problem]) -> None:
+        for problem in problems:
+            self._say(
+                f"malformed {problem.field}",
+                f"{self._name}: {problem.field} is not as Asterisk writes it and is left out: "
+                f"{problem.value}",
+            )
+
+    def _fail(self, failure: Failure, text: str) -> None:
+        self.status.failures[failure] += 1
+        self._say(failure, text)
+
+    def _say(self, kind: str, text: str) -> None:
+        """Warns once per kind, until that kind is over: a log is read by people."""
+        if kind not in self._said:
+            self._said.add(kind)
+            log.warning("%s", text)
+
+
+def _word(headers: Headers, name: str) -> str:
+    value = headers.get(name, "")
+    return value if isinstance(value, str) else ""
