@@ -1,0 +1,62 @@
+"""Real Asterisks for the tests in this folder, or one line that says why there are none."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pbx.asterisk import SUITES, Asterisk, available, make_tiff
+from tests.running import Exporter
+
+HERE = Path(__file__).parent
+_required = "pbx" in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a real Asterisk, and skips it where none can run and none is required."""
+    missing = available()
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.pbx)
+            if missing and not _required:
+                item.add_marker(pytest.mark.skip(reason=f"not tested on a real PBX: {missing}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _possible() -> None:
+    missing = available()
+    assert missing is None, f"real Asterisks are required here: {missing}"
+
+
+@pytest.fixture(params=SUITES)
+def suite(request: pytest.FixtureRequest) -> str:
+    """Each Debian suite: bullseye has Asterisk 16, sid has 22."""
+    return str(request.param)
+
+
+Start = Callable[[Asterisk], Exporter]
+
+
+@pytest.fixture
+def watch() -> Iterator[Start]:
+    """Starts the exporter on a running Asterisk, at the default interval unless flags say else."""
+    with contextlib.ExitStack() as stack:
+
+        def start(asterisk: Asterisk, *flags: str) -> Exporter:
+            exporter = stack.enter_context(
+                Exporter.watching(
+                    asterisk.host, asterisk.ami_port, asterisk.username, asterisk.secret, *flags
+                )
+            )
+            exporter.wait_until(lambda now: now.value("up") == 1, 20, "the first poll")
+            return exporter
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def three_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fax of three pages of 6 s each at 14400 bit/s without ECM."""
+    return make_tiff(tmp_path_factory.mktemp("tiff") / "three.tif", 3)

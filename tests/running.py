@@ -1,0 +1,192 @@
+"""The exporter as a process of its own, as its users run it, and what its /metrics says."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from typing import Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+POLL = 0.1
+"""Seconds between two looks at /metrics while waiting for something to show there."""
+
+
+class Scrape:
+    """The samples of one GET of /metrics."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.samples = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float:
+        """Of the one sample with exactly these labels; KeyError if it does not stand there."""
+        return self.samples[f"asterisk_fax_{name}", frozenset(labels.items())]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """Over the samples with these labels among theirs; KeyError if there is none."""
+        wanted = labels.items()
+        values = [
+            value
+            for (sample, has), value in self.samples.items()
+            if sample == f"asterisk_fax_{name}" and wanted <= has
+        ]
+        if not values:
+            raise KeyError(f"asterisk_fax_{name}{labels}")
+        return sum(values)
+
+    def has(self, name: str) -> bool:
+        """Whether any sample has this name."""
+        return any(sample == f"asterisk_fax_{name}" for sample, _ in self.samples)
+
+
+class Exporter:
+    """`python -m exporter` with these flags, on a free port of the loopback."""
+
+    def __init__(self, *flags: str, environment: Mapping[str, str] | None = None) -> None:
+        self._command = [
+            sys.executable,
+            "-m",
+            "exporter",
+            "--web.listen-address=127.0.0.1:0",
+            *flags,
+        ]
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("FAX_EXPORTER_")}
+        self._environment = inherited | dict(environment or {})
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self.url = ""
+
+    @classmethod
+    def watching(
+        cls, host: str, port: int, username: str, secret: str, *flags: str
+    ) -> "Exporter":
+        """One that watches this PBX."""
+        return cls(
+            f"--ami.host={host}",
+            f"--ami.port={port}",
+            f"--ami.username={username}",
+            *flags,
+            environment={"FAX_EXPORTER_AMI_SECRET": secret},
+        )
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            line = self.wait_for_line(r"listening.*url=", 20)
+            found = re.search(r'url="?([^\s"]+)', line)
+            assert found, line
+            self.url = found[1]
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            with self._changed:
+                self._lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def log(self) -> str:
+        """All it has logged so far."""
+        with self._changed:
+            return "\n".join(self._lines)
+
+    def wait_for_line(self, pattern: str, timeout: float) -> str:
+        """The first line of its log that matches."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                for line in self._lines:
+                    if re.search(pattern, line):
+                        return line
+                left = deadline - time.monotonic()
+                if left <= 0 or self.process.poll() is not None:
+                    raise AssertionError(f"no line {pattern!r} in the log:\n{self._lines}")
+                self._changed.wait(min(left, 1))
+
+    def scrape(self) -> Scrape:
+        """One GET of /metrics."""
+        with urllib.request.urlopen(self.url, timeout=10) as answer:
+            return Scrape(answer.read().decode())
+
+    def wait_until(
+        self, condition: Callable[[Scrape], bool], timeout: float, what: str = ""
+    ) -> Scrape:
+        """The first scrape of which the condition holds; a sample not there is a condition not
+        held. After `timeout` seconds an AssertionError with the last scrape and the log."""
+        deadline = time.monotonic() + timeout
+        while True:
+            scrape = self.scrape()
+            with contextlib.suppress(KeyError):
+                if condition(scrape):
+                    return scrape
+            if time.monotonic() > deadline:
+                shown = "\n".join(
+                    line
+                    for line in scrape.text.splitlines()
+                    if line.startswith("asterisk_fax_") and not line.endswith(" 0.0")
+                )
+                raise AssertionError(f"not within {timeout} s: {what}\n{shown}\n{self.log}")
+            time.sleep(POLL)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ends it; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self._reader.join(5)
+        assert self.process.stderr
+        self.process.stderr.close()
+        return status
+
+
+@contextlib.contextmanager
+def every_scrape(exporter: Exporter, seen: list[Scrape]) -> Iterator[None]:
+    """Scrapes all the while, as Prometheus does but faster; what came is in `seen`."""
+    done = threading.Event()
+
+    def scrape() -> None:
+        while not done.wait(POLL):
+            seen.append(exporter.scrape())
+
+    thread = threading.Thread(target=scrape, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(15)
