@@ -1,0 +1,273 @@
+"""Parsing what Asterisk says: literal messages in, values out, and never an exception."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.fax import (
+    FaxSession,
+    Headers,
+    ListedSession,
+    Operation,
+    Problem,
+    Reason,
+    State,
+    Transport,
+    failure_reason,
+    may_ask,
+    parse_listed,
+    parse_result,
+    parse_session,
+    parse_stats,
+    peer_of,
+)
+
+# A real receive session of Asterisk 22.10 between two pages.
+RECEIVE: dict[str, str | list[str]] = {
+    "Event": "FAXSession",
+    "SessionNumber": "3",
+    "Operation": "receive",
+    "State": "Active",
+    "ErrorCorrectionMode": "No",
+    "DataRate": "14400",
+    "ImageResolution": "8031x3850",
+    "PageNumber": "3",
+    "FileName": "/var/spool/asterisk/fax/rx-1795419299.3.tif",
+    "PagesTransmitted": "0",
+    "PagesReceived": "2",
+    "TotalBadLines": "7",
+}
+LISTED: dict[str, str | list[str]] = {
+    "Event": "FAXSessionsEntry",
+    "Channel": "Local/recv@fax-00000000;2",
+    "Technology": "Spandsp",
+    "SessionNumber": "0",
+    "SessionType": "G.711",
+    "Operation": "receive",
+    "State": "Active",
+    "Files": "/x/rx.tif",
+}
+
+
+def parsed(headers: Headers) -> FaxSession:
+    problems: list[Problem] = []
+    session = parse_session(headers, problems)
+    assert session is not None
+    assert problems == []
+    return session
+
+
+def test_a_real_receive_session_is_read_whole() -> None:
+    assert parsed(RECEIVE) == FaxSession(
+        number=3,
+        operation=Operation.RECEIVE,
+        state=State.ACTIVE,
+        ecm=False,
+        data_rate=14400,
+        resolution=(8031, 3850),
+        page_number=3,
+        pages=2,
+        bad_lines=7,
+    )
+
+
+def test_session_number_0_is_a_session() -> None:
+    assert parse_listed(LISTED, []) == ListedSession(
+        0, "Local/recv@fax-00000000;2", Operation.RECEIVE, State.ACTIVE, Transport.G711
+    )
+
+
+def test_nothing_is_negotiated_while_the_resolution_is_0() -> None:
+    assert not parsed(RECEIVE | {"ImageResolution": "0x0"}).negotiated
+    assert parsed(RECEIVE).negotiated
+
+
+def test_a_gateway_is_negotiated_once_it_has_a_rate_and_its_ecm_is_lower_case() -> None:
+    gateway: Headers = {
+        "SessionNumber": "1",
+        "Operation": "gateway",
+        "State": "Active",
+        "ErrorCorrectionMode": "no",
+        "DataRate": "0",
+        "PageNumber": "3",
+    }
+    assert not parsed(gateway).negotiated
+    running = parsed({**gateway, "DataRate": "9600"})
+    assert running.negotiated
+    assert (running.ecm, running.pages) == (False, 2)
+
+
+@pytest.mark.parametrize("rate", ["16843010", "14401", "1", "-14400", "14400.0", "0x3840", ""])
+def test_what_is_no_modem_rate_is_dropped_and_said(rate: str) -> None:
+    problems: list[Problem] = []
+    session = parse_session(RECEIVE | {"DataRate": rate}, problems)
+    assert session is not None
+    assert session.data_rate is None
+    assert not session.negotiated
+    assert problems == [Problem("DataRate", rate)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("PagesReceived", "2147483648"),
+        ("PagesReceived", "9" * 5000),
+        ("PagesReceived", "²"),
+        ("PagesReceived", ["2", "3"]),
+        ("TotalBadLines", "4294967295"),
+        ("TotalBadLines", "-1"),
+        ("ImageResolution", "8031"),
+        ("ErrorCorrectionMode", "maybe"),
+    ],
+)
+def test_a_malformed_field_is_left_out_and_the_others_stay(
+    field: str, value: str | list[str]
+) -> None:
+    problems: list[Problem] = []
+    session = parse_session(RECEIVE | {field: value}, problems)
+    assert session is not None
+    assert [problem.field for problem in problems] == [field]
+    lost = {
+        "PagesReceived": session.pages,
+        "TotalBadLines": session.bad_lines,
+        "ImageResolution": session.resolution,
+        "ErrorCorrectionMode": session.ecm,
+    }
+    assert lost.pop(field) is None
+    assert None not in lost.values()
+
+
+def test_a_session_without_a_number_is_left_out() -> None:
+    problems: list[Problem] = []
+    assert parse_session(RECEIVE | {"SessionNumber": "three"}, problems) is None
+    assert problems == [Problem("SessionNumber", "three")]
+
+
+def test_states_and_operations_never_heard_of_make_no_new_label_values() -> None:
+    problems: list[Problem] = []
+    entry = parse_listed(LISTED | {"State": "Paused", "Operation": "poll"}, problems)
+    assert entry is not None
+    assert (entry.operation, entry.state) == (Operation.NONE, State.UNKNOWN)
+    assert {problem.value for problem in problems} == {"Paused", "poll"}
+
+
+# --- the query rule -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("state", State)
+def test_only_running_faxes_and_gateways_may_be_asked_about(
+    operation: Operation, state: State
+) -> None:
+    may = state in ("Active", "Complete") and operation in ("send", "receive", "gateway")
+    assert may_ask(ListedSession(0, "x", operation, state, Transport.NONE)) is may
+
+
+def test_a_state_that_cannot_be_read_may_not_be_asked_about() -> None:
+    for spoilt in ({"State": ""}, {"State": "active"}, {"State": ["Active", "Initialized"]}):
+        entry = parse_listed(LISTED | spoilt, [])
+        assert entry is not None
+        assert not may_ask(entry)
+
+
+# --- results --------------------------------------------------------------------------------
+
+
+def event(name: str = "ReceiveFAX", **variables: str) -> dict[str, str | list[str]]:
+    return {
+        "Event": name,
+        "Channel": "Local/recv@fax-00000000;2",
+        "PagesTransferred": "3",
+        "Resolution": "8031x3850",
+        "TransferRate": "14400",
+        "FileName": ["/x/a.tif", "/x/b.tif"],
+        "ChanVariable": [f"{name}={value}" for name, value in variables.items()],
+    }
+
+
+def test_a_success_is_one_even_if_faxerror_says_hangup() -> None:
+    result = parse_result(
+        event("SendFAX", FAXSTATUS="SUCCESS", FAXERROR="HANGUP", FAXMODE="T38"), []
+    )
+    assert result is not None
+    assert (result.operation, result.succeeded, result.reason) == (Operation.SEND, True, None)
+    assert (result.pages, result.transport, result.data_rate) == (3, Transport.T38, 14400)
+
+
+def test_a_failure_has_a_reason() -> None:
+    text = "The call dropped prematurely"
+    result = parse_result(
+        event(FAXSTATUS="FAILED", FAXERROR=text, FAXMODE="audio", FAXSTATUSSTRING=text), []
+    )
+    assert result is not None
+    assert (result.succeeded, result.reason) == (False, Reason.CALL_DROPPED)
+    assert result.transport is Transport.G711
+
+
+@pytest.mark.parametrize("variables", [{}, {"FAXSTATUS": ""}])
+def test_without_channelvars_there_is_no_result_and_no_guess(variables: dict[str, str]) -> None:
+    problems: list[Problem] = []
+    result = parse_result(event(**variables), problems)
+    assert result is not None
+    assert (result.succeeded, result.reason, result.transport) == (None, None, Transport.NONE)
+    assert problems == []
+
+
+def test_one_channel_variable_alone_is_read_too() -> None:
+    result = parse_result({**event(), "ChanVariable": "FAXSTATUS=SUCCESS"}, [])
+    assert result is not None
+    assert result.succeeded is True
+
+
+def test_a_text_never_heard_of_is_other_and_a_code_that_says_nothing_gives_way() -> None:
+    assert failure_reason("Martians", "on the line") is Reason.OTHER
+    assert failure_reason("UNKNOWN", "Martians") is Reason.UNKNOWN
+    trained = "Failed to train with any of the compatible modems"
+    assert failure_reason("UNKNOWN", trained) is Reason.TRAINING
+    assert failure_reason("", "T38_NEG_ERROR") is Reason.T38_NEGOTIATION
+
+
+def test_other_events_are_no_results() -> None:
+    assert parse_result(event("FAXStatus", FAXSTATUS="FAILED"), []) is None
+
+
+# --- peers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channel", "peer"),
+    [
+        ("PJSIP/trunk-berlin-0000001a", "PJSIP/trunk-berlin"),
+        ("PJSIP/trunk-beef-0000001a", "PJSIP/trunk-beef"),
+        ("Local/recv@fax-00000003;2", "Local/recv@fax"),
+        ("DAHDI/i1/5551234-2", "DAHDI/i1"),
+        ("IAX2/peer-1234", "IAX2/peer"),
+        ("PJSIP/a\n\x1b[31m-00000001", "PJSIP/a??[31m"),
+        ("", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_a_peer_is_technology_and_endpoint_without_the_serial(channel: str, peer: str) -> None:
+    assert peer_of(channel) == peer
+
+
+# --- whatever comes -------------------------------------------------------------------------
+
+FIELDS = [*RECEIVE, *LISTED, "ChanVariable", "PagesTransferred", "CompletedFAXes", "FAXMODE"]
+ANYTHING = st.one_of(
+    st.text(),
+    st.sampled_from(["0", "receive", "gateway", "Active", "FAXSTATUS=FAILED", "9" * 30]),
+    st.lists(st.text(), min_size=2, max_size=3),
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING))
+def test_no_message_makes_a_parser_raise(headers: dict[str, str | list[str]]) -> None:
+    problems: list[Problem] = []
+    session = parse_session(headers, problems)
+    parse_listed(headers, problems)
+    parse_stats(headers, problems)
+    for name in ("SendFAX", "ReceiveFAX"):
+        assert parse_result(headers | {"Event": name}, problems) is not None
+    if session is not None:
+        assert session.pages is None or 0 <= session.pages <= 10_000
