@@ -8,8 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 
-from pydantic import SecretStr
-
 from exporter import __version__, log, metrics, web
 from exporter.ledger import Ledger
 from exporter.poller import Poller
@@ -27,16 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     log.setup(settings.log.level, settings.log.format)
-    try:
-        asyncio.run(_run(settings))
-    except OSError as error:
-        where = settings.web.listen_address
-        logger.error("cannot listen on %s: %s; see --web.listen-address", where, error)
-        return 1
-    return 0
+    return asyncio.run(_run(settings))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -44,11 +36,16 @@ async def _run(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         ami = settings.ami
         if settings.demo:
-            ami = await stack.enter_async_context(_demo_pbx())
+            ami = await stack.enter_async_context(_demo_pbx(ami))
         limit = settings.metrics.peer_limit if settings.metrics.peer_label else None
         poller = Poller(ami, settings.poll.interval, Ledger(limit))
         registry = metrics.registry(poller, peer_label=settings.metrics.peer_label)
-        runner = await web.serve(settings.web, registry)
+        try:
+            runner = await web.serve(settings.web, registry)
+        except OSError as error:
+            where = settings.web.listen_address
+            logger.error("cannot listen on %s: %s; see --web.listen-address", where, error)
+            return 1
         stack.push_async_callback(runner.cleanup)
         for host, port, *_ in runner.addresses:
             shown = f"[{host}]" if ":" in host else host
@@ -58,20 +55,19 @@ async def _run(settings: Settings) -> None:
         stack.push_async_callback(_cancel, watch)
         await stop.wait()
         logger.info("ending")
+    return 0
 
 
 @contextlib.asynccontextmanager
-async def _demo_pbx() -> AsyncIterator[AmiSettings]:
+async def _demo_pbx(ami: AmiSettings) -> AsyncIterator[AmiSettings]:
     """An Asterisk that exists only in memory, with faxes moving, and how to log in to it."""
-    from exporter import demo  # nobody else pays for loading it
+    from exporter import demo, demo_traffic  # nobody else pays for loading them
 
-    pbx = demo.DemoPbx()
+    pbx = demo.DemoPbx(username=ami.username, secret=ami.secret.get_secret_value())
     await pbx.start()
-    traffic = asyncio.create_task(demo.traffic(pbx, rng=random.Random()))
+    traffic = asyncio.create_task(demo_traffic.traffic(pbx, rng=random.Random()))
     try:
-        yield AmiSettings(
-            port=pbx.port, username=pbx.username, secret=SecretStr(pbx.secret), timeout=5
-        )
+        yield ami.model_copy(update={"host": pbx.host, "port": pbx.port, "tls": False})
     finally:
         await _cancel(traffic)
         await pbx.stop()

@@ -1,6 +1,6 @@
-"""Every metric: name, help, labels and source.
+"""Every metric: name, help, labels and source. No other file knows prometheus_client's families.
 
-The only file that knows prometheus_client's families. They are built afresh for each scrape from the current state, so that no dead label stays.
+They are built afresh for each scrape from the current state, so that no dead label stays.
 """
 
 import platform

@@ -53,7 +53,13 @@ class Scrape:
 class Exporter:
     """`python -m exporter` with these flags, on a free port of the loopback."""
 
-    def __init__(self, *flags: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *flags: str,
+        environment: Mapping[str, str] | None = None,
+        pattern: str = r'listening.*url="?([^\s"]+)',
+    ) -> None:
+        """`pattern`: how the log tells the address of /metrics."""
         self._command = [
             sys.executable,
             "-m",
@@ -63,14 +69,13 @@ class Exporter:
         ]
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("FAX_EXPORTER_")}
         self._environment = inherited | dict(environment or {})
+        self._pattern = pattern
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.url = ""
 
     @classmethod
-    def watching(
-        cls, host: str, port: int, username: str, secret: str, *flags: str
-    ) -> "Exporter":
+    def watching(cls, host: str, port: int, username: str, secret: str, *flags: str) -> "Exporter":
         """One that watches this PBX."""
         return cls(
             f"--ami.host={host}",
@@ -93,9 +98,8 @@ class Exporter:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            line = self.wait_for_line(r"listening.*url=", 20)
-            found = re.search(r'url="?([^\s"]+)', line)
-            assert found, line
+            found = re.search(self._pattern, self.wait_for_line(self._pattern, 20))
+            assert found
             self.url = found[1]
         except BaseException:
             self.stop()

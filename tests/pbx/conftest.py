@@ -36,7 +36,8 @@ def suite(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-Start = Callable[[Asterisk], Exporter]
+Start = Callable[..., Exporter]
+"""Takes the Asterisk, and flags for the exporter."""
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Real faxes through real Asterisks, seen through the exporter's own /metrics."""
 
+import itertools
 import random
 import time
 from pathlib import Path
@@ -20,8 +21,9 @@ def settled(exporter: Exporter, sessions: int, *, results: int | None = None) ->
     """The scrape once so many sessions have been observed whole and so many results heard."""
     results = sessions if results is None else results
     return exporter.wait_until(
-        lambda now: now.sum("session_pages_count") >= sessions
-        and now.sum("finished_total") >= results,
+        lambda now: (
+            now.sum("session_pages_count") >= sessions and now.sum("finished_total") >= results
+        ),
         FAX_SECONDS + SETTLE_SECONDS,
         f"{sessions} sessions over and {results} results",
     )
@@ -134,9 +136,7 @@ def test_a_hang_up_in_mid_fax(suite: str, watch: Start, three_pages: Path) -> No
 
 
 @pytest.mark.parametrize("sender", SUITES)
-def test_t38_from_one_asterisk_to_the_other(
-    sender: str, watch: Start, three_pages: Path
-) -> None:
+def test_t38_from_one_asterisk_to_the_other(sender: str, watch: Start, three_pages: Path) -> None:
     (receiver,) = set(SUITES) - {sender}
     here, there = Asterisk(sender), Asterisk(receiver)
     here.connect_peer(there)
@@ -225,7 +225,7 @@ def test_asterisk_is_stopped_and_started_in_mid_fax(
     assert now.value("sessions_ended_total", operation="receive") == 2
     assert now.value("connects_total") == 2
     assert now.value("completed_total") == 2  # Asterisk's own count has begun again
-    for earlier, later in zip(seen, seen[1:], strict=False):
+    for earlier, later in itertools.pairwise(seen):
         for key in ("pages_received_total", "pages_transmitted_total", "finished_total"):
             assert later.sum(key) >= earlier.sum(key)
 
@@ -233,7 +233,7 @@ def test_asterisk_is_stopped_and_started_in_mid_fax(
 def test_300_fax_starts_under_polls_every_50_ms_leave_asterisk_alive(
     suite: str, watch: Start, tmp_path: Path
 ) -> None:
-    """The query rule on the real thing: sessions that it must not ask about do stand in the lists."""
+    """The query rule on the real thing; sessions it must not ask about stand in the lists."""
     page = make_tiff(tmp_path / "page.tif", 1, seconds=2)
     rng = random.Random(9)
     starts, at_once = 300, 12

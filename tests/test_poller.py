@@ -1,0 +1,481 @@
+"""The scrape loop against the demo PBX, over real sockets, in virtual time."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import Counter
+
+import pytest
+from pydantic import SecretStr
+
+from exporter import ami, demo_traffic
+from exporter.demo import DemoPbx
+from exporter.fax import Operation, Reason, State, Transport
+from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.poller import Failure, Poller
+from exporter.settings import AmiSettings
+from tests.virtual_time import clock, in_virtual_time, until, wall
+from tests.watching import SECRET, begin, settings_for, watched
+
+CHANNEL = "Local/recv@fax-00000001;2"
+RECEIVE, SEND, GATEWAY = Operation.RECEIVE, Operation.SEND, Operation.GATEWAY
+ACTIVE, COMPLETE = State.ACTIVE, State.COMPLETE
+
+
+# --- exact, and harmless --------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_pages_and_bad_lines_of_one_fax() -> None:
+    async with watched() as (pbx, poller):
+        fax = begin(pbx)
+        for last in (False, False, True):
+            for lines in (4, 6):
+                await asyncio.sleep(2)
+                fax.add_bad_lines(lines)
+            await asyncio.sleep(2)
+            fax.finish_page(last=last)
+        fax.state = "Complete"
+        await asyncio.sleep(1.5)
+        pbx.end(fax)
+        await asyncio.sleep(2)
+        totals = poller.ledger.totals
+        assert sum(totals.bad_lines.values()) == 30
+        assert sum(totals.pages.values()) == 3
+        assert totals.finished[RECEIVE, Transport.G711, ""] == 1
+
+
+@in_virtual_time
+async def test_a_session_that_is_initialized_is_listed_and_never_asked_about() -> None:
+    async with watched() as (pbx, poller):
+        fax = pbx.begin("receive", CHANNEL)
+        await asyncio.sleep(5)
+        assert poller.ledger.gauges.sessions[RECEIVE, State.INITIALIZED, ""] == 1
+        fax.negotiate()
+        await asyncio.sleep(2)
+        assert not pbx.crashed
+        assert {query.state for query in pbx.queries} == {"Active"}
+
+
+@in_virtual_time
+async def test_an_hour_of_demo_traffic_is_counted_exactly() -> None:
+    async with watched() as (pbx, poller):
+        traffic = asyncio.create_task(demo_traffic.traffic(pbx, rng=random.Random(7)))
+        await asyncio.sleep(3600)
+        traffic.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await traffic
+        for session in list(pbx.sessions.values()):
+            pbx.drop(session) if session.operation in ("send", "receive") else pbx.end(session)
+        await asyncio.sleep(2 * EVENT_LATENESS)
+        compare(poller, pbx)
+        assert not pbx.crashed
+        assert sum(pbx.truth.pages.values()) > 1000
+
+
+def compare(poller: Poller, pbx: DemoPbx) -> None:
+    """Every counter that the PBX knows the truth of."""
+    totals, truth = poller.ledger.totals, pbx.truth
+    for operation in Operation:
+        assert totals.started[operation] == truth.started[operation.value]
+        assert totals.ended[operation] == truth.ended[operation.value]
+        assert totals.rejected[operation] == truth.rejected_pages[operation.value]
+        assert totals.fallbacks[operation] == truth.fallbacks[operation.value]
+        pages = sum(n for key, n in totals.pages.items() if key[0] is operation)
+        if operation is not GATEWAY:
+            assert pages == truth.pages[operation.value]
+        else:  # the last page may have gone with the call
+            ended = truth.ended[operation.value]
+            assert truth.pages[operation.value] - ended <= pages <= truth.pages[operation.value]
+    assert sum(totals.bad_lines.values()) == truth.bad_lines
+    modes = {"audio": Transport.G711, "T38": Transport.T38}
+    finished: Counter[tuple[Operation, Transport, str]] = Counter()
+    failed: Counter[tuple[Operation, Transport, str]] = Counter()
+    for result, count in truth.heard.items():
+        key = (Operation(result.operation), modes[result.mode], "")
+        finished[key] += count
+        failed[key] += count * (result.status == "FAILED")
+    assert +totals.finished == +finished
+    by_transport: Counter[tuple[Operation, Transport, str]] = Counter()
+    for (operation, transport, _, peer), count in totals.failures.items():
+        by_transport[operation, transport, peer] += count
+    assert +by_transport == +failed
+
+
+@in_virtual_time
+async def test_sessions_are_asked_about_by_the_hundred_within_bounds() -> None:
+    async with watched() as (pbx, poller):
+        for number in range(3 * ami.MAX_OUTSTANDING):
+            begin(pbx, channel=f"PJSIP/trunk-{number:08x}")
+        await asyncio.sleep(2)
+        assert poller.ledger.gauges.negotiated[RECEIVE, ACTIVE, ""] == 3 * ami.MAX_OUTSTANDING
+        assert poller.status.up
+
+
+# --- time -----------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_polls_are_due_by_the_clock() -> None:
+    async with watched() as (pbx, poller):
+        pbx.delay["FAXStats"] = 0.4
+        await asyncio.sleep(1)
+        before = poller.status.polls
+        await asyncio.sleep(100)
+        assert poller.status.polls - before == 100
+
+
+@in_virtual_time
+async def test_a_poll_that_overruns_puts_the_next_off_and_none_piles_up() -> None:
+    async with watched() as (pbx, poller):
+        pbx.delay["FAXStats"] = 2.5
+        await asyncio.sleep(5)
+        before = poller.status.polls
+        await asyncio.sleep(300)
+        assert poller.status.polls - before == 100
+        assert poller.status.up
+
+
+@in_virtual_time
+async def test_a_pbx_that_is_too_slow_is_not_asked_more_until_it_has_answered() -> None:
+    async with watched() as (pbx, poller):
+        pbx.delay["FAXStats"] = 10
+        await asyncio.sleep(1)
+        asked = []
+
+        def count(action: str, answer: bytes) -> bytes:
+            asked.append(action)
+            return answer
+
+        pbx.rewrite = count
+        await asyncio.sleep(100)
+        assert asked.count("FAXSessions") <= 11
+        assert not poller.status.up
+        assert poller.status.failures[Failure.TIMEOUT] > 5
+        assert poller.status.connects == 1  # it talks: no reason to leave
+        pbx.delay.clear()
+        await until(lambda: poller.status.up, 30)
+
+
+@in_virtual_time
+async def test_a_silent_pbx_is_down_at_once_and_left_after_three_timeouts() -> None:
+    async with watched() as (pbx, poller):
+        pbx.mute = True
+        await until(lambda: not poller.status.up, 7)
+        assert poller.status.stats is None
+        await until(lambda: poller.status.failures[Failure.LOST] == 1, 25)
+        pbx.mute = False
+        await until(lambda: poller.status.up, 70)
+
+
+# --- connections ----------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_refused_login_is_tried_once_a_minute_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pbx = DemoPbx(secret="another", clock=wall)
+    await pbx.start()
+    poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
+    task = asyncio.create_task(poller.run())
+    await asyncio.sleep(3600)
+    gaps = [b - a for a, b in zip(pbx.failed_logins, pbx.failed_logins[1:], strict=False)]
+    assert 50 < len(pbx.failed_logins) <= 61
+    assert min(gaps) >= 60
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert "Authentication failed" in warnings[0]
+    assert "manager.conf" in warnings[0]
+    pbx.secret = SECRET
+    await until(lambda: poller.status.up, 130)
+    task.cancel()
+    await pbx.stop()
+
+
+@in_virtual_time
+async def test_nobody_listening_is_tried_again_with_growing_pauses_up_to_a_minute() -> None:
+    async with watched(start=False) as (pbx, poller):
+        # Jitter is fixed at its longest: 2, 4, 8, 16, 32, 60, 60 ... s
+        await asyncio.sleep(61.9)
+        assert poller.status.failures[Failure.CONNECT] == 5
+        await asyncio.sleep(600)
+        assert poller.status.failures[Failure.CONNECT] == 5 + 10
+        pbx.accept_connections()
+        await until(lambda: poller.status.up, 61)
+
+
+@in_virtual_time
+async def test_after_a_success_the_first_pause_is_short_again() -> None:
+    async with watched() as (pbx, poller):
+        pbx.drop_connections()
+        await until(lambda: not poller.status.up, 2)
+        await until(lambda: poller.status.up, 2)
+        assert poller.status.connects == 2
+
+
+@in_virtual_time
+async def test_known_sessions_go_on_over_a_lost_connection() -> None:
+    async with watched() as (pbx, poller):
+        fax = begin(pbx)
+        fax.add_bad_lines(5)
+        fax.finish_page()
+        fax.add_bad_lines(3)
+        await asyncio.sleep(2)
+        pbx.drop_connections()
+        await until(lambda: poller.status.connects == 2)
+        fax.add_bad_lines(4)
+        await asyncio.sleep(2)
+        totals = poller.ledger.totals
+        assert sum(totals.bad_lines.values()) == 7  # page 1 was over before any poll
+        assert totals.pages[RECEIVE, ACTIVE, ""] == 1
+        assert totals.started[RECEIVE] == 1
+
+
+@in_virtual_time
+async def test_after_a_restart_the_same_number_and_channel_is_another_session() -> None:
+    async with watched() as (pbx, poller):
+        begin(pbx).finish_page()
+        await asyncio.sleep(2)
+        pbx.restart()
+        begin(pbx).finish_page()
+        await until(lambda: poller.status.connects == 2)
+        await asyncio.sleep(2)
+        totals = poller.ledger.totals
+        assert totals.pages[RECEIVE, ACTIVE, ""] == 2
+        assert (totals.started[RECEIVE], totals.ended[RECEIVE]) == (2, 1)
+
+
+@in_virtual_time
+async def test_something_that_is_no_asterisk_is_named_so(caplog: pytest.LogCaptureFixture) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = AmiSettings(port=port, username="x", secret=SecretStr(SECRET))
+    poller = Poller(settings, 1, Ledger(), clock=clock())
+    task = asyncio.create_task(poller.run())
+    await until(lambda: poller.status.failures[Failure.CONNECT] == 1)
+    assert "no Asterisk manager answers there" in caplog.text
+    task.cancel()
+    server.close()
+
+
+# --- degraded -------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_with_reporting_alone_faxstats_and_events_still_work(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with watched(write={"reporting"}) as (pbx, poller):
+        fax = begin(pbx)
+        fax.finish_page(last=True)
+        await asyncio.sleep(EVENT_LATENESS)
+        pbx.end(fax)
+        await asyncio.sleep(2)
+        status, totals = poller.status, poller.ledger.totals
+        assert status.up
+        assert not status.sessions_listed
+        assert status.stats is not None
+        assert status.stats.completed == 1
+        assert totals.pages[RECEIVE, COMPLETE, ""] == 1
+        assert status.failures[Failure.DENIED] == status.polls
+    told = [r.getMessage() for r in caplog.records if "FAXSessions" in r.getMessage()]
+    assert len(told) == 1
+    assert "add 'call' to its write line" in told[0]
+
+
+@in_virtual_time
+async def test_without_reporting_sessions_still_work(caplog: pytest.LogCaptureFixture) -> None:
+    async with watched(write={"call"}) as (pbx, poller):
+        begin(pbx)
+        await asyncio.sleep(2)
+        assert poller.status.up
+        assert poller.status.stats is None
+        assert poller.ledger.gauges.negotiated[RECEIVE, ACTIVE, ""] == 1
+    assert "add 'reporting' to its write line" in caplog.text
+
+
+@in_virtual_time
+async def test_without_any_class_the_pbx_is_not_up() -> None:
+    pbx = DemoPbx(secret=SECRET, clock=wall, write=())
+    await pbx.start()
+    poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
+    task = asyncio.create_task(poller.run())
+    await until(lambda: poller.status.polls == 3)
+    assert not poller.status.up
+    task.cancel()
+    await pbx.stop()
+
+
+@in_virtual_time
+async def test_res_fax_unloaded_is_said_and_loaded_again_is_watched_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with watched() as (pbx, poller):
+        begin(pbx).finish_page()
+        await asyncio.sleep(2)
+        pbx.unload_res_fax()
+        await until(lambda: not poller.status.up, 3)
+        assert "load res_fax.so and res_fax_spandsp.so" in caplog.text
+        pbx.load_res_fax()
+        begin(pbx, channel="Local/recv@fax-00000002;2").finish_page()
+        await until(lambda: poller.status.up, 3)
+        await asyncio.sleep(2)
+        assert poller.ledger.totals.pages[RECEIVE, ACTIVE, ""] == 2
+        assert poller.status.connects == 1
+
+
+@in_virtual_time
+async def test_without_channelvars_results_are_unknown_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with watched(channelvars=False) as (pbx, poller):
+        for _ in range(3):
+            pbx.drop(begin(pbx))
+        await asyncio.sleep(2)
+        totals = poller.ledger.totals
+        assert totals.results_unknown[RECEIVE] == 3
+        assert totals.finished[RECEIVE, Transport.NONE, ""] == 3
+        assert sum(totals.failures.values()) == 0
+    assert caplog.text.count("channelvars = FAXSTATUS") == 1
+
+
+# --- bad input ------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_an_answer_that_never_comes_leaves_out_that_session_and_the_poll_goes_on() -> None:
+    async with watched() as (pbx, poller):
+        begin(pbx, channel="PJSIP/a-00000001")
+        begin(pbx, channel="PJSIP/a-00000002")
+
+        def swallow(action: str, answer: bytes) -> bytes:
+            return b"" if b"SessionNumber: 0" in answer and action == "FAXSession" else answer
+
+        pbx.rewrite = swallow
+        await asyncio.sleep(3)
+        key = (RECEIVE, ACTIVE, "")
+        assert poller.ledger.gauges.sessions[key] == 2
+        assert poller.ledger.gauges.negotiated[key] == 1
+        assert poller.status.up
+        assert poller.status.failures[Failure.UNANSWERED] >= 2
+        assert poller.status.failures[Failure.TIMEOUT] == 0
+
+
+@in_virtual_time
+async def test_a_session_that_ends_between_list_and_question_is_no_failure() -> None:
+    async with watched() as (pbx, poller):
+        fax = begin(pbx)
+        await asyncio.sleep(2)
+
+        def end(action: str, answer: bytes) -> bytes:
+            if action == "FAXSessions" and not fax.gone:
+                pbx.end(fax)
+            return answer
+
+        pbx.rewrite = end
+        await asyncio.sleep(3)
+        assert fax.gone
+        assert sum(poller.status.failures.values()) == 0
+        assert poller.ledger.totals.finished[RECEIVE, Transport.G711, ""] == 1
+
+
+@in_virtual_time
+async def test_a_line_of_the_list_that_cannot_be_read_ends_no_session_and_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with watched() as (pbx, poller):
+        begin(pbx).finish_page()
+        await asyncio.sleep(2)
+        pbx.rewrite = lambda action, answer: (
+            answer.replace(b"SessionNumber: 0", b"SessionNumber: zero")
+            if action == "FAXSessions"
+            else answer
+        )
+        await asyncio.sleep(30)
+        totals = poller.ledger.totals
+        assert totals.ended[RECEIVE] == 0
+        assert poller.status.failures[Failure.MALFORMED] >= 29
+        pbx.rewrite = None
+        await asyncio.sleep(2)
+        assert totals.pages[RECEIVE, ACTIVE, ""] == 1
+        assert totals.started[RECEIVE] == 1
+    assert caplog.text.count("SessionNumber is not as Asterisk writes it") == 1
+
+
+@in_virtual_time
+async def test_answers_cut_at_every_byte_are_put_together_again() -> None:
+    async with watched() as (pbx, poller):
+        pbx.chunk = 1
+        fax = begin(pbx, channel="PJSIP/größe-00000001")
+        fax.finish_page()
+        await asyncio.sleep(3)
+        pbx.end(fax)
+        await asyncio.sleep(3)
+        assert poller.ledger.totals.pages[RECEIVE, ACTIVE, ""] == 1
+        assert poller.ledger.totals.ended[RECEIVE] == 1
+        assert sum(poller.status.failures.values()) == 0
+
+
+NONSENSE = [
+    b"\r\n\r\n\r\n\r\n",
+    b"Event: ReceiveFAX\r\n\r\n",
+    b"Event: ReceiveFAX\r\nEvent: SendFAX\r\n\r\n",
+    b"Event: ReceiveFAX\r\nPagesTransferred: 99999999999\r\nChannel: \xff\xfe\r\n\r\n",
+    b"Event: SendFAX\r\nActionID: a\r\nActionID: b\r\n\r\n",
+    b"Response: Success\r\n\r\n",
+    b"Response: Follows\r\n\r\n",
+    b"Response\r\n\r\n",
+    b"\x00\x01\x02: \r\n: : :\r\n\r\n",
+    b"Event: FAXSessionsComplete\r\nActionID: nobody\r\n\r\n",
+    b"Event: SendFAX\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+    b"Event: SendFAX\r\nChannel: " + b"x" * (2 * ami.MAX_MESSAGE) + b"\r\n\r\n",
+    b"Event: SendFAX\r\nChanVariable: =\r\nChanVariable\r\nChanVariable: FAXSTATUS\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+@in_virtual_time
+async def test_nonsense_from_the_pbx_harms_no_poll(nonsense: bytes) -> None:
+    async with watched() as (pbx, poller):
+        fax = begin(pbx)
+        fax.finish_page()
+        await asyncio.sleep(2)
+        pbx.inject(nonsense)
+        fax.finish_page()
+        await asyncio.sleep(2)
+        assert poller.status.up
+        assert poller.status.connects == 1
+        assert poller.ledger.totals.pages[RECEIVE, ACTIVE, ""] == 2
+
+
+@in_virtual_time
+async def test_the_secret_is_in_no_log_line_and_no_repr(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with watched() as (pbx, poller):
+        pbx.drop_connections()
+        await until(lambda: poller.status.connects == 2)
+        assert SECRET not in repr(poller.settings)
+        pbx.secret = "changed"
+        pbx.drop_connections()
+        await until(lambda: poller.status.failures[Failure.LOGIN] == 1)
+    assert caplog.records
+    assert SECRET not in caplog.text
+
+
+@in_virtual_time
+async def test_a_failure_has_its_reason_from_the_event() -> None:
+    async with watched() as (pbx, poller):
+        pbx.drop(begin(pbx))
+        trained = "Failed to train with any of the compatible modems"
+        pbx.end(begin(pbx, "send"), status="FAILED", error=trained)
+        await asyncio.sleep(2)
+        failures = poller.ledger.totals.failures
+        assert failures[RECEIVE, Transport.G711, Reason.CALL_DROPPED, ""] == 1
+        assert failures[SEND, Transport.G711, Reason.TRAINING, ""] == 1
+        assert sum(failures.values()) == 2

@@ -1,0 +1,77 @@
+"""An event loop in which waiting takes no time: hours of polling in seconds, over real sockets."""
+
+import asyncio
+import functools
+import inspect
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from exporter.poller import Clock
+
+T = TypeVar("T")
+EPOCH = 1_800_000_000.0
+"""What a wall clock says when a loop begins, seconds."""
+
+
+class _Selector(selectors.DefaultSelector):
+    """Where the real one would wait, time goes on instead: on loopback all bytes are there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            ready = super().select(None)
+        elif not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._clock = _Selector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        return self._clock.now
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.run, in virtual time."""
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        return runner.run(work)
+
+
+def wall() -> float:
+    """The wall clock that goes with the running loop, seconds since the epoch."""
+    return EPOCH + asyncio.get_running_loop().time()
+
+
+def clock() -> Clock:
+    """Both clocks, for a poller in the running loop."""
+    return Clock(monotonic=asyncio.get_running_loop().time, wall=wall)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 600) -> None:
+    """Waits, in the loop's own time, until the condition holds; AssertionError after `seconds`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not condition():
+        assert loop.time() < deadline, f"not within {seconds} s"
+        await asyncio.sleep(0.01)
+
+
+def in_virtual_time(
+    test: Callable[..., Coroutine[Any, Any, None]],
+) -> Callable[..., None]:
+    """Makes of an async test one that pytest runs in virtual time, with the fixtures it names."""
+
+    @functools.wraps(test)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        run(test(*args, **kwargs))
+
+    wrapper.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+    return wrapper

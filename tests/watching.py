@@ -1,0 +1,53 @@
+"""The exporter's poller at work on a demo PBX that the test scripts, both in the running loop."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pydantic import SecretStr
+
+from exporter.demo import DemoPbx, DemoSession
+from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.poller import Poller
+from exporter.settings import AmiSettings
+from tests.virtual_time import clock, until, wall
+
+CHANNEL = "Local/recv@fax-00000001;2"
+SECRET = "correct horse battery staple"
+
+
+def settings_for(pbx: DemoPbx, **changes: Any) -> AmiSettings:
+    given = {"port": pbx.port, "username": pbx.username, "secret": SecretStr(SECRET)} | changes
+    return AmiSettings(**given)
+
+
+@contextlib.asynccontextmanager
+async def watched(
+    interval: float = 1.0, *, start: bool = True, peer_limit: int | None = None, **options: Any
+) -> AsyncIterator[tuple[DemoPbx, Poller]]:
+    """A demo PBX and a poller that watches it, both running; `start=False`: nobody listens yet."""
+    pbx = DemoPbx(secret=SECRET, clock=wall, **options)
+    await pbx.start()
+    if not start:
+        pbx.refuse_connections()
+    poller = Poller(
+        settings_for(pbx), interval, Ledger(peer_limit), clock=clock(), jitter=lambda: 1.0
+    )
+    task = asyncio.create_task(poller.run())
+    try:
+        if start:
+            await until(lambda: poller.status.up)
+            await asyncio.sleep(EVENT_LATENESS)  # what ended before the start is no longer heard
+        yield pbx, poller
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await pbx.stop()
+
+
+def begin(pbx: DemoPbx, operation: str = "receive", channel: str = CHANNEL) -> DemoSession:
+    session = pbx.begin(operation, channel)
+    session.negotiate()
+    return session
