@@ -33,6 +33,8 @@ left the list. Waiting longer would let a session without an event take that of 
 MAX_TRACKED: Final = 20_000
 """Sessions that have left the list, and results, remembered at most."""
 OTHER_PEER: Final = "other"
+MOST_COMPLETIONS: Final = 1000
+"""Completions a second; a count that rises faster is no count."""
 
 PAGE_OPERATIONS: Final = (Operation.SEND, Operation.RECEIVE, Operation.GATEWAY)
 RESULT_OPERATIONS: Final = (Operation.SEND, Operation.RECEIVE)
@@ -148,6 +150,58 @@ class BadLines:
         owed, self.owed = self.owed, 0
         self.reset_page = self.page
         return owed
+
+
+class Unobserved:
+    """Completions that Asterisk has counted and no event has told of.
+
+    Events come up to 5 s after Asterisk has counted, so an excess of the count counts only once it
+    has stood for all of EVENT_LATENESS. A lack (events of faxes counted before the first reading,
+    or never) is forgiven in the same way.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._counted: int | None = None
+        self._excess = 0
+        self._readings: deque[tuple[float, int]] = deque()
+        """When, and the excess then: back to the last one that is older than EVENT_LATENESS."""
+
+    def heard(self) -> None:
+        """A completion event."""
+        self._excess -= 1
+
+    def restarted(self) -> None:
+        """Asterisk counts from 0 again."""
+        if self._counted is not None:
+            self._counted = 0
+
+    def counted(self, completed: int, at: float) -> int:
+        """What FAXStats says; returns how many completions this reading shows to be unobserved."""
+        readings = self._readings
+        if self._counted is None:
+            new = 0
+        elif completed < self._counted:  # res_fax was loaded anew
+            new = completed
+        else:
+            new = completed - self._counted
+        elapsed = at - readings[-1][0] if readings else 0.0
+        if new <= MOST_COMPLETIONS * (1 + elapsed):
+            self._excess += new
+        self._counted = completed
+        readings.append((at, self._excess))
+        while len(readings) > 1 and readings[1][0] <= at - EVENT_LATENESS:
+            readings.popleft()
+        if readings[0][0] > at - EVENT_LATENESS:
+            return 0
+        excesses = [excess for _, excess in readings]
+        settled = max(0, min(excesses)) or min(0, max(excesses))
+        if settled:
+            self._excess -= settled
+            self._readings = deque((when, excess - settled) for when, excess in readings)
+        unobserved = max(0, settled)
+        self.total += unobserved
+        return unobserved
 
 
 class Peers:
@@ -280,6 +334,7 @@ class Ledger:
         self._running: dict[tuple[int, int, str], _Session] = {}
         self._gone: dict[tuple[int, int, str], _Session] = {}
         self._awaiting: dict[tuple[str, Operation], deque[_Session]] = {}
+        self.unobserved = Unobserved()
         self._results: deque[tuple[float, FaxResult]] = deque(maxlen=MAX_TRACKED)
         self._boot_id: str | None = None
         self._boot = 0
@@ -300,10 +355,12 @@ class Ledger:
         if boot_id is not None:
             if self._boot_id not in (None, boot_id):
                 self._boot += 1
+                self.unobserved.restarted()
             self._boot_id = boot_id
 
     def hear(self, result: FaxResult, received_at: float) -> None:
         """A completion event. Its pages wait for the next list, which tells whose they are."""
+        self.unobserved.heard()
         totals, operation = self.totals, result.operation
         peer = self._peers.name(result.channel)
         totals.open(operation, peer)

@@ -83,6 +83,14 @@ GAUGES: Final = (
         lambda poller: _one(poller.status.up),
     ),
     Declared(
+        "asterisk_fax_collector_up",
+        "1 if this part works: sessions (FAXSessions, FAXSession), stats (FAXStats), events "
+        "(SendFAX, ReceiveFAX; 0 once Asterisk has counted faxes and told of none).",
+        ("collector",),
+        When.ALWAYS,
+        lambda poller: [((name,), works) for name, works in poller.status.collectors.items()],
+    ),
+    Declared(
         "asterisk_fax_sessions",
         "Fax sessions that Asterisk lists. Source: FAXSessions.",
         _SESSIONS,
@@ -268,6 +276,15 @@ COUNTERS: Final = (
         ("operation",),
         When.BEGUN,
         lambda poller: _plain(poller.ledger.totals.results_unknown),
+    ),
+    Declared(
+        "asterisk_fax_unobserved_completions_total",
+        "Faxes that Asterisk counted as completed and that no event told of: what finished, "
+        "failures and results_unknown miss, as after a lost connection. Source: FAXStats and "
+        "completion events.",
+        (),
+        When.BEGUN,
+        lambda poller: _one(poller.ledger.unobserved.total),
     ),
     Declared(
         "asterisk_fax_transmit_attempts_total",

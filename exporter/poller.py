@@ -36,7 +36,7 @@ from exporter.fax import (
     parse_session,
     parse_stats,
 )
-from exporter.ledger import Ledger, Observation
+from exporter.ledger import EVENT_LATENESS, Ledger, Observation
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ FIRST_PAUSE: Final = 1.0
 """Seconds before the second attempt to connect; doubled each time."""
 LONGEST_PAUSE: Final = 60.0
 REFUSED_PAUSE: Final = 60.0
-"""Seconds before the next attempt after a refused login: faster ones get the host banned."""
+"""Seconds before what was refused is tried again, be it a login or an action: Asterisk logs each
+refusal, and faster ones get the host banned."""
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without a word after which a connection is taken for half-open and given up."""
 
@@ -103,6 +104,10 @@ class Status:
     """There has been a successful poll, so every counter stands there."""
     sessions_listed: bool = False
     """The last poll had a list of sessions."""
+    sessions_asked: bool = False
+    """And asking about them was not refused."""
+    events_come: bool = True
+    """False if Asterisk counted completions over this connection and no event told of them."""
     stats: FaxStats | None = None
     """None if the last poll did not bring them."""
     asterisk_version: str = ""
@@ -115,6 +120,15 @@ class Status:
     connects: int = 0
     failures: Counter[Failure] = field(default_factory=lambda: Counter(dict.fromkeys(Failure, 0)))
 
+    @property
+    def collectors(self) -> dict[str, bool]:
+        """Which parts work."""
+        return {
+            "sessions": self.up and self.sessions_listed and self.sessions_asked,
+            "stats": self.up and self.stats is not None,
+            "events": self.up and self.events_come,
+        }
+
 
 @dataclass
 class _Seen:
@@ -124,6 +138,7 @@ class _Seen:
     listed: list[ListedSession] | None = None
     whole: bool = True
     details: dict[int, FaxSession] = field(default_factory=dict)
+    asked: bool = True
     stats: FaxStats | None = None
     failures: set[Failure] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -150,13 +165,15 @@ class Poller:
         self._jitter = jitter
         self._name = f"{settings.host}:{settings.port}"
         self._said: set[str] = set()
+        self._denied_at: dict[str, float] = {}
+        self._connected_at = 0.0
 
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""
         attempt = 0
+        least = 0.0
         while True:
-            polled = self.status.last_success
-            least = 0.0
+            polled, connects = self.status.last_success, self.status.connects
             try:
                 await self._watch()
             except LoginRefused as error:
@@ -174,6 +191,8 @@ class Poller:
                 log.exception("%s: unexpected error, connecting again", self._name)
                 self._fail(Failure.INTERNAL, f"{self._name}: internal error")
             self.status.up = False
+            if self.status.connects != connects:  # no longer locked out
+                least = 0.0
             attempt = 0 if self.status.last_success != polled else attempt + 1
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
             await asyncio.sleep(max(least, pause * (0.5 + 0.5 * self._jitter())))
@@ -184,6 +203,8 @@ class Poller:
             connection = await connect(self.settings, self._hear)
         try:
             self.status.connects += 1
+            self._connected_at = self._clock.monotonic()
+            self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             log.info("%s: connected, AMI %s", self._name, connection.ami_version)
             self._said.difference_update(map(str, Failure))
@@ -246,7 +267,12 @@ class Poller:
 
     async def _ask(self, connection: Connection, seen: _Seen) -> None:
         requests = [_FAXSTATS]
-        answer = await connection.ask(_FAXSESSIONS)
+        if self._denied(_FAXSESSIONS, seen):
+            answer = Answer()
+        else:
+            answer = await connection.ask(_FAXSESSIONS)
+            if not answer.success:
+                seen.failures |= self._refused(_FAXSESSIONS, answer)
         if answer.success:
             listed = [parse_listed(event, seen.problems) for event in answer.events]
             seen.listed = [session for session in listed if session is not None]
@@ -258,13 +284,13 @@ class Poller:
                 for session in seen.listed
                 if may_ask(session)
             ]
-        else:
-            seen.failures |= self._refused(_FAXSESSIONS, answer)
+        requests = [request for request in requests if not self._denied(request, seen)]
         async for request, answer in connection.ask_each(requests):
             if not answer.success:
                 # A session that has ended since the list is no failure.
                 if request is _FAXSTATS or answer.lost or answer.denied or answer.unknown:
                     seen.failures |= self._refused(request, answer)
+                    seen.asked &= request is _FAXSTATS or not answer.denied
             elif request is _FAXSTATS:
                 seen.stats = parse_stats(answer.events[0], seen.problems)
             else:
@@ -287,12 +313,41 @@ class Poller:
         answered = seen.listed is not None or seen.stats is not None
         status.up = answered and not seen.failures & {Failure.TIMEOUT, Failure.LOST}
         status.sessions_listed = seen.listed is not None
+        status.sessions_asked = seen.asked
         status.stats = seen.stats
+        self._compare(now)
         if status.up:
             status.begun = True
             status.last_success = wall
             status.last_duration = now - begun
             self._said.discard(Failure.TIMEOUT)
+
+    def _compare(self, now: float) -> None:
+        """Whether events come for the completions that Asterisk counts."""
+        stats = self.status.stats
+        if stats is None or stats.completed is None:
+            return
+        connected_for = now - self._connected_at
+        if self.ledger.unobserved.counted(stats.completed, now) and (
+            connected_for > 2 * EVENT_LATENESS
+        ):
+            self.status.events_come = False
+            self._say(
+                "events",
+                f"{self._name}: Asterisk counts faxes and sends no event for them; add 'call' to "
+                f"the read line of {self.settings.username} in manager.conf, and let its "
+                "eventfilter pass SendFAX and ReceiveFAX; until then results and failures are "
+                "missing, all else goes on",
+            )
+
+    def _denied(self, request: Request, seen: _Seen) -> bool:
+        """Whether this action was refused so lately that it is left out."""
+        at = self._denied_at.get(request.action)
+        denied = at is not None and self._clock.monotonic() < at + REFUSED_PAUSE
+        if denied:
+            seen.failures.add(Failure.DENIED)
+            seen.asked &= request.action != "FAXSession"
+        return denied
 
     def _hear(self, headers: Headers) -> None:
         problems: list[Problem] = []
@@ -302,6 +357,8 @@ class Poller:
             self._mention(problems)
         if result is None:
             return
+        self.status.events_come = True
+        self._said.discard("events")
         if result.succeeded is None:
             self._say(
                 "channelvars",
@@ -318,6 +375,7 @@ class Poller:
             self._say(f"lost {action}", f"{self._name}: {action} was never answered; left out")
             return {Failure.UNANSWERED}
         if answer.denied:
+            self._denied_at[action] = self._clock.monotonic()
             self._say(
                 f"denied {action}", f"{self._name}: user {user} may not {action}: {_LACKS[action]}"
             )

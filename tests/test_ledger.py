@@ -16,7 +16,14 @@ from exporter.fax import (
     State,
     Transport,
 )
-from exporter.ledger import EVENT_LATENESS, BadLines, Ledger, Observation, PageCount
+from exporter.ledger import (
+    EVENT_LATENESS,
+    BadLines,
+    Ledger,
+    Observation,
+    PageCount,
+    Unobserved,
+)
 
 CHANNEL = "Local/recv@fax-00000001;2"
 SEND, RECEIVE, GATEWAY = Operation.SEND, Operation.RECEIVE, Operation.GATEWAY
@@ -523,6 +530,51 @@ def test_the_time_to_answer_says_nothing_about_voice_calls_with_a_v21_detector()
     watch.poll(Seen(operation=Operation.V21, asked=False, transport=Transport.NONE))
     assert Operation.V21 in watch.ledger.gauges.oldest_start
     assert Operation.V21 not in watch.ledger.gauges.oldest_progress
+
+
+# --- completions without an event -----------------------------------------------------------
+
+
+def watch_completions(counts: list[int], *, events: dict[int, int]) -> Unobserved:
+    """One reading a second; `events`: how many come in which second, just before its reading."""
+    unobserved = Unobserved()
+    for second, count in enumerate(counts):
+        for _ in range(events.get(second, 0)):
+            unobserved.heard()
+        unobserved.counted(count, float(second))
+    return unobserved
+
+
+def test_fifty_completions_at_once_whose_events_are_5_s_late_are_all_observed() -> None:
+    assert watch_completions([7] * 3 + [57] * 40, events={8: 50}).total == 0
+
+
+def test_completions_without_an_event_are_counted_once() -> None:
+    assert watch_completions([7] * 3 + [12] * 40, events={5: 2}).total == 3
+
+
+def test_events_of_faxes_counted_before_the_first_reading_hide_no_later_loss() -> None:
+    assert watch_completions([7] * 30 + [8] * 30, events={2: 1}).total == 1
+
+
+def test_a_count_that_begins_again_at_0_is_a_restart() -> None:
+    assert watch_completions([7] * 20 + [2] * 40, events={}).total == 2
+
+
+def test_a_count_that_leaps_is_no_count() -> None:
+    assert watch_completions([7] * 20 + [2_000_000_000] * 40, events={}).total == 0
+
+
+def test_a_restart_of_asterisk_does_not_hide_what_it_has_counted_since() -> None:
+    watch = Watch.running()
+    for _ in range(20):
+        watch.now += 1
+        watch.ledger.unobserved.counted(3, watch.now)
+    watch.ledger.connected("boot 2")
+    for _ in range(20):
+        watch.now += 1
+        watch.ledger.unobserved.counted(4, watch.now)
+    assert watch.ledger.unobserved.total == 4
 
 
 # --- gauges and peers -----------------------------------------------------------------------

@@ -158,6 +158,7 @@ async def test_names_written_by_strangers_cannot_break_the_format() -> None:
 def test_every_metric_has_a_help_that_names_its_source_or_is_about_the_exporter() -> None:
     about_the_exporter = {
         "asterisk_fax_up",
+        "asterisk_fax_collector_up",
         "asterisk_fax_last_poll_timestamp_seconds",
         "asterisk_fax_last_poll_duration_seconds",
         "asterisk_fax_polls_total",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 from collections import Counter
@@ -181,7 +182,7 @@ async def test_a_refused_login_is_tried_once_a_minute_and_said_once(
     poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
     task = asyncio.create_task(poller.run())
     await asyncio.sleep(3600)
-    gaps = [b - a for a, b in zip(pbx.failed_logins, pbx.failed_logins[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(pbx.failed_logins)]
     assert 50 < len(pbx.failed_logins) <= 61
     assert min(gaps) >= 60
     warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
@@ -284,6 +285,7 @@ async def test_with_reporting_alone_faxstats_and_events_still_work(
         assert status.stats.completed == 1
         assert totals.pages[RECEIVE, COMPLETE, ""] == 1
         assert status.failures[Failure.DENIED] == status.polls
+        assert status.collectors == {"sessions": False, "stats": True, "events": True}
     told = [r.getMessage() for r in caplog.records if "FAXSessions" in r.getMessage()]
     assert len(told) == 1
     assert "add 'call' to its write line" in told[0]
@@ -343,6 +345,75 @@ async def test_without_channelvars_results_are_unknown_and_said_once(
         assert totals.finished[RECEIVE, Transport.NONE, ""] == 3
         assert sum(totals.failures.values()) == 0
     assert caplog.text.count("channelvars = FAXSTATUS") == 1
+
+
+@in_virtual_time
+async def test_what_is_refused_is_asked_again_once_a_minute() -> None:
+    asked: list[tuple[str, float]] = []
+
+    async with watched(write={"reporting"}) as (pbx, poller):
+
+        def note(action: str, answer: bytes) -> bytes:
+            asked.append((action, wall()))
+            return answer
+
+        pbx.rewrite = note
+        await asyncio.sleep(600)
+        times = [at for action, at in asked if action == "FAXSessions"]
+        assert 9 <= len(times) <= 10
+        assert min(b - a for a, b in itertools.pairwise(times)) >= 60
+        assert poller.status.collectors == {"sessions": False, "stats": True, "events": True}
+
+
+@in_virtual_time
+async def test_without_read_call_the_missing_events_are_noticed_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with watched(read=()) as (pbx, poller):
+        await asyncio.sleep(30)
+        assert poller.status.collectors["events"]
+        pbx.end(begin(pbx))
+        await asyncio.sleep(30)
+        assert not poller.status.collectors["events"]
+        assert poller.ledger.unobserved.total == 1
+    assert "add 'call' to the read line" in caplog.text
+
+
+@in_virtual_time
+async def test_completions_during_a_lost_connection_are_known_to_be_unobserved() -> None:
+    async with watched() as (pbx, poller):
+        await asyncio.sleep(30)
+        faxes = [begin(pbx, channel=f"PJSIP/a-{number:08x}") for number in range(5)]
+        await asyncio.sleep(2)
+        pbx.end(faxes[0])
+        await asyncio.sleep(2)
+        pbx.refuse_connections()
+        pbx.drop_connections()
+        for fax in faxes[1:]:
+            pbx.end(fax)
+        await asyncio.sleep(5)
+        pbx.accept_connections()
+        await until(lambda: poller.status.connects == 2)
+        await asyncio.sleep(30)
+        assert poller.ledger.unobserved.total == 4
+        assert sum(poller.ledger.totals.finished.values()) == 1
+        assert poller.status.collectors == {"sessions": True, "stats": True, "events": True}
+
+
+@in_virtual_time
+async def test_fifty_faxes_that_end_at_once_are_all_observed() -> None:
+    async with watched() as (pbx, poller):
+        await asyncio.sleep(30)
+        faxes = [begin(pbx, channel=f"PJSIP/a-{number:08x}") for number in range(50)]
+        await asyncio.sleep(2)
+        for fax in faxes:
+            pbx.end(fax, announce=False)
+        await asyncio.sleep(4.9)
+        for fax in faxes:
+            pbx.announce(fax)
+        await asyncio.sleep(60)
+        assert poller.ledger.unobserved.total == 0
+        assert sum(poller.ledger.totals.finished.values()) == 50
 
 
 # --- bad input ------------------------------------------------------------------------------
