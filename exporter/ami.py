@@ -105,6 +105,9 @@ class Answer:
         return not self.success and self.message.startswith("Invalid/unknown command")
 
 
+_PING: Final = Request("Ping")
+
+
 class _Pending(Action):
     """An action of panoramisk's that knows when its answer is complete."""
 
@@ -254,10 +257,15 @@ class Connection:
         return asyncio.get_running_loop().time() - self._protocol.heard_at
 
     async def drained(self) -> None:
-        """Returns once nothing asked earlier is unanswered, so that requests never pile up.
+        """Returns once nothing asked earlier is awaited, so that requests never pile up.
 
+        An answer that was lost is known to be so by that to a later request: a Ping, asked once.
         Raises ConnectionLost.
         """
+        self._check()
+        awaited = self._protocol.responses.values()
+        if awaited and all(pending.request is not _PING for pending in awaited):
+            self._manager.send_action(_Pending(_PING))
         await self._protocol.idle.wait()
         self._check()
 

@@ -172,7 +172,7 @@ class DemoSession:
 class DemoPbx:
     """The PBX and its AMI: `await start()`, then let faxes happen with `begin`, `end` and friends.
 
-    `clock` gives seconds since the epoch. `sleep` is used for `delay` only.
+    `clock` gives seconds since the epoch. `sleep` is used for `delay` and for late events.
     """
 
     def __init__(

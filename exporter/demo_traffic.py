@@ -55,7 +55,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Lives through faxes on a PBX; every wait is a `sleep`, all chance is `rng`."""
+    """Lives through faxes on a PBX: all chance is `rng`, every wait a `sleep`, but for that of
+    the completion events, which is the PBX's own."""
 
     pbx: DemoPbx
     rng: random.Random
@@ -83,7 +84,7 @@ class Traffic:
                 # What the event says of pages that went through is not to be relied on.
                 pages = self.rng.choice((0, session.pages))
                 self.pbx.drop(session, pages=pages, announce=False)
-                await self.sleep(plan.lateness)
+                await self.pbx.sleep(plan.lateness)
                 self.pbx.announce(session)
                 return
             session.finish_page(last=page == plan.pages)
@@ -221,7 +222,7 @@ class Traffic:
 
     async def _end(self, session: DemoSession, plan: Plan, status: str, error: str) -> None:
         self.pbx.end(session, status=status, error=error, announce=False)
-        await self.sleep(plan.lateness)
+        await self.pbx.sleep(plan.lateness)
         self.pbx.announce(session)
 
 

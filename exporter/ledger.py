@@ -155,53 +155,53 @@ class BadLines:
 class Unobserved:
     """Completions that Asterisk has counted and no event has told of.
 
-    Events come up to 5 s after Asterisk has counted, so an excess of the count counts only once it
-    has stood for all of EVENT_LATENESS. A lack (events of faxes counted before the first reading,
-    or never) is forgiven in the same way.
+    Events come up to 5 s late: whatever was counted EVENT_LATENESS ago must have been heard by
+    now, and what is missing is unobserved. While other faxes end, their events can stand in for
+    the missing ones; after EVENT_LATENESS without a completion the number is exact.
     """
 
     def __init__(self) -> None:
         self.total = 0
-        self._counted: int | None = None
-        self._excess = 0
+        self._completed: int | None = None
+        self._balance = 0
+        """Completions counted less events heard less those known to be unobserved."""
         self._readings: deque[tuple[float, int]] = deque()
-        """When, and the excess then: back to the last one that is older than EVENT_LATENESS."""
+        """When, and how many completions were new: back to EVENT_LATENESS ago."""
 
     def heard(self) -> None:
         """A completion event."""
-        self._excess -= 1
+        self._balance -= 1
 
     def restarted(self) -> None:
         """Asterisk counts from 0 again."""
-        if self._counted is not None:
-            self._counted = 0
+        if self._completed is not None:
+            self._completed = 0
 
     def counted(self, completed: int, at: float) -> int:
         """What FAXStats says; returns how many completions this reading shows to be unobserved."""
-        readings = self._readings
-        if self._counted is None:
+        if self._completed is None:
             new = 0
-        elif completed < self._counted:  # res_fax was loaded anew
+        elif completed < self._completed:  # res_fax was loaded anew
             new = completed
         else:
-            new = completed - self._counted
-        elapsed = at - readings[-1][0] if readings else 0.0
-        if new <= MOST_COMPLETIONS * (1 + elapsed):
-            self._excess += new
-        self._counted = completed
-        readings.append((at, self._excess))
-        while len(readings) > 1 and readings[1][0] <= at - EVENT_LATENESS:
-            readings.popleft()
-        if readings[0][0] > at - EVENT_LATENESS:
-            return 0
-        excesses = [excess for _, excess in readings]
-        settled = max(0, min(excesses)) or min(0, max(excesses))
-        if settled:
-            self._excess -= settled
-            self._readings = deque((when, excess - settled) for when, excess in readings)
-        unobserved = max(0, settled)
-        self.total += unobserved
-        return unobserved
+            new = completed - self._completed
+        self._completed = completed
+        elapsed = at - self._readings[-1][0] if self._readings else 0.0
+        if new > MOST_COMPLETIONS * (1 + elapsed):
+            new = 0
+        self._balance += new
+        self._readings.append((at, new))
+        while self._readings[0][0] <= at - EVENT_LATENESS:
+            self._readings.popleft()
+        lately = sum(new for _, new in self._readings)
+        missing = self._balance - lately
+        if missing > 0:
+            self._balance -= missing
+            self.total += missing
+        elif missing < 0 and lately == 0:
+            # Events of faxes that were counted before the first reading, or never.
+            self._balance = 0
+        return max(0, missing)
 
 
 class Peers:

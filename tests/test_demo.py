@@ -876,7 +876,9 @@ class Demo:
 
     def __init__(self, seed: int) -> None:
         self.time = VirtualTime()
-        self.pbx = DemoPbx(clock=lambda: 1_700_000_000 + self.time.now, write=EVERYTHING)
+        self.pbx = DemoPbx(
+            clock=lambda: 1_700_000_000 + self.time.now, sleep=self.time.sleep, write=EVERYTHING
+        )
         rng = random.Random(seed)
         self._traffic = asyncio.get_running_loop().create_task(
             traffic(self.pbx, rng=rng, sleep=self.time.sleep)

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import logging
 import random
-from collections import Counter
 
 import pytest
 from pydantic import SecretStr
@@ -16,6 +15,7 @@ from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.poller import Failure, Poller
 from exporter.settings import AmiSettings
+from tests.truth import assert_exact
 from tests.virtual_time import clock, in_virtual_time, until, wall
 from tests.watching import SECRET, begin, settings_for, watched
 
@@ -70,38 +70,9 @@ async def test_an_hour_of_demo_traffic_is_counted_exactly() -> None:
         for session in list(pbx.sessions.values()):
             pbx.drop(session) if session.operation in ("send", "receive") else pbx.end(session)
         await asyncio.sleep(2 * EVENT_LATENESS)
-        compare(poller, pbx)
+        assert_exact(poller, pbx)
         assert not pbx.crashed
         assert sum(pbx.truth.pages.values()) > 1000
-
-
-def compare(poller: Poller, pbx: DemoPbx) -> None:
-    """Every counter that the PBX knows the truth of."""
-    totals, truth = poller.ledger.totals, pbx.truth
-    for operation in Operation:
-        assert totals.started[operation] == truth.started[operation.value]
-        assert totals.ended[operation] == truth.ended[operation.value]
-        assert totals.rejected[operation] == truth.rejected_pages[operation.value]
-        assert totals.fallbacks[operation] == truth.fallbacks[operation.value]
-        pages = sum(n for key, n in totals.pages.items() if key[0] is operation)
-        if operation is not GATEWAY:
-            assert pages == truth.pages[operation.value]
-        else:  # the last page may have gone with the call
-            ended = truth.ended[operation.value]
-            assert truth.pages[operation.value] - ended <= pages <= truth.pages[operation.value]
-    assert sum(totals.bad_lines.values()) == truth.bad_lines
-    modes = {"audio": Transport.G711, "T38": Transport.T38}
-    finished: Counter[tuple[Operation, Transport, str]] = Counter()
-    failed: Counter[tuple[Operation, Transport, str]] = Counter()
-    for result, count in truth.heard.items():
-        key = (Operation(result.operation), modes[result.mode], "")
-        finished[key] += count
-        failed[key] += count * (result.status == "FAILED")
-    assert +totals.finished == +finished
-    by_transport: Counter[tuple[Operation, Transport, str]] = Counter()
-    for (operation, transport, _, peer), count in totals.failures.items():
-        by_transport[operation, transport, peer] += count
-    assert +by_transport == +failed
 
 
 @in_virtual_time
