@@ -279,10 +279,13 @@ class Poller:
             seen.whole = answer.complete and len(seen.listed) == len(listed)
             if not answer.complete:
                 seen.problems.append(Problem("FAXSessionsComplete", "list cut short"))
+            asked = [session for session in seen.listed if may_ask(session)]
+            if len(asked) < len(seen.listed) and log.isEnabledFor(logging.DEBUG):
+                left = Counter(f"{s.operation} {s.state}" for s in seen.listed if not may_ask(s))
+                log.debug("%s: not asked about: %s", self._name, dict(left))
             requests[:0] = [
                 Request("FAXSession", Expects.EVENT, {"SessionNumber": str(session.number)})
-                for session in seen.listed
-                if may_ask(session)
+                for session in asked
             ]
         requests = [request for request in requests if not self._denied(request, seen)]
         async for request, answer in connection.ask_each(requests):
