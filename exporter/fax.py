@@ -72,7 +72,6 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     INIT = "init_error"
     ARGUMENTS = "invalid_arguments"
-    CHANNEL = "channel_problem"
     UNKNOWN = "unknown"
     OTHER = "other"
 
@@ -235,8 +234,16 @@ _REASONS: Final[dict[str, Reason]] = {
             "Operator intervention failed",
             "Poll not accepted",
             "Ident not accepted",
-            "Password not accepted",
             "Sub-address not accepted",
+            "Selective polling address not accepted",
+            "Polled sub-address not accepted",
+            "Sender identification not accepted",
+            "Password not accepted",
+            "Transmitting subscriber internet address not accepted",
+            "Internet routing address not accepted",
+            "Calling subscriber internet address not accepted",
+            "Internet selective polling address not accepted",
+            "Called subscriber internet address not accepted",
         ),
         Reason.FILE: (
             "FILE_ERROR",
@@ -251,8 +258,7 @@ _REASONS: Final[dict[str, Reason]] = {
         Reason.T38_NEGOTIATION: ("T38_NEG_ERROR",),
         Reason.TIMEOUT: ("TIMEOUT",),
         Reason.INIT: ("INIT_ERROR",),
-        Reason.ARGUMENTS: ("INVALID_ARGUMENTS",),
-        Reason.CHANNEL: ("CHANNEL_PROBLEM",),
+        Reason.ARGUMENTS: ("INVALID_ARGUMENTS", "INVALID_ARGUMENT"),
         Reason.UNKNOWN: ("UNKNOWN",),
     }.items()
     for text in texts

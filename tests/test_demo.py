@@ -153,11 +153,12 @@ def restage_end(pbx: DemoPbx, event: bytes) -> None:
         for line in event.decode().split("\r\n")
         if line.startswith("ChanVariable: ")
     )
+    pbx.channelvars = bool(variables)
     operation = {"SendFAX": "send", "ReceiveFAX": "receive"}[said["Event"]]
     session = pbx.begin(
         operation,
         said["Channel"],
-        transport={"audio": "G.711", "T38": "T.38"}[variables["FAXMODE"]],
+        transport={"audio": "G.711", "T38": "T.38"}[variables.get("FAXMODE", "audio")],
         files=[said["FileName"]],
         linkedid=said["Linkedid"],
     )
@@ -166,9 +167,9 @@ def restage_end(pbx: DemoPbx, event: bytes) -> None:
     session.resolution = int(width), int(height)
     pbx.end(
         session,
-        status=variables["FAXSTATUS"],
-        error=variables["FAXERROR"],
-        status_string=variables["FAXSTATUSSTRING"],
+        status=variables.get("FAXSTATUS", "SUCCESS"),
+        error=variables.get("FAXERROR", ""),
+        status_string=variables.get("FAXSTATUSSTRING", "OK"),
         pages=int(said["PagesTransferred"]),
     )
 
@@ -221,6 +222,11 @@ async def retell(pbx: DemoPbx, subject: str, variant: str, denied: bool, recorde
         number = values(recorded[first_answer(recorded) :].split(b"\r\n\r\n")[0])["ActionID"]
         if denied:
             return await client.ask(variant.removeprefix("denied-"), ActionID=number)
+        if subject == "not":
+            pbx.unload_res_fax()
+            action = {"faxsessions": "FAXSessions", "faxsession": "FAXSession"}
+            loaded = variant.removeprefix("loaded-")
+            return await client.ask(action.get(loaded, "FAXStats"), ActionID=number)
         if subject == "faxsessions":
             for message in messages:
                 if b"Event: FAXSessionsEntry" in message:
@@ -237,6 +243,8 @@ async def retell(pbx: DemoPbx, subject: str, variant: str, denied: bool, recorde
             return await client.ask_all("FAXSession", last="FAXSession", ActionID=number, **asked)
         if subject == "faxstats":
             said = values(messages[-1])
+            for call in range(int(said["CurrentSessions"])):
+                pbx.begin("V.21", f"PJSIP/a-{call:08x}")
             pbx.stats.reserved = int(said["ReservedSessions"])
             pbx.stats.transmit_attempts = int(said["TransmitAttempts"])
             pbx.stats.receive_attempts = int(said["ReceiveAttempts"])

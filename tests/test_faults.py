@@ -114,7 +114,7 @@ async def test_events_between_the_messages_of_an_answer_belong_to_no_answer() ->
             b"ChanVariable: FAXSTATUS=SUCCESS\r\nChanVariable: FAXMODE=audio\r\n"
             b"PagesTransferred: 1\r\n\r\n"
         )
-        sent = []
+        sent: list[str] = []
 
         def interleave(action: str, answer: bytes) -> bytes:
             if action != "FAXSession" or sent:

@@ -1,8 +1,11 @@
 """Parsing what Asterisk says: literal messages in, values out, and never an exception."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from panoramisk.message import Message
 
 from exporter.fax import (
     FaxSession,
@@ -149,6 +152,42 @@ def test_states_and_operations_never_heard_of_make_no_new_label_values() -> None
     assert entry is not None
     assert (entry.operation, entry.state) == (Operation.NONE, State.UNKNOWN)
     assert {problem.value for problem in problems} == {"Paused", "poll"}
+
+
+# --- whole transcripts ----------------------------------------------------------------------
+
+TRANSCRIPTS = Path(__file__).parent / "transcripts"
+PARSERS = {
+    "FAXSessionsEntry": parse_listed,
+    "FAXSession": parse_session,
+    "FAXStats": parse_stats,
+    "SendFAX": parse_result,
+    "ReceiveFAX": parse_result,
+}
+
+
+def recorded(event: str) -> list[Headers]:
+    """Every such event of every transcript, as the exporter gets it."""
+    texts = [path.read_bytes().decode() for path in sorted(TRANSCRIPTS.glob("*/*.txt"))]
+    messages = [Message.from_line(part) for text in texts for part in text.split("\r\n\r\n")]
+    return [one for one in messages if one is not None and one.get("Event") == event]
+
+
+@pytest.mark.parametrize("event", PARSERS)
+def test_what_real_asterisks_said_is_read_without_a_problem(event: str) -> None:
+    messages = recorded(event)
+    assert len(messages) >= 4
+    for message in messages:
+        problems: list[Problem] = []
+        assert PARSERS[event](message, problems) is not None
+        assert problems == []
+
+
+def test_every_recorded_result_is_understood_where_there_is_one() -> None:
+    results = [parse_result(one, []) for one in recorded("SendFAX") + recorded("ReceiveFAX")]
+    assert {result.succeeded for result in results if result} == {True, False, None}
+    failed = {result.reason for result in results if result and result.succeeded is False}
+    assert failed == {Reason.CALL_DROPPED}
 
 
 # --- the query rule -------------------------------------------------------------------------

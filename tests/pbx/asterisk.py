@@ -1,7 +1,8 @@
 """Real Asterisks to test against, and what independently says what they did.
 
-Builds the chroots, starts Asterisks in them, drives real faxes through them, and reads AMI with a client of
-its own: nothing here imports the exporter or panoramisk, so that a mistake there is not repeated here.
+Builds the chroots, starts Asterisks in them, drives real faxes through them, and reads AMI with a
+client of its own: nothing here imports the exporter or panoramisk, so that a mistake there is not
+repeated here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -33,12 +34,12 @@ SUITES = ("bullseye", "sid")
 
 HOST = "127.0.0.1"
 
-# Where an instance's own directory is bound inside its private mount namespace. The same for all: each
-# namespace sees its own, so that many instances share one read-mostly chroot.
+# Where an instance's own directory is bound inside its private mount namespace. The same for all:
+# each namespace sees its own, so that many instances share one read-mostly chroot.
 _INSIDE = Path("/opt/t")
 
-# One block of ports per running Asterisk, all below Linux' ephemeral range (32768), where a client's own
-# connection could take a port between the check and Asterisk's bind.
+# One block of ports per running Asterisk, all below Linux' ephemeral range (32768), where a
+# client's own connection could take a port between the check and Asterisk's bind.
 _FIRST_PORT = 20000
 _PORTS = 100
 _SLOTS = 120
@@ -46,41 +47,14 @@ _AMI, _SIP, _HTTP, _RTP, _UDPTL = 0, 1, 9, 10, 60
 
 # Only what a fax needs: an Asterisk with all of Debian's modules takes seconds to start and reads
 # configuration that does not concern us.
-_MODULES = [
-    "res_timing_timerfd",
-    "res_timing_pthread",
-    "res_sorcery_config",
-    "res_sorcery_memory",
-    "res_sorcery_astdb",
-    "res_fax",
-    "res_fax_spandsp",
-    "res_mutestream",
-    "res_rtp_asterisk",
-    "res_pjproject",
-    "res_pjsip",
-    "res_pjsip_session",
-    "res_pjsip_sdp_rtp",
-    "res_pjsip_t38",
-    "res_pjsip_caller_id",
-    "res_pjsip_endpoint_identifier_user",
-    "res_pjsip_endpoint_identifier_ip",
-    "res_pjsip_rfc3326",
-    "res_pjsip_pubsub",
-    "chan_pjsip",
-    "pbx_config",
-    "app_dial",
-    "app_verbose",
-    "codec_ulaw",
-    "codec_alaw",
-    "codec_a_mu",
-    "codec_resample",
-    "format_pcm",
-    "func_channel",
-    "func_logic",
-    "func_callerid",
-    "bridge_simple",
-    "bridge_native_rtp",
-]
+_MODULES = """
+res_timing_timerfd res_timing_pthread res_sorcery_config res_sorcery_memory res_sorcery_astdb
+res_fax res_fax_spandsp res_mutestream res_rtp_asterisk res_pjproject res_pjsip res_pjsip_session
+res_pjsip_sdp_rtp res_pjsip_t38 res_pjsip_caller_id res_pjsip_endpoint_identifier_user
+res_pjsip_endpoint_identifier_ip res_pjsip_rfc3326 res_pjsip_pubsub chan_pjsip pbx_config app_dial
+app_system app_verbose codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm bridge_simple
+bridge_native_rtp
+""".split()  # noqa: SIM905 - a list of words, read as such
 
 
 class ChrootFailed(Exception):
@@ -129,8 +103,8 @@ def _ready(root: Path) -> bool:
 def chroot(suite: str) -> Path:
     """The chroot that holds `suite`'s Asterisk, built on first use (about 45 s).
 
-    Safe among several processes: one builds, the others wait. It is built beside its place and renamed, so
-    that an interrupted build is never taken for a ready one. Raises ChrootFailed.
+    Safe among several processes: one builds, the others wait. It is built beside its place and
+    renamed, so that an interrupted build is never taken for a ready one. Raises ChrootFailed.
     """
     if suite not in SUITES:
         raise ValueError(f"no Asterisk known in suite {suite!r}; there are {', '.join(SUITES)}")
@@ -166,7 +140,7 @@ def chroot(suite: str) -> Path:
     return root
 
 
-# ---------------------------------------------------------------------------------------------------- AMI
+# --------------------------------------------------------------------------------------------- AMI
 
 
 @dataclass(frozen=True)
@@ -205,8 +179,8 @@ class Message:
 def query_is_safe(listed: Message) -> bool:
     """Whether FAXSession may be asked for this FAXSessionsEntry.
 
-    Anything less strict kills Asterisk sooner or later: it dereferences a null pointer on a session that is
-    still Initialized.
+    Anything less strict kills Asterisk sooner or later: it dereferences a null pointer on a session
+    that is still Initialized.
     """
     return listed.get("State") in ("Active", "Complete") and listed.get("Operation") in (
         "send",
@@ -228,7 +202,7 @@ class Ami:
         events: bool = True,
         timeout: float = 5.0,
     ) -> None:
-        """Connects and logs in by MD5 challenge. Raises OSError if nobody listens, AmiError if refused."""
+        """Logs in by MD5 challenge. Raises OSError if nobody listens, AmiError if refused."""
         self._timeout = timeout
         self._changed = threading.Condition()
         self._answers: dict[str, list[Message]] = {}
@@ -261,7 +235,7 @@ class Ami:
             while chunk := self._socket.recv(65536):
                 buffer += chunk
                 if not greeted:
-                    greeting, end, rest = buffer.partition(b"\r\n")
+                    _, end, rest = buffer.partition(b"\r\n")
                     if not end:
                         continue
                     greeted, buffer = True, rest
@@ -284,19 +258,19 @@ class Ami:
         self,
         action: str,
         until: str | None = None,
-        *,
-        timeout: float | None = None,
+        /,
         **headers: str | int | Iterable[str],
     ) -> list[Message]:
         """The response, followed by the events that answer it up to the one named `until`.
 
-        A response that is an Error ends it alone. Raises AmiClosed, or AmiError if the answer does not come.
+        A response that is an Error ends it alone. Raises AmiClosed, or AmiError if the answer does
+        not come.
         """
         number = self.post(action, **headers)
-        return self.collect(number, until, timeout=timeout)
+        return self.collect(number, until)
 
-    def post(self, action: str, **headers: str | int | Iterable[str]) -> str:
-        """Sends an action without waiting; returns its ActionID for `collect`. A header may be a list."""
+    def post(self, action: str, /, **headers: str | int | Iterable[str]) -> str:
+        """Sends an action; returns its ActionID for `collect`. A header may be a list."""
         number = f"oracle-{next(self._ids)}"
         lines = [f"Action: {action}", f"ActionID: {number}"]
         for name, value in headers.items():
@@ -313,11 +287,9 @@ class Ami:
             raise AmiClosed(f"{action}: {error}") from error
         return number
 
-    def collect(
-        self, number: str, until: str | None = None, *, timeout: float | None = None
-    ) -> list[Message]:
+    def collect(self, number: str, until: str | None = None) -> list[Message]:
         """The answer to a posted action, see `ask`."""
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        deadline = time.monotonic() + self._timeout
         with self._changed:
             answer = self._answers[number]
             try:
@@ -339,11 +311,9 @@ class Ami:
             return False
         return until is None or answer[0].get("Response") == "Error" or answer[-1].event == until
 
-    def action(
-        self, action: str, *, timeout: float | None = None, **headers: str | int | Iterable[str]
-    ) -> Message:
-        """The response to an action. Raises AmiError, with Asterisk's words, if that is an Error."""
-        response = self.ask(action, timeout=timeout, **headers)[0]
+    def action(self, action: str, /, **headers: str | int | Iterable[str]) -> Message:
+        """The response to an action. Raises AmiError, in Asterisk's words, on an Error."""
+        response = self.ask(action, **headers)[0]
         if response.get("Response") == "Error":
             raise AmiError(f"{action}: {response.get('Message')}")
         return response
@@ -354,7 +324,7 @@ class Ami:
             return [e for e in self._events if not names or e.event in names]
 
     def wait_for(self, predicate: Callable[[Message], bool], timeout: float) -> Message:
-        """The first event, past or coming, that satisfies the predicate. Raises AmiError after `timeout` s."""
+        """The first event, past or coming, that satisfies it. Raises AmiError after `timeout` s."""
         deadline = time.monotonic() + timeout
         seen = 0
         with self._changed:
@@ -398,7 +368,7 @@ class Ami:
         ]
 
     def readings(self) -> list[tuple[Message, Message | None]]:
-        """Every listed session with its FAXSession: None if the rule forbids asking, or it has just ended."""
+        """Every listed session and its FAXSession: None if asking is unsafe, or it just ended."""
         asked = [
             (
                 entry,
@@ -421,10 +391,8 @@ class Ami:
 
     def close(self) -> None:
         """Ends the connection and its thread; again is no harm."""
-        try:
+        with suppress(OSError):  # the other side may have been first
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was first
         self._socket.close()
         self._reader.join(2)
 
@@ -435,7 +403,7 @@ class Ami:
         self.close()
 
 
-# ------------------------------------------------------------------------------------------------ Asterisk
+# ---------------------------------------------------------------------------------------- Asterisk
 
 
 @dataclass(frozen=True)
@@ -461,7 +429,7 @@ class ManagerUser:
 
 
 class _Ports:
-    """An exclusive block of ports: a locked file among all test processes, and nobody else listening."""
+    """A block of ports for one Asterisk: locked among test processes, and nobody listens."""
 
     def __init__(self) -> None:
         folder = Path(tempfile.gettempdir()) / "asterisk-fax-exporter-ports"
@@ -482,9 +450,8 @@ class _Ports:
         for port in range(self.first, self.first + _PORTS):
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                 with socket.socket(socket.AF_INET, kind) as probe:
-                    if (
-                        kind == socket.SOCK_STREAM
-                    ):  # or the last test's closed connections look like a listener
+                    if kind == socket.SOCK_STREAM:
+                        # or the last test's closed connections look like a listener
                         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind((HOST, port))
 
@@ -492,8 +459,8 @@ class _Ports:
         self._file.close()
 
 
-# PDEATHSIG fires when the *thread* that started the child ends, not the process: a test's own thread pool
-# would take its Asterisks with it. This thread lives as long as the interpreter.
+# PDEATHSIG fires when the *thread* that started the child ends, not the process: a test's own
+# thread pool would take its Asterisks with it. This thread lives as long as the interpreter.
 _STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asterisk-starter")
 
 _LAUNCH = """
@@ -537,9 +504,10 @@ class Asterisk:
     ) -> None:
         """Takes ports; starts nothing yet.
 
-        `directory` is kept when given, else temporary. `maxrate` is in bit/s. `noload` names modules without
-        .so. `extra` is text appended to a configuration file by its name (`[general](+)` reopens a section).
-        `udptl_ec` is none, fec or redundancy. The SIP peer is this Asterisk itself unless told otherwise.
+        `directory` is kept when given, else temporary. `maxrate` is in bit/s. `noload` names
+        modules without .so. `extra` is text appended to a configuration file by its name
+        (`[general](+)` reopens a section). `udptl_ec` is none, fec or redundancy. The SIP peer is
+        this Asterisk itself unless told otherwise.
         """
         self.suite = suite
         self._root = chroot(suite)
@@ -578,11 +546,12 @@ class Asterisk:
         self.peer_sip_port, other.peer_sip_port = other.sip_port, self.sip_port
 
     def start(self, timeout: float = 30.0) -> Self:
-        """Starts it and waits until it is fully booted. Raises AsteriskFailed with the end of its log."""
+        """Waits until it is fully booted. Raises AsteriskFailed with the end of its log."""
         if self._ports is None:
             raise AsteriskFailed("this Asterisk was closed; make a new one")
         self._configure()
-        setpriv = [
+        # It dies with us, and takes its mounts with it.
+        command = [
             "setpriv",
             "--pdeathsig",
             "KILL",
@@ -591,16 +560,7 @@ class Asterisk:
             "--propagation",
             "private",
         ]
-        command = [
-            *setpriv,
-            "sh",
-            "-c",
-            _LAUNCH,
-            "sh",
-            str(self._root),
-            str(self.directory),
-            str(_INSIDE),
-        ]
+        command += ["sh", "-c", _LAUNCH, "sh", *map(str, (self._root, self.directory, _INSIDE))]
         with (self.directory / "log/console").open("ab") as console:
             self._process = _STARTER.submit(
                 subprocess.Popen,
@@ -611,9 +571,8 @@ class Asterisk:
                 cwd="/",
             ).result()
         deadline = time.monotonic() + timeout
-        while (
-            True
-        ):  # nothing can be awaited before the port is open, so this one thing is tried again
+        # Nothing can be awaited before the port is open, so this one thing is tried again.
+        while True:
             try:
                 self._driver = self.ami()
                 break
@@ -781,8 +740,16 @@ bindaddr = {HOST}
 {channelvars}
 """
             + "\n".join(user.section() for user in users),
-            "res_fax.conf": f"[general]\nmaxrate = {self._maxrate}\nminrate = 2400\nstatusevents = yes\necm = {ecm}\n",
-            "rtp.conf": f"[general]\nrtpstart = {self._rtp_ports[0]}\nrtpend = {self._rtp_ports[1]}\n",
+            "res_fax.conf": f"""[general]
+maxrate = {self._maxrate}
+minrate = 2400
+statusevents = yes
+ecm = {ecm}
+""",
+            "rtp.conf": f"""[general]
+rtpstart = {self._rtp_ports[0]}
+rtpend = {self._rtp_ports[1]}
+""",
             "udptl.conf": f"""[general]
 udptlstart = {self.udptl_ports[0]}
 udptlend = {self.udptl_ports[1]}
@@ -794,8 +761,8 @@ udptlfecspan = 3
         }
 
     def _pjsip(self) -> str:
-        # Both endpoints lead to the same peer, which tells them apart by the user of From: the address is the
-        # same for all on one machine.
+        # Both endpoints lead to the same peer, which tells them apart by the user of From: the
+        # address is the same for all on one machine.
         endpoints = [
             f"""[{name}]
 type = endpoint
@@ -836,9 +803,10 @@ exten => recv-ecm,1,Answer()
  same => n,ReceiveFAX({received}.tif)
  same => n,Hangup()
 
-; two faxes in a row on one channel
+; two faxes in a row on one channel; Asterisk writes the second into the first file name again
 exten => recv-twice,1,Answer()
  same => n,ReceiveFAX({received}-1.tif)
+ same => n,System(mv {received}-1.tif {received}-0.tif)
  same => n,ReceiveFAX({received}-2.tif)
  same => n,Hangup()
 
@@ -846,14 +814,17 @@ exten => send-twice,1,SendFAX(${{FAXFILE}},${{FAXOPTIONS}})
  same => n,SendFAX(${{FAXFILE}},${{FAXOPTIONS}})
  same => n,Hangup()
 
-; a T.38 gateway between a sender who lets himself be switched to T.38 and a receiver who knows only audio
+; a T.38 gateway: audio from the sender, T.38 to the receiver
 exten => gateway,1,Set(FAXOPT(gateway)=yes,20)
- same => n,Dial(PJSIP/recv@audio)
+ same => n,Dial(PJSIP/recv-mute@peer)
  same => n,Hangup()
 
-; the other way round: audio from the sender, T.38 to the receiver. Asterisk 22 often loses its audio here.
-exten => gateway-to-t38,1,Set(FAXOPT(gateway)=yes,20)
- same => n,Dial(PJSIP/recv@peer)
+; A receiver that is silent until it has switched to T.38. Without that half of the faxes through
+; Asterisk 22 fail: its gateway numbers the audio it makes from 0, and drops it all where the
+; receiver's RTP packets before had numbers that make it look late.
+exten => recv-mute,1,Answer()
+ same => n,Set(MUTEAUDIO(out)=on)
+ same => n,ReceiveFAX({received}.tif)
  same => n,Hangup()
 """
 
@@ -862,7 +833,10 @@ exten => gateway-to-t38,1,Set(FAXOPT(gateway)=yes,20)
     def inside(self, path: Path) -> Path:
         """The path Asterisk knows a file by; one from elsewhere is copied into the fax folder."""
         if path.parent != self.fax_dir:
-            path = Path(shutil.copy(path, self.fax_dir / path.name))
+            copy = self.fax_dir / path.name
+            if not copy.exists():  # libtiff maps it: to write over one being sent is SIGBUS
+                shutil.copy(path, copy)
+            path = copy
         return self.fax_dir_inside / path.name
 
     def outside(self, path: str) -> Path:
@@ -879,11 +853,14 @@ exten => gateway-to-t38,1,Set(FAXOPT(gateway)=yes,20)
         ecm: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Starts a fax and returns at once; `driver.wait_for_count(n, "SendFAX", ...)` tells when it is over.
+        """Starts a fax and returns at once; `driver.wait_for_count(n, "SendFAX")` awaits its end.
 
-        By default both ends are in this Asterisk. `channel` says otherwise: `PJSIP/recv@peer` with option `z`
-        is T.38 to the peer, `PJSIP/gateway@peer` without `z` goes through a gateway there. `ecm` allows error correction
-        on the sending side; the receiving side must allow it too (`recv-ecm`, or ecm=True on the Asterisk).
+        By default both ends are in this Asterisk. `channel` says otherwise: `PJSIP/recv@peer` with
+        option `z` is T.38 to the peer, `PJSIP/recv@audio` is audio over SIP, `PJSIP/gateway@audio`
+        goes through a T.38 gateway in the peer. Several files are not for Asterisk with spandsp:
+        such a fax fails before it begins, without a completion event.
+        `ecm` allows error correction on the sending side; the receiving side must allow it too
+        (`recv-ecm`, or ecm=True on the Asterisk).
         """
         self._originate(
             channel or f"Local/{extension}@fax/n",
@@ -933,21 +910,12 @@ exten => gateway-to-t38,1,Set(FAXOPT(gateway)=yes,20)
 
     @contextmanager
     def lost_packets(self, share: float = 0.03) -> Iterator[None]:
-        """Loses this share of the T.38 packets that reach this Asterisk; needs iptables and udptl_ec='none'.
+        """Loses this share of the T.38 packets that come in; needs iptables and udptl_ec='none'.
 
         Only once the faxes run: a lost packet while they negotiate rates is another test.
         """
-        rule = [
-            "-p",
-            "udp",
-            "--dport",
-            "{}:{}".format(*self.udptl_ports),
-            "-m",
-            "statistic",
-            "--mode",
-            "random",
-        ]
-        rule += ["--probability", str(share), "-j", "DROP"]
+        rule = ["-p", "udp", "--dport", "{}:{}".format(*self.udptl_ports)]
+        rule += ["-m", "statistic", "--mode", "random", "--probability", str(share), "-j", "DROP"]
         subprocess.run(["iptables", "-w", "-I", "INPUT", *rule], check=True)
         try:
             yield
@@ -958,14 +926,16 @@ exten => gateway-to-t38,1,Set(FAXOPT(gateway)=yes,20)
 class Noise:
     """A bad line: silences what a receiving fax hears for a moment, some times a page.
 
-    Only while a page's image is on the line: the training and the signals between pages are spared, so that
-    faxes stay at their rate and end well, and only lines are damaged. For make_tiff's faxes, over audio.
+    Only while a page's image is on the line: the training and the signals between pages are spared,
+    so that faxes stay at their rate and end well, and only lines are damaged. For make_tiff's
+    faxes, over audio.
     """
 
     def __init__(self, asterisk: Asterisk, *, at: Sequence[float], length: float) -> None:
-        """`at`: when to be silent, in seconds after a page began. `length`: of one silence, in seconds.
+        """`at`: when to be silent, in seconds after a page began. `length`: how long, in seconds.
 
-        A page's image is on the line from about 1.7 s after Asterisk says that it began (0.8 s on the first).
+        A page's image is on the line from about 1.7 s after Asterisk says that it began (0.8 s on
+        the first).
         """
         self._asterisk, self._at, self._length = asterisk, at, length
         self._stop = threading.Event()
@@ -992,7 +962,8 @@ class Noise:
             self._error = error
 
     def _receiving(self, ami: Ami) -> dict[str, str]:
-        # The resolution becomes that of the fax (standard, in make_tiff's) when its first page begins.
+        # The resolution becomes that of the fax (standard, in make_tiff's) when its first page
+        # begins.
         return {
             entry.get("Channel"): entry.get("SessionNumber") + "/" + session.get("PagesReceived")
             for entry, session in ami.readings()
@@ -1024,7 +995,7 @@ class Noise:
             raise self._error
 
 
-# ----------------------------------------------------------------------------------------------- TIFF files
+# -------------------------------------------------------------------------------------- TIFF files
 
 
 # What a line of make_tiff costs on the line in T.4, with its end of line; measured.
@@ -1034,8 +1005,8 @@ _LINE_BITS = 208
 def make_tiff(path: Path, pages: int = 3, *, seconds: float = 6.0, seed: int = 0) -> Path:
     """A fax of `pages` short pages, each taking about `seconds` at 14400 bit/s without ECM.
 
-    1728 pixels wide, standard resolution, CCITT group 3. Every line differs from the one above, so that no
-    coding makes it much shorter and each damaged line is seen as damaged.
+    1728 pixels wide, standard resolution, CCITT group 3. Every line differs from the one above, so
+    that no coding makes it much shorter and each damaged line is seen as damaged.
     """
     dice = random.Random(seed)
     width, height = 1728, round(seconds * 14400 / _LINE_BITS)
@@ -1060,7 +1031,7 @@ _BAD_FAX_LINES = 326
 
 
 def bad_fax_lines(path: Path) -> list[int]:
-    """What the receiver itself wrote about each page of a received TIFF (tag BadFaxLines; none means 0)."""
+    """What the receiver itself wrote about each page of a TIFF (tag BadFaxLines; none means 0)."""
     lines = []
     with Image.open(path) as image:
         for page in range(getattr(image, "n_frames", 1)):
@@ -1069,12 +1040,12 @@ def bad_fax_lines(path: Path) -> list[int]:
     return lines
 
 
-# ----------------------------------------------------------------------------------------------- the sampler
+# ------------------------------------------------------------------------------------- the sampler
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One session as one sample saw it. Numbers are None where the session was not, or may not be, asked."""
+    """One session as one sample saw it. Numbers are None where it was not, or may not be, asked."""
 
     t: float
     """time.monotonic(), when the answers were in."""
@@ -1099,6 +1070,9 @@ class Reading:
     """Pixels per metre, e.g. 8031x3850."""
 
 
+_NOTHING_YET = Reading(0, 0, "", "", "", "", "", "")
+
+
 @dataclass
 class Tally:
     """What a session did, summed over its readings."""
@@ -1112,13 +1086,13 @@ class Tally:
 
 
 def _grown(value: int | None, last: int | None) -> int:
-    """What a count that restarts has grown by: at 20 Hz a restart never hides behind a larger value."""
+    """What a count that restarts has grown by: at 20 Hz no restart hides behind a larger value."""
     new, old = value or 0, last or 0
     return new - old if new >= old else new
 
 
 class Sampler:
-    """Lists and asks all sessions 20 times a second and sums them up: the oracle for the exporter's counters.
+    """Asks all sessions 20 times a second and sums them up: the oracle for the exporter's counters.
 
     It reconnects when Asterisk is restarted.
     """
@@ -1163,12 +1137,12 @@ class Sampler:
         tally = self._tallies.setdefault(key, Tally(reading.operation, reading.channel))
         tally.operation = reading.operation
         if reading.bad_lines is not None:
-            last = next((r for r in reversed(tally.readings) if r.bad_lines is not None), None)
-            tally.bad_lines += _grown(reading.bad_lines, last and last.bad_lines)
-            tally.pages_transmitted += _grown(
-                reading.pages_transmitted, last and last.pages_transmitted
+            last = next(
+                (r for r in reversed(tally.readings) if r.bad_lines is not None), _NOTHING_YET
             )
-            tally.pages_received += _grown(reading.pages_received, last and last.pages_received)
+            tally.bad_lines += _grown(reading.bad_lines, last.bad_lines)
+            tally.pages_transmitted += _grown(reading.pages_transmitted, last.pages_transmitted)
+            tally.pages_received += _grown(reading.pages_received, last.pages_received)
         tally.readings.append(reading)
 
     @property
@@ -1189,7 +1163,7 @@ class Sampler:
             )
 
     def wait_for(self, predicate: Callable[[Reading], bool], timeout: float) -> Reading:
-        """The first reading, past or coming, that satisfies the predicate. Raises AmiError after `timeout` s."""
+        """The first reading, past or coming, that satisfies it; AmiError after `timeout` s."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             found = next((r for r in self.readings() if predicate(r)), None)

@@ -5,13 +5,14 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter.demo import DemoPbx
-from tests.pbx.asterisk import Ami, AmiClosed, AmiError, Asterisk, ManagerUser, Message
+from tests.pbx.asterisk import Ami, AmiClosed, AmiError, Asterisk, ManagerUser, Message, Reading
 
 Shape = tuple[tuple[str, str], ...]
 
@@ -105,6 +106,11 @@ def refused_login(port: int) -> str:
     return str(caught.value)
 
 
+def is_negotiated(operation: str, reading: Reading) -> bool:
+    """Whether a session of this operation shows the rate and resolution agreed on."""
+    return reading.operation == operation and reading.resolution not in (None, "0x0")
+
+
 class Demo:
     """A demo PBX in a loop of its own, told what to do from outside."""
 
@@ -146,14 +152,7 @@ def test_the_demo_pbx_answers_in_the_shape_of_a_real_one(suite: str, three_pages
             real["idle"] = ask_idle(ami)
             asterisk.send_fax(three_pages)
             for operation in ("send", "receive"):
-                sampler.wait_for(
-                    lambda one, operation=operation: (
-                        one.operation == operation
-                        and one.state_asked == "Active"
-                        and (one.resolution or "0x0") != "0x0"
-                    ),
-                    60,
-                )
+                sampler.wait_for(partial(is_negotiated, operation), 60)
             real["running"] = ask_running(ami)
             asterisk.driver.wait_for_count(2, "SendFAX", "ReceiveFAX", timeout=120)
             real["completions"] = completions(ami)
