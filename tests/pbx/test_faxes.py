@@ -92,6 +92,7 @@ def test_noisy_faxes_have_exactly_the_bad_lines_of_their_files(
         assert now.sum("pages_received_total") == sum(
             len(bad_fax_lines(path)) for path in asterisk.received()
         )
+        assert now.value("unobserved_completions_total") == 0
 
 
 def test_with_ecm_noise_shows_only_as_time(suite: str, watch: Start, three_pages: Path) -> None:
@@ -258,7 +259,16 @@ def test_hundreds_of_fax_starts_under_polls_every_50_ms_leave_asterisk_alive(
                 driver.ask("Hangup", Channel=rng.choice(receiving).get("Channel"))
             assert asterisk.alive, f"dead after {begun} starts"
             tempted = len(re.findall("not asked about: .*Initialized", exporter.log))
-        now = exporter.scrape()
+        exporter.wait_until(
+            lambda now: now.value("current_sessions") == 0
+            and now.sum("finished_total") >= now.value("completed_total"),
+            FAX_SECONDS,
+            "all over, and every event heard",
+        )
+        polls = exporter.scrape().value("polls_total")
+        now = exporter.wait_until(  # 10 s on, what had no event would be known
+            lambda now: now.value("polls_total") > polls + 200, FAX_SECONDS
+        )
         print(
             f"{asterisk.version}: {begun} starts, {now.value('polls_total'):.0f} polls, {tempted} "
             f"of them with Initialized sessions, {switched} T.38 sessions seen"
@@ -267,3 +277,5 @@ def test_hundreds_of_fax_starts_under_polls_every_50_ms_leave_asterisk_alive(
     assert switched > 0
     assert now.value("up") == 1
     assert now.value("poll_failures_total", reason="connection_lost") == 0
+    assert now.value("unobserved_completions_total") == 0
+    assert now.sum("finished_total") == now.value("completed_total")
