@@ -21,17 +21,21 @@ from panoramisk.manager import Manager
 from panoramisk.message import Message
 
 from exporter.fax import Headers
-from exporter.settings import AmiSettings
+from exporter.settings import AmiSettings, load_identity, load_trusted, openssl_words
 
 MAX_MESSAGE: Final = 256 * 1024
 """Bytes of one AMI message; Asterisk's own stay below 8 KiB. What is longer is skipped."""
 MAX_LISTED: Final = 10_000
 """Entries of one list; a PBX with as many faxes at once does not exist."""
+MAX_LIST: Final = 4 * 1024 * 1024
+"""Bytes of all entries of one list; twice what Asterisk writes for MAX_LISTED."""
 MAX_OUTSTANDING: Final = 100
 """Requests in flight: the PBX never has more than this of ours to work off."""
 
 _GREETING: Final = b"Asterisk Call Manager/"
+_MAX_GREETING: Final = 100
 _END: Final = b"\r\n\r\n"
+_TLS_ALERT: Final = b"\x15\x03"
 _WANTED: Final = frozenset(
     b"FAXSessionsEntry FAXSessionsComplete FAXSession FAXStats SendFAX ReceiveFAX".split()
 )
@@ -82,7 +86,7 @@ class Answer:
     events: list[Headers] = field(default_factory=list)
     lost: bool = False
     complete: bool = True
-    """False if a list was longer than MAX_LISTED, or than it said itself."""
+    """False if a list was longer than MAX_LISTED or MAX_LIST, or than it said itself."""
 
     @property
     def success(self) -> bool:
@@ -106,6 +110,7 @@ class Answer:
 
 
 _PING: Final = Request("Ping")
+_CHALLENGE: Final = Request("Challenge", headers={"AuthType": "MD5"})
 
 
 class _Pending(Action):
@@ -115,9 +120,11 @@ class _Pending(Action):
         super().__init__({"Action": request.action, **request.headers})
         self.request = request
         self.answer: Answer | None = None
+        self._room = MAX_LIST
 
-    def add_message(self, message: Message) -> bool:
-        """Takes the response or one event of the answer; True if that was the last."""
+    def add_message(self, message: Message, size: int) -> bool:
+        """Takes the response or one event of the answer, of `size` bytes; True if that was the
+        last."""
         expects = self.request.expects
         if self.answer is None:
             self.answer = Answer(headers=message)
@@ -127,10 +134,13 @@ class _Pending(Action):
             self.answer.events.append(message)
         elif str(message.get("Event", "")).endswith("Complete"):
             said = message.get("ListItems", message.get("Total"))
-            self.answer.complete = said in (None, str(len(self.answer.events)))
+            self.answer.complete &= said in (None, str(len(self.answer.events)))
         else:
-            if len(self.answer.events) < MAX_LISTED:
+            self._room -= size
+            if len(self.answer.events) < MAX_LISTED and self._room >= 0:
                 self.answer.events.append(message)
+            else:
+                self.answer.complete = False
             return False
         self.finish(self.answer)
         return True
@@ -160,6 +170,11 @@ class _Protocol(AMIProtocol):
         self.idle.set()
         self.heard_at = asyncio.get_running_loop().time()
 
+    @property
+    def heard(self) -> bytes:
+        """What came and is not worked off: with no greeting, all."""
+        return bytes(self._buffer)
+
     def send(self, data: Any, as_list: Any = None) -> Any:
         self.idle.clear()
         return super().send(data, as_list=as_list)
@@ -184,13 +199,14 @@ class _Protocol(AMIProtocol):
 
     def _greet(self) -> bool:
         """The first line, which is no message: it ends with one CRLF and Login's answer follows."""
-        end = self._buffer.find(b"\r\n")
-        if not self._buffer.startswith(_GREETING[: len(self._buffer)]) or end > 100:
+        end = self._buffer.find(b"\r\n", 0, _MAX_GREETING)
+        too_long = end < 0 and len(self._buffer) >= _MAX_GREETING
+        if too_long or not self._buffer.startswith(_GREETING[: len(self._buffer)]):
             self.transport.abort()
             self.greeted.set_result("")
         elif end >= 0:
             version = self._buffer[len(_GREETING) : end].decode("ascii", "replace")
-            self.greeted.set_result(version)
+            self.greeted.set_result("".join(c if c.isprintable() else "?" for c in version))
             del self._buffer[: end + 2]
             return True
         return False
@@ -217,7 +233,7 @@ class _Protocol(AMIProtocol):
         # Actions run strictly in order: whatever was asked before and is unanswered stays so.
         while (earlier := next(iter(self.responses))) != identity:
             self.responses.pop(earlier).finish(Answer(lost=True))
-        if pending.add_message(message):
+        if pending.add_message(message, len(raw)):
             del self.responses[identity]
         if not self.responses:
             self.idle.set()
@@ -306,6 +322,7 @@ async def connect(settings: AmiSettings, on_event: Callable[[Headers], None]) ->
     """
     address = f"{settings.host}:{settings.port}"
     loop = asyncio.get_running_loop()
+    context = _tls(settings)
     # 'Events: call' narrows what a user with more read classes would be sent.
     manager = Manager(loop=loop, log=_silent, ping_delay=10**9, forgetable_actions=())
     try:
@@ -313,35 +330,29 @@ async def connect(settings: AmiSettings, on_event: Callable[[Headers], None]) ->
             lambda: _Protocol(on_event),
             settings.host,
             settings.port,
-            ssl=_tls(settings),
+            ssl=context,
             server_hostname=(settings.tls_server_name or settings.host) if settings.tls else None,
         )
-    except ssl.SSLCertVerificationError as error:
-        raise ConnectError(
-            f"{address}: the certificate is refused: {error.verify_message}; "
-            "see --ami.tls-ca-file and --ami.tls-server-name"
-        ) from error
     except OSError as error:
-        raise ConnectError(f"{address}: {error.strerror or error}") from error
+        raise ConnectError(f"{address}: {_why(error)}") from error
     try:
         made: asyncio.Future[tuple[asyncio.BaseTransport, _Protocol]] = loop.create_future()
         made.set_result((transport, protocol))
         manager.connection_made(made)
+        # Before the greeting: a TLS port waits for its client to speak, and hangs up on this.
+        challenge = manager.send_action(_Pending(_CHALLENGE))
         if not await protocol.greeted:
-            raise ConnectError(
-                f"{address}: no Asterisk manager answers there; "
-                "is it the port of [general] in manager.conf, and TLS or not as set here?"
-            )
+            said = _not_greeted(protocol, await protocol.lost, settings.tls)
+            raise ConnectError(f"{address}: {said}")
         connection = Connection(manager, protocol)
-        await _login(connection, settings)
+        await _login(connection, await challenge, settings)
     except BaseException:
         manager.close()
         raise
     return connection
 
 
-async def _login(connection: Connection, settings: AmiSettings) -> None:
-    challenge = await connection.ask(Request("Challenge", headers={"AuthType": "MD5"}))
+async def _login(connection: Connection, challenge: Answer, settings: AmiSettings) -> None:
     if challenge.success:
         secret = settings.secret.get_secret_value() if settings.secret else ""
         salt = str(challenge.headers.get("Challenge", ""))
@@ -360,6 +371,84 @@ async def _login(connection: Connection, settings: AmiSettings) -> None:
 
 
 def _tls(settings: AmiSettings) -> ssl.SSLContext | None:
+    """For one connection, so that renewed certificates need no restart. Raises ConnectError."""
     if not settings.tls:
         return None
-    return ssl.create_default_context(cafile=settings.tls_ca_file)
+    # This verifies certificate and name. create_default_context does too, but since Python 3.13
+    # refuses the CAs that Asterisk's own ast_tls_cert makes.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if settings.tls_ca_file is None:
+            context.load_default_certs()
+        else:
+            load_trusted(context, settings.tls_ca_file)
+    except ValueError as error:
+        raise ConnectError(f"--ami.tls-ca-file {settings.tls_ca_file}: {error}") from error
+    certificate, key = settings.tls_cert_file, settings.tls_key_file
+    if certificate is not None:
+        try:
+            load_identity(context, certificate, key)
+        except ValueError as error:
+            files = " and ".join(str(file) for file in (certificate, key) if file)
+            raise ConnectError(f"--ami.tls-cert-file {files}: {error}") from error
+    return context
+
+
+_NAME: Final = "set --ami.host or --ami.tls-server-name to a name that is in it"
+_TIME: Final = "renew it, or put the clocks of both machines right"
+_TRUST: Final = "name its CA's file, or its own if it is self-signed, by --ami.tls-ca-file"
+_CERTIFICATE: Final = {9: _TIME, 10: _TIME, 62: _NAME, 64: _NAME} | dict.fromkeys(
+    (18, 19, 20, 21), _TRUST
+)
+"""What to do, by X509_V_ERR_... of OpenSSL's x509_vfy.h."""
+_NO_TLS: Final = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "UNKNOWN_PROTOCOL",
+    "HTTP_REQUEST",
+    "PACKET_LENGTH_TOO_LONG",
+)
+"""What OpenSSL, by its version and what was said, makes of an answer that is no TLS."""
+
+
+def _why(error: OSError) -> str:
+    """What came back instead of a connection, and what the user can do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = error.verify_message.rstrip(".")
+        todo = _CERTIFICATE.get(error.verify_code, "see --ami.tls-ca-file")
+        return f"the server's certificate is refused: {said}; {todo}"
+    if isinstance(error, ConnectionResetError | ssl.SSLEOFError):
+        return (
+            "the server ended the TLS handshake without a word; its log says why, for example "
+            "that it wants a client certificate, see --ami.tls-cert-file"
+        )
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    if reason in _NO_TLS:
+        return (
+            "what answers there speaks no TLS; is it the port of tlsbindaddr in manager.conf? "
+            "For that of bindaddr leave --ami.tls off"
+        )
+    if "_ALERT_" in reason:
+        return (
+            f"the server refuses TLS with us: {openssl_words(reason.partition('_ALERT_')[2])}; "
+            "if it wants a client certificate, see --ami.tls-cert-file"
+        )
+    if reason:
+        return f"no TLS with this server: {openssl_words(reason)}"
+    return error.strerror or str(error)
+
+
+def _not_greeted(protocol: _Protocol, reason: str, tls: bool) -> str:
+    """What came back instead of a greeting, until the connection was lost for this reason, and
+    what the user can do."""
+    if protocol.heard and not protocol.heard.startswith(_TLS_ALERT):
+        return (
+            "no Asterisk manager answers there; "
+            "is it the port of [general] in manager.conf, and TLS or not as set here?"
+        )
+    if tls:  # with TLS 1.3 it is here that the want of one is told
+        hint = "the server's log says why; for its client certificates see --ami.tls-cert-file"
+    else:
+        hint = "if it is the port of tlsbindaddr in manager.conf, set --ami.tls"
+    return f"the connection ended before any greeting: {reason}; {hint}"

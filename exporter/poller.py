@@ -164,7 +164,7 @@ class Poller:
         self._clock = clock or Clock()
         self._jitter = jitter
         self._name = f"{settings.host}:{settings.port}"
-        self._said: set[str] = set()
+        self._said: dict[str, str] = {}
         self._denied_at: dict[str, float] = {}
         self._connected_at = 0.0
 
@@ -207,7 +207,8 @@ class Poller:
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             log.info("%s: connected, AMI %s", self._name, connection.ami_version)
-            self._said.difference_update(map(str, Failure))
+            for failure in Failure:
+                self._said.pop(failure, None)
             async with asyncio.timeout(self.settings.timeout):
                 await self._introduce(connection)
             due = self._clock.monotonic()
@@ -323,7 +324,7 @@ class Poller:
             status.begun = True
             status.last_success = wall
             status.last_duration = now - begun
-            self._said.discard(Failure.TIMEOUT)
+            self._said.pop(Failure.TIMEOUT, None)
 
     def _compare(self, now: float) -> None:
         """Whether events come for the completions that Asterisk counts."""
@@ -361,7 +362,7 @@ class Poller:
         if result is None:
             return
         self.status.events_come = True
-        self._said.discard("events")
+        self._said.pop("events", None)
         if result.succeeded is None:
             self._say(
                 "channelvars",
@@ -401,12 +402,14 @@ class Poller:
 
     def _fail(self, failure: Failure, text: str) -> None:
         self.status.failures[failure] += 1
+        if self._said.get(failure) != text:  # another reason than last time is news
+            self._said.pop(failure, None)
         self._say(failure, text)
 
     def _say(self, kind: str, text: str) -> None:
         """Warns once per kind, until that kind is over: a log is read by people."""
         if kind not in self._said:
-            self._said.add(kind)
+            self._said[kind] = text
             log.warning("%s", text)
 
 

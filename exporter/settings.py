@@ -80,7 +80,10 @@ def _host(value: str) -> str:
             ipaddress.ip_address(_plain(value))  # it takes anything for an IPv6 zone
         except ValueError:
             raise ValueError("not an IP address") from None
-    elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}", value):
+    elif len(value) > 253 or not all(
+        re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}", label)
+        for label in value.removesuffix(".").split(".")
+    ):
         raise ValueError("not a host name")
     return value
 
@@ -125,18 +128,56 @@ def _listen_address(value: object) -> object:
     return ListenAddress(_host(match["name"]) if match["name"] else None, port)
 
 
+def _free_path(value: str) -> str:
+    if value.startswith("/-/"):
+        raise ValueError("paths below /-/ are for health")
+    return value
+
+
 def _level(value: object) -> object:
     """Take 'warn' too: that is how Prometheus' own exporters spell it."""
     return "warning" if value == "warn" else value
 
 
-def _certificates(path: Path) -> Path:
+def load_trusted(context: ssl.SSLContext, path: Path) -> None:
+    """Make `context` trust the certificates in a file. Raises ValueError, in a user's words."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        context.load_verify_locations(path)
     except ssl.SSLError:
         raise ValueError("holds no PEM certificate") from None
     except (OSError, ValueError) as error:
         raise ValueError(_reason(error)) from None
+
+
+def load_identity(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    """Make `context` show a client certificate; `key` None: its key is in the same file.
+
+    Raises ValueError, in a user's words. Never asks for a pass phrase, as OpenSSL does by itself.
+    """
+    try:
+        context.load_cert_chain(certificate, key, _no_pass_phrase)
+    except ssl.SSLError as error:
+        reason = error.reason or ""
+        if reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # that: another kind
+            raise ValueError("holds the key of another certificate") from None
+        if reason.endswith(("_TOO_SMALL", "_TOO_WEAK")):
+            raise ValueError(f"is refused by OpenSSL: {openssl_words(reason)}") from None
+        raise ValueError("holds no PEM private key") from None
+    except OSError as error:
+        raise ValueError(_reason(error)) from None
+
+
+def _no_pass_phrase() -> NoReturn:
+    raise ValueError("holds an encrypted key, and there is nobody to ask for its pass phrase")
+
+
+def openssl_words(reason: str) -> str:
+    """Return OpenSSL's name of an error, such as EE_KEY_TOO_SMALL, in words."""
+    return reason.replace("_", " ").lower()
+
+
+def _certificates(path: Path) -> Path:
+    load_trusted(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)
     return path
 
 
@@ -208,6 +249,19 @@ class AmiSettings(_Group):
         Field(description="Name the certificate must have, if not the host's; needs TLS."),
         Takes("NAME", "a host name or an IP address, and needs --ami.tls"),
     ] = None
+    tls_cert_file: Annotated[
+        Certificates | None,
+        Field(description="Certificate to show to a TLS proxy that asks for one; needs TLS."),
+        Takes("FILE", "a readable file of PEM certificates, and needs --ami.tls"),
+    ] = None
+    tls_key_file: Annotated[
+        Path | None,
+        Field(
+            description="Its private key, not encrypted, if that is not in the same file.",
+            validate_default=True,
+        ),
+        Takes("FILE", "a readable PEM file with the unencrypted key of --ami.tls-cert-file"),
+    ] = None
     timeout: Annotated[
         float,
         BeforeValidator(_seconds),
@@ -237,11 +291,29 @@ class AmiSettings(_Group):
         _plain(value.get_secret_value())
         return value
 
-    @field_validator("tls_ca_file", "tls_server_name")
+    @field_validator("tls_ca_file", "tls_server_name", "tls_cert_file", "tls_key_file")
     @classmethod
     def _needs_tls(cls, value: object, info: ValidationInfo) -> object:
         if value is not None and info.data.get("tls") is False:
             raise ValueError("TLS is off")
+        return value
+
+    @field_validator("tls_key_file")
+    @classmethod
+    def _key_is_of_the_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "tls_cert_file" not in info.data:  # refused already
+            return value
+        certificate: Path | None = info.data["tls_cert_file"]
+        if certificate is None:
+            if value is not None:
+                raise ValueError("--ami.tls-cert-file is not set")
+            return value
+        try:
+            load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, value)
+        except ValueError as error:
+            if value is None:
+                raise ValueError(f"not set, and --ami.tls-cert-file {error}") from None
+            raise
         return value
 
 
@@ -271,6 +343,7 @@ class WebSettings(_Group):
         Field(
             pattern=r"^(/[A-Za-z0-9._~-]+)+/?$", max_length=255, description="Path of the metrics."
         ),
+        AfterValidator(_free_path),
         Takes("PATH", "a path of letters, digits and ._~- below /, such as /metrics"),
     ] = "/metrics"
 
