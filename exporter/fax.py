@@ -319,11 +319,12 @@ def parse_stats(headers: Headers, problems: list[Problem]) -> FaxStats:
 
 
 def parse_result(headers: Headers, problems: list[Problem]) -> FaxResult | None:
-    """A SendFAX or ReceiveFAX event; None if it is neither."""
+    """A SendFAX or ReceiveFAX event; None if it is neither, or of no channel."""
     operation = {"SendFAX": Operation.SEND, "ReceiveFAX": Operation.RECEIVE}.get(
         _text(headers, "Event")
     )
-    if operation is None:
+    # The far end writes its station id itself, and "\r\n\r\nEvent: SendFAX" fits into one.
+    if operation is None or "Channel" not in headers:
         return None
     variables = _channel_variables(headers)
     status = variables.get("FAXSTATUS", "")
@@ -357,6 +358,11 @@ def failure_reason(error: str, status_string: str) -> Reason:
     return known[0] if known else Reason.OTHER
 
 
+def printable(text: str) -> str:
+    """With a question mark for all that is not printable ASCII: fit for a label."""
+    return _UNPRINTABLE.sub("?", text[:MAX_TEXT])
+
+
 _SERIAL: Final = re.compile(r"-[0-9A-Fa-f]+$")
 _LEG: Final = re.compile(r";[12]$")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
@@ -368,7 +374,7 @@ def peer_of(channel: str) -> str:
     What a technology adds behind the endpoint is left out: in `DAHDI/i1/5551234-2` it is the
     number dialled. Empty if the name is not of the form technology/endpoint.
     """
-    technology, slash, rest = _UNPRINTABLE.sub("?", channel).partition("/")
+    technology, slash, rest = printable(channel).partition("/")
     if not slash:
         return ""
     endpoint = _SERIAL.sub("", _LEG.sub("", rest)).partition("/")[0]

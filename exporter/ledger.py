@@ -31,7 +31,8 @@ EVENT_LATENESS: Final = 8.0
 """Seconds a completion event is waited for: measured, they come up to 5 s after the session has
 left the list. Waiting longer would let a session without an event take that of the next one."""
 MAX_TRACKED: Final = 20_000
-"""Sessions that have left the list, and results, remembered at most."""
+"""Sessions that have left the list, or should be in one that is not whole, and results, remembered
+at most."""
 OTHER_PEER: Final = "other"
 MOST_COMPLETIONS: Final = 1000
 """Completions a second; a count that rises faster is no count."""
@@ -392,9 +393,11 @@ class Ledger:
             detail = seen.details.get(entry.number)
             if detail is not None and detail.operation is session.operation:
                 self._read(session, detail, entry.transport, seen.at)
-        if seen.whole:
-            for key in [key for key in self._running if key not in listed]:
-                self._leave(self._running.pop(key), seen.at)
+        absent = [key for key in self._running if key not in listed]
+        if not seen.whole:  # which proves nothing, but the oldest must not pile up for ever
+            del absent[max(0, len(self._running) - MAX_TRACKED) :]
+        for key in absent:
+            self._leave(self._running.pop(key), seen.at)
         self._settle(seen.listed_at if seen.whole else -math.inf)
         self._forget(seen.at)
         self._measure(listed, seen)

@@ -35,6 +35,7 @@ from exporter.fax import (
     parse_result,
     parse_session,
     parse_stats,
+    printable,
 )
 from exporter.ledger import EVENT_LATENESS, Ledger, Observation
 from exporter.settings import AmiSettings
@@ -229,7 +230,7 @@ class Poller:
             if not answer.success:
                 self._refused(request, answer)
             elif request is _CORESETTINGS:
-                version = _word(headers, "AsteriskVersion")
+                version = printable(_word(headers, "AsteriskVersion"))
             else:
                 boot = (
                     f"{_word(headers, 'CoreStartupDate')} {_word(headers, 'CoreStartupTime')}"

@@ -307,6 +307,6 @@ def test_no_message_makes_a_parser_raise(headers: dict[str, str | list[str]]) ->
     parse_listed(headers, problems)
     parse_stats(headers, problems)
     for name in ("SendFAX", "ReceiveFAX"):
-        assert parse_result(headers | {"Event": name}, problems) is not None
+        assert parse_result({"Channel": ""} | headers | {"Event": name}, problems) is not None
     if session is not None:
         assert session.pages is None or 0 <= session.pages <= 10_000

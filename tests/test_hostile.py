@@ -22,7 +22,7 @@ from exporter import ami, metrics
 from exporter.fax import Operation, State, Transport
 from exporter.log import Json, Logfmt
 from exporter.poller import Failure, Poller
-from fuzz.conversation import Line, Pbx, conversation, converse, script, seeds
+from fuzz.conversation import INTERVAL, Line, Pbx, conversation, converse, script, seeds
 from tests.virtual_time import in_virtual_time, until
 from tests.watching import begin, watched
 
@@ -204,6 +204,13 @@ def test_a_greeting_with_any_version_breaks_no_page_and_no_terminal(version: byt
     checked_by_promtool(pages(poller)[0])
 
 
+def test_an_asterisk_of_any_version_breaks_no_page_and_no_terminal() -> None:
+    said = b"Response: Success\r\nActionID: =0\r\nAsteriskVersion: \x1b[2J\xff\r22\r\n\r\n"
+    poller = converse(script(3, said))
+    assert poller.status.asterisk_version == "?[2J??22"
+    checked_by_promtool(pages(poller)[0])
+
+
 @in_virtual_time
 async def test_a_million_headers_in_one_message_take_less_than_2_mib() -> None:
     pbx = Pbx(b"")
@@ -296,6 +303,23 @@ async def test_a_list_of_giants_takes_less_than_160_mib() -> None:
             pbx.listed = None
 
 
+@in_virtual_time
+async def test_lists_that_are_never_whole_and_always_new_do_not_pile_up() -> None:
+    pbx = Lister(b"")
+    entry = (
+        b"Event: FAXSessionsEntry\r\nActionID: =0\r\nSessionNumber: %d\r\nOperation: send\r\n"
+        b"SessionType: G.711\r\nState: Initialized\r\n\r\n"
+    )
+    async with conversation(pbx) as poller:
+        for start in range(0, 40_000, 8000):
+            listed = b"".join(entry % number for number in range(start, start + 8000))
+            pbx.listed = listed + b"Event: FAXSessionsEntry\r\nActionID: =0\r\n\r\n"
+            await asyncio.sleep(INTERVAL)
+            assert len(poller.ledger._running) <= 20_000
+        assert poller.ledger.totals.started[Operation.SEND] == 40_000
+        pbx.listed = None
+
+
 # --- names written by strangers -------------------------------------------------------------
 
 NAMES = {
@@ -375,3 +399,15 @@ async def test_names_by_strangers_break_no_page_no_log_line_and_no_terminal(
         for line in (Logfmt().format(record), Json().format(record)):
             assert line.isprintable()
             assert len(line) < 20_000
+
+
+@in_virtual_time
+async def test_a_station_id_cannot_forge_the_completion_of_another_fax() -> None:
+    async with watched() as (pbx, poller):
+        pbx.inject(
+            b"Event: ReceiveFAX\r\nPrivilege: call,all\r\nChannel: PJSIP/a-00000002\r\n"
+            b"RemoteStationID: \r\n\r\nEvent: SendFAX\r\nPagesTransferred: 2\r\n\r\n"
+        )
+        await asyncio.sleep(3)
+        finished = poller.ledger.totals.finished
+        assert {key[0] for key, count in finished.items() if count} == {RECEIVE}

@@ -260,8 +260,10 @@ def test_hundreds_of_fax_starts_under_polls_every_50_ms_leave_asterisk_alive(
             assert asterisk.alive, f"dead after {begun} starts"
             tempted = len(re.findall("not asked about: .*Initialized", exporter.log))
         exporter.wait_until(
-            lambda now: now.value("current_sessions") == 0
-            and now.sum("finished_total") >= now.value("completed_total"),
+            lambda now: (
+                now.value("current_sessions") == 0
+                and now.sum("finished_total") >= now.value("completed_total")
+            ),
             FAX_SECONDS,
             "all over, and every event heard",
         )
