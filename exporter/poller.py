@@ -70,7 +70,8 @@ _LACKS: Final = {
 }
 _NO_RES_FAX: Final = (
     "is res_fax loaded? see 'module show like fax', and load res_fax.so and res_fax_spandsp.so in "
-    "modules.conf; completion events and the connection go on"
+    "modules.conf; an Asterisk before 13.2 has no such action; completion events, the version and "
+    "the connection go on"
 )
 
 

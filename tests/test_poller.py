@@ -167,6 +167,38 @@ async def test_a_refused_login_is_tried_once_a_minute_and_said_once(
 
 
 @in_virtual_time
+async def test_a_locked_out_user_stays_away_for_a_minute_whatever_the_next_attempt_meets() -> None:
+    pbx = DemoPbx(secret="another", clock=wall)
+    await pbx.start()
+    poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
+    task = asyncio.create_task(poller.run())
+    await until(lambda: len(pbx.failed_logins) == 1)
+    pbx.refuse_connections()  # as a firewall does for who has failed
+    await asyncio.sleep(600)
+    assert 8 <= poller.status.failures[Failure.CONNECT] <= 10
+    task.cancel()
+    await pbx.stop()
+
+
+@in_virtual_time
+async def test_another_reason_for_no_connection_is_news(caplog: pytest.LogCaptureFixture) -> None:
+    async with watched(start=False) as (pbx, poller):
+        await asyncio.sleep(100)
+
+        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 mail.example ESMTP\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(greet, "127.0.0.1", pbx.port)
+        await asyncio.sleep(200)
+        server.close()
+        told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+        assert len(told) == 2
+        assert "no Asterisk manager answers there" in told[1]
+        assert poller.status.failures[Failure.CONNECT] > 5
+
+
+@in_virtual_time
 async def test_nobody_listening_is_tried_again_with_growing_pauses_up_to_a_minute() -> None:
     async with watched(start=False) as (pbx, poller):
         # Jitter is fixed at its longest: 2, 4, 8, 16, 32, 60, 60 ... s
