@@ -287,9 +287,9 @@ class Connection:
 
     async def ask(self, request: Request) -> Answer:
         """Sends one request and waits for its answer. Raises ConnectionLost."""
-        async for _, answer in self.ask_each([request]):
-            return answer
-        raise AssertionError("one request has one answer")
+        self._check()
+        answer: Answer = await self._manager.send_action(_Pending(request))
+        return answer
 
     async def ask_each(self, requests: Sequence[Request]) -> AsyncIterator[tuple[Request, Answer]]:
         """Sends all requests, at most MAX_OUTSTANDING ahead of the answers, and yields each with

@@ -492,7 +492,7 @@ class Ledger:
             still_there = {(one.channel, one.operation) for one in self._running.values()}
         waiting = []
         for received_at, result in self._results:
-            if self._match(result):
+            if self._match(result, received_at):
                 continue
             if received_at < listed_at and (result.channel, result.operation) not in still_there:
                 self._count_unlisted(received_at, result)
@@ -501,15 +501,20 @@ class Ledger:
         self._results.clear()
         self._results.extend(waiting)
 
-    def _match(self, result: FaxResult) -> bool:
-        """Events of one channel come in the order of its faxes: the oldest takes it."""
+    def _match(self, result: FaxResult, received_at: float) -> bool:
+        """Events of one channel come in the order of its faxes: the oldest takes it, of those
+        whose event could come so late."""
         place = (result.channel, result.operation)
-        sessions = self._awaiting.get(place)
+        sessions = self._awaiting.get(place, deque())
+        session = None
+        while sessions and session is None:
+            oldest = sessions.popleft()
+            if received_at <= oldest.gone_at + EVENT_LATENESS:
+                session = oldest
         if not sessions:
+            self._awaiting.pop(place, None)
+        if session is None:
             return False
-        session = sessions.popleft()
-        if not sessions:
-            del self._awaiting[place]
         key = (session.operation, State.COMPLETE, session.peer)
         if result.pages is not None and not session.counts_from_first_reading:
             added = session.pages.read(result.pages, result.transport)

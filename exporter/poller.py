@@ -168,7 +168,8 @@ class Poller:
         self._name = f"{settings.host}:{settings.port}"
         self._said: dict[str, str] = {}
         self._denied_at: dict[str, float] = {}
-        self._connected_at = 0.0
+        self._counting_since: float | None = None
+        """When FAXStats was first heard over this connection."""
 
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""
@@ -186,8 +187,10 @@ class Poller:
             except ConnectionLost as error:
                 self._fail(Failure.LOST, f"{self._name}: {error}")
             except TimeoutError:
-                waited = f"no answer to the login within {self.settings.timeout:g} s"
-                self._fail(Failure.TIMEOUT, f"{self._name}: {waited}")
+                waited = f"not connected and introduced within {self.settings.timeout:g} s"
+                self._fail(
+                    Failure.TIMEOUT, f"{self._name}: {waited}; the PBX or the network is slow"
+                )
             except Exception:
                 # A defect of ours must not end the watch over a phone system; it is told whole.
                 log.exception("%s: unexpected error, connecting again", self._name)
@@ -205,7 +208,7 @@ class Poller:
             connection = await connect(self.settings, self._hear)
         try:
             self.status.connects += 1
-            self._connected_at = self._clock.monotonic()
+            self._counting_since = None
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             log.info("%s: connected, AMI %s", self._name, connection.ami_version)
@@ -333,10 +336,11 @@ class Poller:
         stats = self.status.stats
         if stats is None or stats.completed is None:
             return
-        connected_for = now - self._connected_at
-        if self.ledger.unobserved.counted(stats.completed, now) and (
-            connected_for > 2 * EVENT_LATENESS
-        ):
+        if self._counting_since is None:
+            self._counting_since = now
+        unobserved = self.ledger.unobserved.counted(stats.completed, now)
+        # What becomes known sooner was missed between two connections.
+        if unobserved and now - self._counting_since > 2 * EVENT_LATENESS:
             self.status.events_come = False
             self._say(
                 "events",

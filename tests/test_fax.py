@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from panoramisk.message import Message
 
 from exporter.fax import (
+    MAX_TEXT,
     FaxSession,
     Headers,
     ListedSession,
@@ -85,6 +86,23 @@ def test_nothing_is_negotiated_while_the_resolution_is_0() -> None:
     assert parsed(RECEIVE).negotiated
 
 
+@pytest.mark.parametrize("missing", ["ImageResolution", "ErrorCorrectionMode", "DataRate"])
+def test_nothing_is_negotiated_where_part_of_it_is_not_told(missing: str) -> None:
+    told = {name: value for name, value in RECEIVE.items() if name != missing}
+    assert not parsed(told).negotiated
+
+
+def test_a_gateway_that_counts_no_page_yet_has_relayed_none() -> None:
+    gateway = {"SessionNumber": "1", "Operation": "gateway", "State": "Active", "PageNumber": "0"}
+    assert parsed(gateway).pages == 0
+
+
+def test_free_text_is_kept_only_so_far() -> None:
+    entry = parse_listed(LISTED | {"Channel": "PJSIP/" + "a" * 70_000}, [])
+    assert entry is not None
+    assert len(entry.channel) == MAX_TEXT
+
+
 def test_a_gateway_is_negotiated_once_it_has_a_rate_and_its_ecm_is_lower_case() -> None:
     gateway: Headers = {
         "SessionNumber": "1",
@@ -114,10 +132,12 @@ def test_what_is_no_modem_rate_is_dropped_and_said(rate: str) -> None:
     ("field", "value"),
     [
         ("PagesReceived", "2147483648"),
+        ("PagesReceived", "10001"),
         ("PagesReceived", "9" * 5000),
         ("PagesReceived", "²"),
         ("PagesReceived", ["2", "3"]),
         ("TotalBadLines", "4294967295"),
+        ("TotalBadLines", "200001"),
         ("TotalBadLines", "-1"),
         ("ImageResolution", "8031"),
         ("ErrorCorrectionMode", "maybe"),
@@ -250,6 +270,14 @@ def test_without_channelvars_there_is_no_result_and_no_guess(variables: dict[str
     assert result is not None
     assert (result.succeeded, result.reason, result.transport) == (None, None, Transport.NONE)
     assert problems == []
+
+
+def test_a_status_never_heard_of_is_no_result_and_is_said() -> None:
+    problems: list[Problem] = []
+    result = parse_result(event(FAXSTATUS="m" * 70_000), problems)
+    assert result is not None
+    assert (result.succeeded, result.reason) == (None, None)
+    assert problems == [Problem("FAXSTATUS", "m" * MAX_TEXT)]
 
 
 def test_one_channel_variable_alone_is_read_too() -> None:

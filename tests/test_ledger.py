@@ -4,9 +4,11 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter import ledger
 from exporter.fax import (
     FaxResult,
     FaxSession,
@@ -18,6 +20,7 @@ from exporter.fax import (
 )
 from exporter.ledger import (
     EVENT_LATENESS,
+    PAGE_OPERATIONS,
     BadLines,
     Ledger,
     Observation,
@@ -200,11 +203,40 @@ def test_a_page_rejected_after_a_clean_one_is_counted_too() -> None:
     assert watch.ledger.totals.rejected[RECEIVE] == 1
 
 
+def test_a_page_rejected_after_a_reset_that_no_poll_saw_at_0_is_counted_too() -> None:
+    watch = Watch.running()
+    for pages, bad in [(0, 3), (1, 1), (1, 300), (1, 5)]:
+        watch.poll(Seen(pages, bad))
+    assert watch.ledger.totals.rejected[RECEIVE] == 1
+
+
+def test_a_page_rejected_after_a_hidden_reset_is_counted_too() -> None:
+    watch = Watch.running()
+    for pages, bad in [(0, 3), (1, 3), (1, 300), (1, 2)]:
+        watch.poll(Seen(pages, bad))
+    assert watch.ledger.totals.rejected[RECEIVE] == 1
+
+
 def test_pages_that_went_by_unseen_leave_a_lower_bound() -> None:
     watch = Watch.running()
     for pages, bad in [(0, 8), (3, 9)]:
         watch.poll(Seen(pages, bad))
     assert watch.bad_lines == 17
+
+
+def test_bad_lines_start_again_when_audio_becomes_t38() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0, 5))
+    watch.poll(Seen(0, 7, transport=Transport.T38))
+    assert watch.bad_lines == 12
+
+
+def test_a_reading_without_bad_lines_is_a_reading_of_pages() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0, 4))
+    watch.poll(Seen(1, None))
+    watch.poll(Seen(1, 6))
+    assert (watch.pages(), watch.bad_lines) == (1, 6)
 
 
 def test_bad_lines_carry_the_state_they_were_seen_in() -> None:
@@ -286,6 +318,14 @@ def test_pages_start_again_when_audio_becomes_t38() -> None:
     assert watch.pages() == 4
 
 
+def test_a_session_that_switched_has_the_pages_of_both_transports() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(2))
+    watch.poll(Seen(1, transport=Transport.T38))
+    watch.wait()
+    assert watch.ledger.totals.session_pages[RECEIVE].sum == 3
+
+
 def test_a_page_count_that_falls_without_a_switch_adds_nothing_when_it_returns() -> None:
     watch = Watch.running()
     for pages in (3, 0, 3, 1, 3):
@@ -325,12 +365,53 @@ def test_an_event_while_the_next_fax_of_the_channel_runs_is_the_first_faxs() -> 
     assert watch.pages() == 2 + 5
 
 
+def test_two_events_of_one_channel_come_in_the_order_of_its_faxes() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1, number=1))
+    watch.poll(Seen(4, number=2))
+    watch.poll()
+    watch.hear(2)
+    watch.hear(5)
+    watch.poll()
+    assert watch.pages() == 2 + 5
+
+
+def test_an_event_that_comes_too_late_is_of_another_fax() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1))
+    watch.wait()
+    watch.hear(5)
+    watch.poll()
+    assert watch.pages() == 1 + 5
+
+
 def test_an_event_5_s_after_the_session_has_gone_still_finds_it() -> None:
     watch = Watch.running()
     watch.poll(Seen(1))
     watch.poll()
     watch.now += 5
     watch.hear(2)
+    watch.poll()
+    assert watch.pages() == 2
+
+
+def test_an_event_long_after_a_session_of_that_channel_is_of_another() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1, channel="DAHDI/1-1"))
+    watch.poll()
+    watch.now += 60  # without a connection, so that nothing was forgotten
+    watch.hear(5, channel="DAHDI/1-1")
+    watch.poll()
+    assert watch.pages() == 6
+
+
+def test_an_event_that_came_in_time_is_its_sessions_however_late_the_next_list() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1))
+    watch.poll()
+    watch.now += 4
+    watch.hear(2)
+    watch.now += 60
     watch.poll()
     assert watch.pages() == 2
 
@@ -421,6 +502,26 @@ def test_after_a_restart_of_asterisk_the_same_number_is_another_session() -> Non
     assert watch.ledger.totals.ended[RECEIVE] == 1
 
 
+def test_a_start_of_asterisk_told_late_makes_no_other_sessions() -> None:
+    watch = Watch()
+    watch.ledger.connected(None)
+    watch.poll()
+    watch.poll(Seen(2))
+    watch.ledger.connected("boot 1")
+    watch.poll(Seen(3))
+    assert watch.pages() == 3
+    assert watch.ledger.totals.started[RECEIVE] == 1
+
+
+def test_a_session_whose_operation_is_told_late_is_counted_by_it() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(operation=Operation.NONE))
+    watch.poll(Seen(1))
+    assert watch.pages() == 1
+    watch.poll()
+    assert watch.ledger.totals.ended[RECEIVE] == 1
+
+
 def test_a_session_that_is_back_in_the_list_is_not_counted_again() -> None:
     watch = Watch.running()
     watch.poll(Seen(2, 5))
@@ -431,11 +532,59 @@ def test_a_session_that_is_back_in_the_list_is_not_counted_again() -> None:
     assert watch.ledger.totals.started[RECEIVE] == watch.ledger.totals.ended[RECEIVE] == 1
 
 
+def test_a_session_that_is_back_in_the_list_waits_for_one_event_only() -> None:
+    watch = Watch.running()
+    for _ in range(2):
+        watch.poll(Seen(1))
+        watch.poll()
+    watch.hear(2)
+    watch.poll(Seen(1, number=1))
+    watch.poll()
+    watch.hear(3)
+    watch.wait()
+    assert watch.pages() == 2 + 3
+
+
+def test_a_session_that_is_back_after_its_event_takes_no_other() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1))
+    watch.poll()
+    watch.hear(2)
+    watch.poll()
+    watch.poll(Seen(1))
+    watch.poll(Seen(0, number=1))
+    watch.poll()
+    watch.hear(3)
+    watch.poll()
+    assert watch.pages() == 2 + 3
+
+
 def test_a_list_with_an_unreadable_line_ends_no_session() -> None:
     watch = Watch.running()
     watch.poll(Seen(1))
     watch.poll(whole=False)
     assert watch.ledger.totals.ended[RECEIVE] == 0
+
+
+def test_an_event_waits_while_an_unreadable_line_may_be_of_its_session() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1))
+    watch.hear(2)
+    watch.poll(whole=False)
+    watch.poll()
+    assert watch.pages() == 2
+    assert watch.ledger.totals.started[RECEIVE] == 1
+
+
+def test_without_lists_a_session_that_has_gone_waits_no_longer_for_its_event() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1))
+    watch.poll()
+    watch.now += LONG_AGO
+    watch.ledger.unlisted(watch.now)
+    watch.hear(5)  # of the next fax of that channel
+    watch.ledger.unlisted(watch.now + 1)
+    assert watch.pages() == 1 + 5
 
 
 def test_without_lists_the_events_alone_count() -> None:
@@ -445,6 +594,14 @@ def test_without_lists_the_events_alone_count() -> None:
     watch.hear(2)
     watch.ledger.unlisted(watch.now)
     assert watch.pages() == 2
+
+
+def test_without_lists_too_an_event_just_after_the_start_is_of_a_fax_before_it() -> None:
+    watch = Watch()
+    watch.ledger.unlisted(watch.now)
+    watch.hear(4)
+    watch.ledger.unlisted(watch.now + 1)
+    assert watch.pages() == 0
 
 
 def test_a_result_waits_while_the_session_it_may_belong_to_cannot_be_listed() -> None:
@@ -478,6 +635,20 @@ def test_a_rate_counts_as_fallback_only_between_two_negotiated_readings() -> Non
     assert watch.ledger.totals.fallbacks[RECEIVE] == 1
 
 
+def test_a_fallback_of_a_session_running_at_the_start_is_counted() -> None:
+    watch = Watch()
+    watch.poll(Seen(data_rate=14400))
+    watch.poll(Seen(data_rate=9600))
+    assert watch.ledger.totals.fallbacks[RECEIVE] == 1
+
+
+def test_the_first_rate_after_a_switch_to_t38_is_no_fallback() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(data_rate=14400))
+    watch.poll(Seen(data_rate=9600, transport=Transport.T38))
+    assert watch.ledger.totals.fallbacks[RECEIVE] == 0
+
+
 def test_pages_are_timed_from_page_to_page_and_the_first_from_the_agreement() -> None:
     watch = Watch.running()
     watch.poll(Seen(0, negotiated=False))
@@ -486,6 +657,48 @@ def test_pages_are_timed_from_page_to_page_and_the_first_from_the_agreement() ->
     seconds = watch.ledger.totals.page_seconds[RECEIVE]
     assert seconds.sum == 3 + 2
     assert sum(seconds.counts) == 2
+
+
+def test_pages_that_one_poll_sees_at_once_share_the_time() -> None:
+    watch = Watch.running()
+    for pages in (0, 0, 0, 0, 2):
+        watch.poll(Seen(pages))
+    seconds = watch.ledger.totals.page_seconds[RECEIVE]
+    assert (sum(seconds.counts), seconds.sum) == (2, 4)
+
+
+def test_a_first_page_is_timed_from_the_agreement_after_a_switch_to_t38() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0))
+    watch.poll(Seen(0, transport=Transport.T38, negotiated=False))
+    for pages in (0, 0, 1):
+        watch.poll(Seen(pages, transport=Transport.T38))
+    assert watch.ledger.totals.page_seconds[RECEIVE].sum == 2
+
+
+def test_a_page_under_way_at_the_start_is_not_timed() -> None:
+    watch = Watch()
+    for pages in (2, 2, 3):
+        watch.poll(Seen(pages))
+    assert sum(watch.ledger.totals.page_seconds[RECEIVE].counts) == 0
+
+
+def test_a_session_running_at_the_start_has_no_duration() -> None:
+    watch = Watch()
+    watch.poll(Seen(2))
+    watch.wait()
+    assert sum(watch.ledger.totals.session_seconds[RECEIVE].counts) == 0
+    assert sum(watch.ledger.totals.session_pages[RECEIVE].counts) == 1
+
+
+def test_a_session_that_ended_unseen_lasted_until_it_was_last_seen() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0))
+    watch.poll(Seen(1))
+    watch.ledger.connected("boot 1")
+    watch.now += 600
+    watch.wait()
+    assert watch.ledger.totals.session_seconds[RECEIVE].sum == 1
 
 
 def test_a_session_is_observed_once_when_it_is_over() -> None:
@@ -513,6 +726,16 @@ def test_a_fax_that_could_not_train_has_no_data_rate() -> None:
     watch.hear(0, succeeded=False, reason=Reason.TRAINING)
     watch.poll()
     assert sum(watch.ledger.totals.session_rate[RECEIVE].counts) == 0
+
+
+def test_a_fax_that_no_poll_saw_is_observed_by_what_its_event_says() -> None:
+    watch = Watch.running()
+    watch.hear(2, data_rate=9600)
+    watch.hear(0, succeeded=False, reason=Reason.TRAINING, data_rate=14400)
+    watch.poll()
+    totals = watch.ledger.totals
+    assert (sum(totals.session_pages[RECEIVE].counts), totals.session_pages[RECEIVE].sum) == (2, 2)
+    assert (sum(totals.session_rate[RECEIVE].counts), totals.session_rate[RECEIVE].sum) == (1, 9600)
 
 
 def test_oldest_session_and_longest_without_a_page_are_dated_by_the_wall_clock() -> None:
@@ -565,6 +788,14 @@ def test_a_count_that_leaps_is_no_count() -> None:
     assert watch_completions([7] * 20 + [2_000_000_000] * 40, events={}).total == 0
 
 
+def test_a_count_may_rise_far_over_hours_without_a_connection() -> None:
+    unobserved = Unobserved()
+    unobserved.counted(7, 0.0)
+    for second in range(20):
+        unobserved.counted(5007, 3600.0 + second)
+    assert unobserved.total == 5000
+
+
 def test_a_restart_of_asterisk_does_not_hide_what_it_has_counted_since() -> None:
     watch = Watch.running()
     for _ in range(20):
@@ -606,6 +837,30 @@ def test_peers_beyond_the_limit_are_other_and_a_peer_that_leaves_keeps_its_count
     assert pages[RECEIVE, State.ACTIVE, "other"] == 2
 
 
+# --- memory ---------------------------------------------------------------------------------
+
+
+def test_of_too_many_sessions_that_have_left_the_first_wait_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "MAX_TRACKED", 3)
+    watch = Watch.running()
+    watch.poll(*(Seen(1, number=number, channel=f"PJSIP/a-{number:08x}") for number in range(10)))
+    watch.poll()
+    assert sum(watch.ledger.totals.session_pages[RECEIVE].counts) == 10 - 3
+
+
+def test_of_too_many_results_between_two_polls_the_last_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "MAX_TRACKED", 3)
+    watch = Watch.running()
+    for _ in range(10):
+        watch.hear(1)
+    watch.poll()
+    assert watch.pages() == 3
+
+
 # --- whatever comes -------------------------------------------------------------------------
 
 READINGS = st.builds(
@@ -621,7 +876,7 @@ READINGS = st.builds(
     ecm=st.booleans(),
     negotiated=st.booleans(),
     asked=st.booleans(),
-)
+).filter(lambda one: one.operation in PAGE_OPERATIONS or one.pages is None)  # so fax.py parses
 HAPPENINGS = st.one_of(
     st.tuples(st.just("poll"), st.lists(READINGS, max_size=4), st.booleans()),
     st.tuples(

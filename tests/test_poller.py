@@ -404,6 +404,25 @@ async def test_completions_during_a_lost_connection_are_known_to_be_unobserved()
 
 
 @in_virtual_time
+async def test_what_was_missed_between_connections_is_no_sign_of_missing_events() -> None:
+    async with watched() as (pbx, poller):
+        faxes = [begin(pbx, channel=f"PJSIP/a-{number:08x}") for number in range(3)]
+        await asyncio.sleep(2)
+        pbx.refuse_connections()
+        pbx.drop_connections()
+        for fax in faxes:
+            pbx.end(fax)
+        await asyncio.sleep(5)
+        pbx.delay["FAXStats"] = 10  # so that it becomes known late
+        pbx.accept_connections()
+        await asyncio.sleep(40)
+        pbx.delay.clear()
+        await asyncio.sleep(40)
+        assert poller.status.collectors["events"]
+        assert poller.ledger.unobserved.total == 3
+
+
+@in_virtual_time
 async def test_fifty_faxes_that_end_at_once_are_all_observed() -> None:
     async with watched() as (pbx, poller):
         await asyncio.sleep(30)
