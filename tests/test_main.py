@@ -1,5 +1,6 @@
 """The command as its users run it: a process of its own."""
 
+import gzip
 import json
 import signal
 import socket
@@ -38,6 +39,10 @@ def test_the_demo_shows_faxes_moving_and_health_and_where_things_are() -> None:
         assert body.endswith("# EOF\n")
         _, kind = get(exporter.url)
         assert kind.startswith("text/plain")
+        asked = urllib.request.Request(exporter.url, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(asked) as packed:
+            assert packed.headers["Content-Encoding"] == "gzip"
+            assert b"asterisk_fax_up" in gzip.decompress(packed.read())
         base = exporter.url.removesuffix("/metrics")
         assert get(f"{base}/-/healthy")[0] == "healthy\n"
         assert 'href="/metrics"' in get(f"{base}/")[0]

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import logging
 import random
+import re
 
 import pytest
 from pydantic import SecretStr
@@ -83,6 +84,25 @@ async def test_sessions_are_asked_about_by_the_hundred_within_bounds() -> None:
         await asyncio.sleep(2)
         assert poller.ledger.gauges.negotiated[RECEIVE, ACTIVE, ""] == 3 * ami.MAX_OUTSTANDING
         assert poller.status.up
+
+
+@in_virtual_time
+async def test_no_more_than_the_bound_is_ever_outstanding(monkeypatch: pytest.MonkeyPatch) -> None:
+    outstanding: list[int] = []
+    send = ami._Protocol.send
+
+    def count(self: ami._Protocol, data: object, as_list: object = None) -> object:
+        answer = send(self, data, as_list)
+        outstanding.append(len(self.responses))
+        return answer
+
+    monkeypatch.setattr(ami._Protocol, "send", count)
+    async with watched() as (pbx, poller):
+        for number in range(3 * ami.MAX_OUTSTANDING):
+            begin(pbx, channel=f"PJSIP/trunk-{number:08x}")
+        await asyncio.sleep(3)
+        assert poller.status.up
+    assert max(outstanding) == ami.MAX_OUTSTANDING
 
 
 # --- time -----------------------------------------------------------------------------------
@@ -499,6 +519,20 @@ async def test_a_line_of_the_list_that_cannot_be_read_ends_no_session_and_is_sai
         assert totals.pages[RECEIVE, ACTIVE, ""] == 1
         assert totals.started[RECEIVE] == 1
     assert caplog.text.count("SessionNumber is not as Asterisk writes it") == 1
+
+
+@in_virtual_time
+async def test_a_list_that_is_shorter_than_it_says_ends_no_session() -> None:
+    async with watched() as (pbx, poller):
+        begin(pbx)
+        await asyncio.sleep(2)
+        entry = re.compile(rb"Event: FAXSessionsEntry.*?\r\n\r\n", re.DOTALL)
+        pbx.rewrite = lambda action, answer: (
+            entry.sub(b"", answer) if action == "FAXSessions" else answer
+        )
+        await asyncio.sleep(5)
+        assert poller.ledger.totals.ended[RECEIVE] == 0
+        assert poller.status.failures[Failure.MALFORMED] >= 4
 
 
 @in_virtual_time
