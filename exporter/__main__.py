@@ -1,4 +1,4 @@
-"""The command: settings, logging, one poller per Asterisk, HTTP, and an end in good order."""
+"""The command: settings, logging, the pollers, HTTP, and an end in good order."""
 
 import asyncio
 import contextlib
@@ -8,54 +8,189 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 
-from exporter import __version__, log, metrics, web
-from exporter.ledger import Ledger
-from exporter.poller import Poller
-from exporter.settings import AmiSettings, Settings, SettingsError, load
+from exporter import __version__, listen, log, metrics, web
+from exporter.config import ConfigFile, Targets
+from exporter.fleet import Fleet, cancelled
+from exporter.notify import Notifier
+from exporter.settings import AmiSettings, ListenAddress, Settings, SettingsError, load
+from exporter.webconfig import WebConfigFile
 
 logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM or SIGINT. Returns the exit status: 0, 1 if it cannot listen, 2 if a
-    setting is wrong."""
+    """Runs until SIGTERM or SIGINT. Returns the exit status: 0, 1 if it cannot listen or a checked
+    PBX lacks something, 2 if a setting, or a file that one names, is wrong."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     try:
         settings = load(sys.argv[1:] if argv is None else argv)
+        log.setup(settings.log.level, settings.log.format)
+        if settings.config.check:
+            return asyncio.run(_check_files(settings))
+        return asyncio.run(_check_pbxs(settings) if settings.check_pbx else _run(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    log.setup(settings.log.level, settings.log.format)
-    return asyncio.run(_run(settings))
+
+
+async def _check_files(settings: Settings) -> int:
+    """Reads the files, and says what they name. Raises SettingsError."""
+    problems = []
+    if settings.web.config_file is not None:
+        try:
+            WebConfigFile(settings.web.config_file)
+            print(f"{settings.web.config_file}: no fault found")
+        except SettingsError as error:
+            problems.append(str(error))
+    if settings.config.file is not None:
+        try:
+            targets = await ConfigFile(settings.config.file, settings.config.shard).read()
+            names = ", ".join(targets) or "none"
+            print(f"{settings.config.file}: no fault found; targets: {names}")
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError("\n".join(problems))
+    if settings.config.file is None and settings.web.config_file is None:
+        print("settings: no fault found")
+    return 0
+
+
+async def _check_pbxs(settings: Settings) -> int:
+    """Asks each Asterisk once, and says what it lacks. Raises SettingsError."""
+    from exporter.check import check, text  # nobody else pays for loading it
+
+    async with _targets(settings, _config_file(settings)) as targets:
+        reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))
+    print("\n\n".join(text(report) for report in reports))
+    return 1 if any(report.wrong for report in reports) else 0
 
 
 async def _run(settings: Settings) -> int:
-    stop = asyncio.Event()
+    """Raises SettingsError before anything is begun."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    logger.info("asterisk-fax-exporter %s", __version__)
+        loop.add_signal_handler(number, stop.set)
+    file = _config_file(settings)
+    web_file = WebConfigFile(settings.web.config_file)
+    notifier = Notifier()
     async with contextlib.AsyncExitStack() as stack:
-        ami = settings.ami
-        if settings.demo:
-            ami = await stack.enter_async_context(_demo_pbx(ami))
-        limit = settings.metrics.peer_limit if settings.metrics.peer_label else None
-        poller = Poller(ami, settings.poll.interval, Ledger(limit))
-        registry = metrics.registry(poller, peer_label=settings.metrics.peer_label)
+        targets = await stack.enter_async_context(_targets(settings, file))
+        logger.info("asterisk-fax-exporter %s", __version__)
+        peer_label = settings.metrics.peer_label
+        fleet = Fleet(settings.poll.interval, settings.metrics.peer_limit if peer_label else None)
+        reload = _Reload(fleet, file, web_file, notifier)
+        loop.add_signal_handler(signal.SIGHUP, reload.soon)
+        # Ended in the reverse order: a reload under way may begin what the others end.
+        stack.push_async_callback(fleet.close)
+        stack.push_async_callback(reload.close)
+        app = web.application(
+            settings.web,
+            metrics.Exporter(fleet, file, web_file if web_file.path is not None else None),
+            peer_label=peer_label,
+            reload=reload if reload.possible else None,
+            middlewares=listen.middlewares(web_file),
+        )
+        server = listen.Server(
+            app,
+            settings.web.listen_address,
+            web_file,
+            max_connections=settings.web.max_connections,
+        )
         try:
-            runner = await web.serve(settings.web, registry)
+            await server.start()
         except OSError as error:
             where = settings.web.listen_address
             logger.error("cannot listen on %s: %s; see --web.listen-address", where, error)
             return 1
-        stack.push_async_callback(runner.cleanup)
-        for host, port, *_ in runner.addresses:
-            shown = f"[{host}]" if ":" in host else host
-            path = settings.web.telemetry_path
-            logger.info("listening", extra={"fields": {"url": f"http://{shown}:{port}{path}"}})
-        watch = asyncio.create_task(poller.run())
-        stack.push_async_callback(_cancel, watch)
+        stack.push_async_callback(server.stop)
+        scheme = "http" if web_file.current.ssl_context is None else "https"
+        for address in server.addresses:
+            url = f"{scheme}://{ListenAddress(*address)}{settings.web.telemetry_path}"
+            logger.info("listening", extra={"fields": {"url": url}})
+        await fleet.watch(targets)
+        for follows in (web_file.follow(), notifier.follow(fleet)):
+            stack.push_async_callback(cancelled, asyncio.create_task(follows))
+        notifier.ready()
         await stop.wait()
         logger.info("ending")
+        notifier.stopping()
     return 0
+
+
+class _Reload:
+    """Reads the files again, one time after the other."""
+
+    def __init__(
+        self, fleet: Fleet, file: ConfigFile | None, web_file: WebConfigFile, notifier: Notifier
+    ) -> None:
+        self._fleet = fleet
+        self._notifier = notifier
+        self._file = file
+        self._web_file = web_file
+        self._one_at_a_time = asyncio.Lock()
+        self._asked: set[asyncio.Task[None]] = set()
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None or self._web_file.path is not None
+
+    async def __call__(self) -> None:
+        """Raises SettingsError with what is wrong; a file that is not wrong holds all the same."""
+        problems = []
+        async with self._one_at_a_time:
+            with self._notifier.reloading():
+                if not await self._web_file.reload():
+                    problems.append(self._web_file.fault)
+                if self._file is not None:
+                    try:
+                        await self._fleet.watch(await self._file.read())
+                    except SettingsError as error:
+                        logger.error("not read again, what was there goes on: %s", error)
+                        problems.append(str(error))
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+    def soon(self) -> None:
+        """For a signal: nobody waits for it, the log says how it went."""
+        if not self.possible:
+            logger.warning("nothing to read again: no --config.file, no --web.config.file")
+            return
+        if len(self._asked) > 1:
+            return  # one is under way, and the next one will see what has changed since
+        task = asyncio.create_task(self._logged())
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+
+    async def _logged(self) -> None:
+        with contextlib.suppress(SettingsError):
+            await self()
+
+    async def close(self) -> None:
+        """Gives up what is under way."""
+        for task in self._asked:
+            task.cancel()
+        await asyncio.gather(*self._asked, return_exceptions=True)
+
+
+def _config_file(settings: Settings) -> ConfigFile | None:
+    path = settings.config.file
+    return None if path is None else ConfigFile(path, settings.config.shard)
+
+
+@contextlib.asynccontextmanager
+async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator[Targets]:
+    """What is to be watched, as long as that lasts. Raises SettingsError."""
+    ami = settings.ami
+    if ami is None:
+        assert file is not None  # settings have one of them
+        yield await file.read()
+    elif settings.demo:
+        async with _demo_pbx(ami) as demo:
+            yield {"demo": demo}
+    else:
+        yield {f"{ami.host}:{ami.port}": ami}
 
 
 @contextlib.asynccontextmanager
@@ -69,15 +204,21 @@ async def _demo_pbx(ami: AmiSettings) -> AsyncIterator[AmiSettings]:
     try:
         yield ami.model_copy(update={"host": pbx.host, "port": pbx.port, "tls": False})
     finally:
-        await _cancel(traffic)
+        await cancelled(traffic)
         await pbx.stop()
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+def command() -> int:
+    """As `main`, and the exit status is its own even if nobody reads what is still to be written:
+    at its end the interpreter flushes, and makes a full disk under the log status 120."""
+    status = main()
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except (AttributeError, OSError, ValueError):  # closed before it began, full, closed since
+            setattr(sys, name, None)
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

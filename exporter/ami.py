@@ -8,19 +8,20 @@ clear, reconnects every 2 s whatever the reason, and raises on messages it does 
 import asyncio
 import hashlib
 import logging
+import re
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import count
 from typing import Any, Final
 
-from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 from panoramisk.message import Message
 
-from exporter.fax import Headers
+from exporter.fax import Headers, Verbatim
 from exporter.settings import AmiSettings, load_identity, load_trusted, openssl_words
 
 MAX_MESSAGE: Final = 256 * 1024
@@ -28,7 +29,7 @@ MAX_MESSAGE: Final = 256 * 1024
 MAX_LISTED: Final = 10_000
 """Entries of one list; a PBX with as many faxes at once does not exist."""
 MAX_LIST: Final = 4 * 1024 * 1024
-"""Bytes of all entries of one list; twice what Asterisk writes for MAX_LISTED."""
+"""Characters of all entries of one list; twice what Asterisk writes for MAX_LISTED."""
 MAX_OUTSTANDING: Final = 100
 """Requests in flight: the PBX never has more than this of ours to work off."""
 
@@ -36,9 +37,17 @@ _GREETING: Final = b"Asterisk Call Manager/"
 _MAX_GREETING: Final = 100
 _END: Final = b"\r\n\r\n"
 _TLS_ALERT: Final = b"\x15\x03"
-_WANTED: Final = frozenset(
-    b"FAXSessionsEntry FAXSessionsComplete FAXSession FAXStats SendFAX ReceiveFAX".split()
+_WANTED: Final = re.compile(
+    r"(?:Response: [^\r]*|Event: (?:FAXSession(?:sEntry|sComplete)?|FAXStats|SendFAX|ReceiveFAX))"
+    r"(?:\r\nActionID: ([0-9]+)\r\n|\r\n|\Z)"
 )
+"""How a message begins that is not dropped at once, and its ActionID if it is where it belongs."""
+_IDENTITY: Final = "\r\nActionID: "
+_WILL_FOLLOW: Final = re.compile(
+    r"Response: Success\r\nActionID: [0-9]+\r\n(?:EventList: Start\r\n)?Message: [^\r]* will follow"
+)
+_SUCCEEDED: Final[Headers] = {"Response": "Success"}
+"""What is read of such a response."""
 
 # panoramisk logs what it sends; what there is to say is said by whoever uses this file.
 _silent = logging.getLogger(f"{__name__}.panoramisk")
@@ -113,32 +122,49 @@ _PING: Final = Request("Ping")
 _CHALLENGE: Final = Request("Challenge", headers={"AuthType": "MD5"})
 
 
-class _Pending(Action):
-    """An action of panoramisk's that knows when its answer is complete."""
+_numbers: Final = count(1)
+
+
+class _Pending:
+    """A request that was sent, and knows when its answer is complete."""
+
+    __slots__ = ("_room", "answer", "future", "identity", "request")
 
     def __init__(self, request: Request) -> None:
-        super().__init__({"Action": request.action, **request.headers})
         self.request = request
+        self.identity = str(next(_numbers))
         self.answer: Answer | None = None
+        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._room = MAX_LIST
 
-    def add_message(self, message: Message, size: int) -> bool:
-        """Takes the response or one event of the answer, of `size` bytes; True if that was the
-        last."""
+    @property
+    def written(self) -> bytes:
+        """As it goes over the wire."""
+        request = self.request
+        lines = [f"{name}: {value}\r\n" for name, value in request.headers.items()]
+        head = f"Action: {request.action}\r\nActionID: {self.identity}\r\n"
+        return f"{head}{''.join(lines)}\r\n".encode()
+
+    def add_message(self, text: str) -> bool:
+        """Takes the response or one event of the answer; True if that was the last."""
         expects = self.request.expects
         if self.answer is None:
-            self.answer = Answer(headers=message)
+            if expects is not Expects.NOTHING and _WILL_FOLLOW.fullmatch(text):
+                self.answer = Answer(headers=_SUCCEEDED)
+                return False
+            self.answer = Answer(headers=_said(text))
             if self.answer.success and expects is not Expects.NOTHING:
                 return False
         elif expects is Expects.EVENT:
-            self.answer.events.append(message)
-        elif str(message.get("Event", "")).endswith("Complete"):
+            self.answer.events.append(_said(text))
+        elif _is_complete(text):
+            message = _said(text)
             said = message.get("ListItems", message.get("Total"))
             self.answer.complete &= said in (None, str(len(self.answer.events)))
         else:
-            self._room -= size
+            self._room -= len(text)
             if len(self.answer.events) < MAX_LISTED and self._room >= 0:
-                self.answer.events.append(message)
+                self.answer.events.append(_said(text))
             else:
                 self.answer.complete = False
             return False
@@ -153,6 +179,17 @@ class _Pending(Action):
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # whoever waited may have gone: nobody must be warned of it
+
+
+def _said(text: str) -> Verbatim:
+    return Verbatim(text, text.split("\r\n", 2)[-1], Message.from_line)
+
+
+def _is_complete(text: str) -> bool:
+    """Whether an event's name ends in Complete."""
+    if not text.partition("\r\n")[0].endswith("Complete"):
+        return False
+    return str(_said(text).get("Event", "")).endswith("Complete")  # unless it has two names
 
 
 class _Protocol(AMIProtocol):
@@ -176,22 +213,26 @@ class _Protocol(AMIProtocol):
         return bytes(self._buffer)
 
     def send(self, data: Any, as_list: Any = None) -> Any:
+        """Sends one action, or several, and returns the future of the last."""
         self.idle.clear()
-        return super().send(data, as_list=as_list)
+        several = data if isinstance(data, list) else [data]
+        for pending in several:
+            self.responses[pending.identity] = pending
+        # By one write, which costs more than all else of a request.
+        self.transport.write(b"".join([pending.written for pending in several]))
+        return several[-1].future
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = asyncio.get_running_loop().time()
         self._buffer += data
         if not self.greeted.done() and not self._greet():
             return
-        start = 0
-        while (end := self._buffer.find(_END, max(start, self._searched))) >= 0:
-            if self._skipping:
-                self._skipping = False
-            else:
-                self._message(bytes(self._buffer[start:end]))
-            start = self._searched = end + len(_END)
-        del self._buffer[:start]
+        if self._buffer.find(_END, self._searched) >= 0:
+            whole, _, self._buffer = self._buffer.rpartition(_END)
+            messages = whole.decode("utf-8", "replace").split("\r\n\r\n")
+            for message in messages[self._skipping :]:
+                self._message(message)
+            self._skipping = False
         if len(self._buffer) > MAX_MESSAGE:
             self._skipping = True
             del self._buffer[: 1 - len(_END)]
@@ -211,20 +252,21 @@ class _Protocol(AMIProtocol):
             return True
         return False
 
-    def _message(self, raw: bytes) -> None:
+    def _message(self, text: str) -> None:
         # A response ends with one empty line more where its list is empty: res_fax.c.
-        raw = raw.lstrip(b"\r\n")
-        if raw.startswith(b"Event: "):
-            if raw[7:].partition(b"\r\n")[0] not in _WANTED:
+        text = text.lstrip("\r\n")
+        begin = _WANTED.match(text)
+        if begin is None:
+            return
+        identity = begin[1]
+        if identity is None or text.find(_IDENTITY, begin.end() - 2) >= 0:
+            _, *identities = text.split(_IDENTITY)
+            if len(identities) > 1:
                 return
-        elif not raw.startswith(b"Response: "):
-            return
-        message = Message.from_line(raw.decode("utf-8", "replace"))
-        identity = message.get("ActionID") if message is not None else None
-        if message is None or isinstance(identity, list):
-            return
+            identity = identities[0].partition("\r\n")[0] if identities else None
         if identity is None:
-            if isinstance(message.get("Event"), str):
+            message = Message.from_line(text)
+            if message is not None and isinstance(message.get("Event"), str):
                 self._on_event(message)
             return
         pending = self.responses.get(identity)
@@ -233,7 +275,7 @@ class _Protocol(AMIProtocol):
         # Actions run strictly in order: whatever was asked before and is unanswered stays so.
         while (earlier := next(iter(self.responses))) != identity:
             self.responses.pop(earlier).finish(Answer(lost=True))
-        if pending.add_message(message, len(raw)):
+        if pending.add_message(text):
             del self.responses[identity]
         if not self.responses:
             self.idle.set()
@@ -281,29 +323,32 @@ class Connection:
         self._check()
         awaited = self._protocol.responses.values()
         if awaited and all(pending.request is not _PING for pending in awaited):
-            self._manager.send_action(_Pending(_PING))
+            self._protocol.send(_Pending(_PING))
         await self._protocol.idle.wait()
         self._check()
 
     async def ask(self, request: Request) -> Answer:
         """Sends one request and waits for its answer. Raises ConnectionLost."""
         self._check()
-        answer: Answer = await self._manager.send_action(_Pending(request))
+        answer: Answer = await self._protocol.send(_Pending(request))
         return answer
 
     async def ask_each(self, requests: Sequence[Request]) -> AsyncIterator[tuple[Request, Answer]]:
         """Sends all requests, at most MAX_OUTSTANDING ahead of the answers, and yields each with
         its answer, in order. Raises ConnectionLost."""
-        waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
-        for request in requests:
-            if len(waiting) == MAX_OUTSTANDING:
-                asked, future = waiting.popleft()
-                yield asked, await future
+        waiting: deque[_Pending] = deque()
+        share = MAX_OUTSTANDING // 2
+        for first in range(0, len(requests), share):
+            while len(waiting) > MAX_OUTSTANDING - share:
+                asked = waiting.popleft()
+                yield asked.request, await asked.future
             self._check()
-            waiting.append((request, self._manager.send_action(_Pending(request))))
+            pending = [_Pending(request) for request in requests[first : first + share]]
+            self._protocol.send(pending)
+            waiting.extend(pending)
         while waiting:
-            asked, future = waiting.popleft()
-            yield asked, await future
+            asked = waiting.popleft()
+            yield asked.request, await asked.future
 
     def close(self) -> None:
         """Ends the connection at once; answers awaited raise ConnectionLost."""
@@ -340,7 +385,7 @@ async def connect(settings: AmiSettings, on_event: Callable[[Headers], None]) ->
         made.set_result((transport, protocol))
         manager.connection_made(made)
         # Before the greeting: a TLS port waits for its client to speak, and hangs up on this.
-        challenge = manager.send_action(_Pending(_CHALLENGE))
+        challenge = protocol.send(_Pending(_CHALLENGE))
         if not await protocol.greeted:
             said = _not_greeted(protocol, await protocol.lost, settings.tls)
             raise ConnectError(f"{address}: {said}")

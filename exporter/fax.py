@@ -5,16 +5,51 @@ named in `problems`. The facts are from Asterisk's res_fax.c and res_fax_spandsp
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 Headers: TypeAlias = Mapping[str, str | list[str]]
 """One AMI message: header name to its value, or to all its values where it was repeated."""
 
+
+class Verbatim(Mapping[str, str | list[str]]):
+    """One AMI message, as its text; the headers are read only if they are looked at."""
+
+    __slots__ = ("_headers", "_read", "body", "text")
+
+    def __init__(self, text: str, body: str, read: Callable[[str], Headers]) -> None:
+        """`body`: the text without the lines of Event and ActionID, which come first."""
+        self.text = text
+        self.body = body
+        self._read = read
+        self._headers: Headers | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """What `read` makes of the text."""
+        if self._headers is None:
+            self._headers = self._read(self.text)
+        return self._headers
+
+    def __getitem__(self, name: str) -> str | list[str]:
+        return self.headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.headers)
+
+    def __len__(self) -> int:
+        return len(self.headers)
+
+
 MAX_TEXT: Final = 1024
 """Characters kept of free text. Channel names have at most 80; strangers may write more."""
+MAX_REMEMBERED: Final = 5000
+"""Lines of lists that are not read again in the next list; a session's stays the same for long."""
+MAX_LINE: Final = 2048
+"""Characters of such a line; Asterisk's own have some 300."""
 MAX_NUMBER: Final = 2**31 - 1
 MAX_PAGES: Final = 10_000
 """More pages than a day of faxing has: a larger reading is no page count."""
@@ -83,8 +118,7 @@ class Problem(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListedSession:
+class ListedSession(NamedTuple):
     """One line of FAXSessions. Numbers start at 0 and only identify together with the channel."""
 
     number: int
@@ -92,10 +126,11 @@ class ListedSession:
     operation: Operation
     state: State
     transport: Transport
+    files: str = ""
+    """As Asterisk writes them, with commas between."""
 
 
-@dataclass(frozen=True, slots=True)
-class FaxSession:
+class FaxSession(NamedTuple):
     """One answer of FAXSession. `None` where Asterisk said nothing, or nothing that is true."""
 
     number: int
@@ -151,6 +186,11 @@ class FaxResult:
     """From FAXSTATUS; None without `channelvars`: Asterisk did not say, nobody guesses."""
     reason: Reason | None
     """Why it failed; None unless `succeeded` is False."""
+    local_station: str = ""
+    remote_station: str = ""
+    """Station ids; the far end writes its own as it likes."""
+    file: str = ""
+    """The first, if there are several."""
 
 
 ASKABLE_STATES: Final = frozenset({State.ACTIVE, State.COMPLETE})
@@ -265,8 +305,66 @@ _REASONS: Final[dict[str, Reason]] = {
 }
 
 
+_OPERATION: Final = {operation.value: operation for operation in Operation}
+_STATE: Final = {state.value: state for state in State}
+
+# The bodies of the two messages that make up a poll, as res_fax writes them for a fax. What is
+# written in any other way is read header by header.
+_LISTED_FAX: Final = re.compile(
+    r"Channel: ([^\r\n]{0,80})\r\nTechnology: [^\r\n]*\r\nSessionNumber: ([0-9]{1,9})\r\n"
+    r"SessionType: (G\.711|T\.38|none)\r\nOperation: (send|receive|gateway|V\.21|none)\r\n"
+    rf"State: ({'|'.join(State)})\r\nFiles: ([^\r\n]{{0,{MAX_TEXT}}})"
+)
+_FAX: Final = re.compile(
+    r"SessionNumber: ([0-9]{1,9})\r\n"
+    rf"Operation: (send|receive)\r\nState: ({'|'.join(State)})\r\n"
+    rf"ErrorCorrectionMode: (Yes|No)\r\nDataRate: ({'|'.join(map(str, MODEM_RATES))})\r\n"
+    r"ImageResolution: ([0-9]{1,6})x([0-9]{1,6})\r\nPageNumber: ([0-9]{1,4})\r\n"
+    r"FileName: [^\r\n]*\r\nPagesTransmitted: ([0-9]{1,4})\r\nPagesReceived: ([0-9]{1,4})\r\n"
+    r"TotalBadLines: ([0-9]{1,5})"
+)
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _listed_fax(body: str) -> ListedSession | None:
+    said = _LISTED_FAX.fullmatch(body)
+    if said is None:
+        return None
+    channel, number, transport, operation, state, files = said.groups()
+    return ListedSession(
+        int(number),
+        channel,
+        _OPERATION[operation],
+        _STATE[state],
+        _TRANSPORTS[transport],
+        files,
+    )
+
+
+def _fax(body: str) -> FaxSession | None:
+    said = _FAX.fullmatch(body)
+    if said is None:
+        return None
+    number, operation, state, ecm, rate, x, y, page, sent, received, bad_lines = said.groups()
+    return FaxSession(
+        int(number),
+        _OPERATION[operation],
+        _STATE[state],
+        ecm == "Yes",
+        int(rate),
+        (int(x), int(y)),
+        int(page),
+        int(sent if operation == "send" else received),
+        int(bad_lines),
+    )
+
+
 def parse_listed(headers: Headers, problems: list[Problem]) -> ListedSession | None:
     """A FAXSessionsEntry; None, and why in `problems`, if it has no usable session number."""
+    if isinstance(headers, Verbatim) and len(headers.body) <= MAX_LINE:
+        listed = _listed_fax(headers.body)
+        if listed is not None:
+            return listed
     number = _number(headers, "SessionNumber", MAX_NUMBER, problems)
     if number is None:
         return None
@@ -276,11 +374,14 @@ def parse_listed(headers: Headers, problems: list[Problem]) -> ListedSession | N
         operation=_word(headers, "Operation", Operation, Operation.NONE, problems),
         state=_word(headers, "State", State, State.UNKNOWN, problems),
         transport=_transport(headers, "SessionType", problems),
+        files=_text(headers, "Files"),
     )
 
 
 def parse_session(headers: Headers, problems: list[Problem]) -> FaxSession | None:
     """A FAXSession event; None, and why in `problems`, if it has no usable session number."""
+    if isinstance(headers, Verbatim) and (fax := _fax(headers.body)):
+        return fax
     number = _number(headers, "SessionNumber", MAX_NUMBER, problems)
     if number is None:
         return None
@@ -342,6 +443,9 @@ def parse_result(headers: Headers, problems: list[Problem]) -> FaxResult | None:
         reason=failure_reason(variables.get("FAXERROR", ""), variables.get("FAXSTATUSSTRING", ""))
         if succeeded is False
         else None,
+        local_station=_text(headers, "LocalStationID"),
+        remote_station=_text(headers, "RemoteStationID"),
+        file=_text(headers, "FileName"),
     )
 
 

@@ -11,7 +11,8 @@ completion event, which comes up to 5 s after the session has left the list and 
 import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import product
 from typing import Final
 
@@ -26,6 +27,7 @@ from exporter.fax import (
     Transport,
     peer_of,
 )
+from exporter.history import EndedFax, History
 
 EVENT_LATENESS: Final = 8.0
 """Seconds a completion event is waited for: measured, they come up to 5 s after the session has
@@ -238,6 +240,14 @@ class Observation:
     details: Mapping[int, FaxSession]
 
 
+@lru_cache(maxsize=8)
+def _failures(
+    operation: Operation, peer: str
+) -> tuple[tuple[Operation, Transport, Reason, str], ...]:
+    """Every way to fail; the same objects for every PBX, of which there can be hundreds."""
+    return tuple(product([operation], Transport, Reason, [peer]))
+
+
 @dataclass(slots=True)
 class Totals:
     """The counters. A key is there with 0 before it is counted up, so that increase() sees it."""
@@ -255,6 +265,8 @@ class Totals:
     session_seconds: dict[Operation, Histogram] = field(default_factory=dict)
     session_pages: dict[Operation, Histogram] = field(default_factory=dict)
     session_rate: dict[Operation, Histogram] = field(default_factory=dict)
+    opened: set[tuple[Operation, str]] = field(default_factory=set)
+    """Operations and peers whose series all stand there."""
 
     def __post_init__(self) -> None:
         """Every series without a peer that can occur."""
@@ -272,6 +284,9 @@ class Totals:
 
     def open(self, operation: Operation, peer: str) -> None:
         """Every series of this operation and peer that can occur."""
+        if (operation, peer) in self.opened:
+            return
+        self.opened.add((operation, peer))
         if operation in PAGE_OPERATIONS:
             for state in COUNTED_STATES:
                 self.pages[operation, state, peer] += 0
@@ -281,8 +296,8 @@ class Totals:
         if operation in RESULT_OPERATIONS:
             for transport in Transport:
                 self.finished[operation, transport, peer] += 0
-                for reason in Reason:
-                    self.failures[operation, transport, reason, peer] += 0
+            for failure in _failures(operation, peer):
+                self.failures[failure] += 0
 
 
 @dataclass(slots=True)
@@ -301,10 +316,28 @@ class Gauges:
     """Seconds since the epoch; no key without a running session that has pages."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunningSession:
+    """One session of the last list, with what only its past tells."""
+
+    listed: ListedSession
+    detail: FaxSession | None
+    """None if it may not be asked about, or did not answer."""
+    bad_lines: int
+    """Of the whole session, as far as seen."""
+    first_seen: float
+    """Seconds, monotonic."""
+    start_seen: bool
+    """False if it may have run for longer than we know."""
+    progress_at: float
+    """Seconds, monotonic: when the last page was done, or it was first seen."""
+
+
 @dataclass(slots=True, eq=False)
 class _Session:
     key: tuple[int, int, str]
     channel: str
+    listed: ListedSession
     operation: Operation
     peer: str
     first_seen: float
@@ -316,6 +349,11 @@ class _Session:
     bad_lines: BadLines = field(default_factory=BadLines)
     page_began: float | None = None
     data_rate: int | None = None
+    detail: FaxSession | None = None
+    reading: tuple[FaxSession, Transport] | None = None
+    """The last; the same once more adds nothing."""
+    lines: int = 0
+    """Bad lines of the whole session, as far as seen."""
     last_seen: float = 0.0
     gone_at: float = 0.0
     ended_at: float = 0.0
@@ -336,6 +374,7 @@ class Ledger:
         self._gone: dict[tuple[int, int, str], _Session] = {}
         self._awaiting: dict[tuple[str, Operation], deque[_Session]] = {}
         self.unobserved = Unobserved()
+        self.history = History()
         self._results: deque[tuple[float, FaxResult]] = deque(maxlen=MAX_TRACKED)
         self._boot_id: str | None = None
         self._boot = 0
@@ -348,6 +387,21 @@ class Ledger:
                 self.gauges.sessions[key] = 0
             for place in product(Operation, Transport, [""]):
                 self.gauges.transports[place] = 0
+
+    @property
+    def running(self) -> list[RunningSession]:
+        """The sessions of the last list, the oldest first."""
+        return [
+            RunningSession(
+                listed=session.listed,
+                detail=session.detail,
+                bad_lines=session.lines,
+                first_seen=session.first_seen,
+                start_seen=session.start_seen,
+                progress_at=session.progress_at,
+            )
+            for session in self._running.values()
+        ]
 
     def connected(self, boot_id: str | None) -> None:
         """A new connection. `boot_id` names this start of Asterisk, None if it does not tell:
@@ -387,10 +441,12 @@ class Ledger:
             if session is None:
                 session = self._begin(key, entry, seen.at, first=first)
             session.last_seen = seen.at
+            session.listed = entry
+            session.detail = seen.details.get(entry.number)
             if session.operation is not entry.operation and session.operation is Operation.NONE:
                 session.operation = entry.operation  # unreadable, or not yet known, until now
                 self.totals.open(session.operation, session.peer)
-            detail = seen.details.get(entry.number)
+            detail = session.detail
             if detail is not None and detail.operation is session.operation:
                 self._read(session, detail, entry.transport, seen.at)
         absent = [key for key in self._running if key not in listed]
@@ -416,6 +472,7 @@ class Ledger:
         session = _Session(
             key=key,
             channel=entry.channel,
+            listed=entry,
             operation=entry.operation,
             peer=self._peers.name(entry.channel),
             first_seen=at,
@@ -434,6 +491,7 @@ class Ledger:
         session = self._gone.pop(key, None)
         if session is not None:
             self._stop_awaiting(session)
+            session.reading = None  # a completion event may have told of more pages meanwhile
             self._running[key] = session
         return session
 
@@ -443,8 +501,12 @@ class Ledger:
             session.counts_from_first_reading = False
             session.pages.read(detail.pages or 0, transport)
             session.bad_lines.begin(session.pages.last, detail.bad_lines or 0)
+            session.lines = detail.bad_lines or 0
             session.data_rate = detail.data_rate if detail.negotiated else None
             return
+        if session.reading == (detail, transport):
+            return
+        session.reading = detail, transport
         if session.pages.switches(transport):
             session.bad_lines = BadLines()
             session.data_rate = None
@@ -462,6 +524,7 @@ class Ledger:
             lines, rejected = session.bad_lines.read(session.pages.last, detail.bad_lines)
             if lines:
                 totals.bad_lines[key] += lines
+                session.lines += lines
             if rejected:
                 totals.rejected[session.operation] += 1
         if detail.negotiated and detail.data_rate is not None:
@@ -520,11 +583,31 @@ class Ledger:
             added = session.pages.read(result.pages, result.transport)
             self.totals.pages[key] += added
             if added and session.bad_lines.owed:
-                self.totals.bad_lines[key] += session.bad_lines.settle()
+                owed = session.bad_lines.settle()
+                self.totals.bad_lines[key] += owed
+                session.lines += owed
         self._close(session, result)
         return True
 
     def _count_unlisted(self, received_at: float, result: FaxResult) -> None:
+        trained = result.reason is not Reason.TRAINING
+        self.history.add(
+            EndedFax(
+                ended_at=received_at,
+                operation=result.operation,
+                transport=result.transport,
+                channel=result.channel,
+                succeeded=result.succeeded,
+                reason=result.reason,
+                pages=result.pages,
+                bad_lines=None,
+                seconds=None,
+                data_rate=result.data_rate if trained else None,
+                local_station=result.local_station,
+                remote_station=result.remote_station,
+                file=result.file,
+            )
+        )
         if self._began is not None and received_at <= self._began + EVENT_LATENESS:
             # No fax with a page is over so soon: it ended before the exporter began to look.
             return
@@ -534,21 +617,49 @@ class Ledger:
         pages = result.pages or 0
         totals.pages[operation, State.COMPLETE, self._peers.name(result.channel)] += pages
         totals.session_pages[operation].observe(pages)
-        if result.data_rate is not None and result.reason is not Reason.TRAINING:
+        if result.data_rate is not None and trained:
             totals.session_rate[operation].observe(result.data_rate)
 
     def _close(self, session: _Session, result: FaxResult | None) -> None:
         """Observes what is known of a session only once it is over."""
         session.closed = True
         totals, operation = self.totals, session.operation
-        if session.start_seen:
-            totals.session_seconds[operation].observe(session.ended_at - session.first_seen)
-        if operation in PAGE_OPERATIONS:
-            totals.session_pages[operation].observe(session.pages.total)
-            # After "cannot train" the rate jumps back to 14400: no fax ever had it.
-            trained = result is None or result.reason is not Reason.TRAINING
-            if session.data_rate is not None and trained:
-                totals.session_rate[operation].observe(session.data_rate)
+        seconds = session.ended_at - session.first_seen if session.start_seen else None
+        if seconds is not None:
+            totals.session_seconds[operation].observe(seconds)
+        if operation not in PAGE_OPERATIONS:
+            return
+        totals.session_pages[operation].observe(session.pages.total)
+        # After "cannot train" the rate jumps back to 14400: no fax ever had it.
+        trained = result is None or result.reason is not Reason.TRAINING
+        data_rate = session.data_rate if trained else None
+        if data_rate is not None:
+            totals.session_rate[operation].observe(data_rate)
+        fax = EndedFax(
+            ended_at=session.ended_at,
+            operation=operation,
+            transport=session.pages.transport,
+            channel=session.channel,
+            succeeded=None,
+            reason=None,
+            pages=session.pages.total,
+            bad_lines=session.lines if operation is Operation.RECEIVE else None,
+            seconds=seconds,
+            data_rate=data_rate,
+            file=session.listed.files,
+        )
+        if result is not None:
+            fax = replace(
+                fax,
+                transport=result.transport if fax.transport is Transport.NONE else fax.transport,
+                succeeded=result.succeeded,
+                reason=result.reason,
+                pages=max(session.pages.total, result.pages or 0),
+                local_station=result.local_station,
+                remote_station=result.remote_station,
+                file=result.file,
+            )
+        self.history.add(fax)
 
     def _forget(self, at: float) -> None:
         """Sessions whose event can no longer come, or that are too many."""
@@ -580,22 +691,47 @@ class Ledger:
             ecm=dict.fromkeys(old.sessions, 0),
             transports=dict.fromkeys(old.transports, 0),
         )
+        groups: dict[tuple[Operation, State, Transport, str], _Group] = {}
         for session_key, entry in listed.items():
             session = self._running[session_key]
-            operation = session.operation
-            key = (operation, entry.state, session.peer)
-            new.sessions[key] = new.sessions.get(key, 0) + 1
-            place = (operation, entry.transport, session.peer)
-            new.transports[place] = new.transports.get(place, 0) + 1
-            detail = seen.details.get(entry.number)
+            place = (session.operation, entry.state, entry.transport, session.peer)
+            group = groups.get(place)
+            if group is None:
+                group = groups[place] = _Group()
+            group.sessions += 1
+            detail = session.detail
             if detail is not None and detail.negotiated and detail.data_rate is not None:
-                new.negotiated[key] = new.negotiated.get(key, 0) + 1
-                new.data_rate[key] = new.data_rate.get(key, 0) + detail.data_rate
-                new.ecm[key] = new.ecm.get(key, 0) + bool(detail.ecm)
-            _keep_least(new.oldest_start, operation, seen.wall - (seen.at - session.first_seen))
+                group.negotiated += 1
+                group.data_rate += detail.data_rate
+                group.ecm += bool(detail.ecm)
+            group.first_seen = min(group.first_seen, session.first_seen)
+            group.progress_at = min(group.progress_at, session.progress_at)
+        for (operation, state, transport, peer), group in groups.items():
+            key = (operation, state, peer)
+            new.sessions[key] = new.sessions.get(key, 0) + group.sessions
+            if group.negotiated:
+                new.negotiated[key] = new.negotiated.get(key, 0) + group.negotiated
+                new.data_rate[key] = new.data_rate.get(key, 0) + group.data_rate
+                new.ecm[key] = new.ecm.get(key, 0) + group.ecm
+            way = (operation, transport, peer)
+            new.transports[way] = new.transports.get(way, 0) + group.sessions
+            start = seen.wall - (seen.at - group.first_seen)
+            _keep_least(new.oldest_start, operation, start)
             if operation in PAGE_OPERATIONS:
-                progress = seen.wall - (seen.at - session.progress_at)
+                progress = seen.wall - (seen.at - group.progress_at)
                 _keep_least(new.oldest_progress, operation, progress)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The sessions of one list that are alike, added up."""
+
+    sessions: int = 0
+    negotiated: int = 0
+    data_rate: int = 0
+    ecm: int = 0
+    first_seen: float = math.inf
+    progress_at: float = math.inf
 
 
 def _keep_least(values: dict[Operation, float], operation: Operation, value: float) -> None:

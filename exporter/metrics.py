@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter import __version__
 from exporter.fax import FaxStats, Operation
+from exporter.fleet import Fleet
 from exporter.ledger import Histogram
 from exporter.poller import Poller
 
@@ -36,15 +37,39 @@ class When(Enum):
     LISTED = "while polls bring the list of sessions"
 
 
+class File(Protocol):
+    """A file that is read again while the exporter runs."""
+
+    @property
+    def successful(self) -> bool:
+        """The last reading was without fault."""
+
+    @property
+    def success_timestamp(self) -> float:
+        """Seconds since the epoch: when the last faultless reading was."""
+
+
 @dataclass(frozen=True)
-class Declared:
+class Exporter:
+    """What /metrics tells of the exporter itself. A file that was not named is None."""
+
+    fleet: Fleet
+    config: File | None = None
+    web_config: File | None = None
+
+
+Source = TypeVar("Source")
+
+
+@dataclass(frozen=True)
+class Declared(Generic[Source]):
     """One metric. `peer`: whether --metrics.peer-label adds that label, the last in a sample."""
 
     name: str
     help: str
     labels: Labels
     when: When
-    samples: Callable[[Poller], Samples]
+    samples: Callable[[Source], Samples]
     peer: bool = False
 
 
@@ -74,7 +99,7 @@ _SESSIONS: Final = ("operation", "state")
 _STATS: Final = "Source: FAXStats; starts again at 0 with Asterisk."
 _STATE: Final = "state: in which it was seen; what only the completion event told is Complete."
 
-GAUGES: Final = (
+GAUGES: Final[tuple[Declared[Poller], ...]] = (
     Declared(
         "asterisk_fax_up",
         "1 if the last poll of Asterisk succeeded, 0 if not.",
@@ -185,7 +210,7 @@ GAUGES: Final = (
     ),
 )
 
-COUNTERS: Final = (
+COUNTERS: Final[tuple[Declared[Poller], ...]] = (
     Declared(
         "asterisk_fax_pages_transmitted_total",
         f"Pages sent and confirmed. {_STATE} Source: FAXSession and SendFAX events.",
@@ -339,7 +364,7 @@ COUNTERS: Final = (
     ),
 )
 
-HISTOGRAMS: Final = (
+HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
     Declared(
         "asterisk_fax_page_duration_seconds",
         "Time from page to page, seconds; to the first page from the agreement on rate and ECM. "
@@ -373,16 +398,71 @@ HISTOGRAMS: Final = (
 )
 
 
+def _read_well(file: File | None) -> Samples:
+    return _one(None if file is None else file.successful)
+
+
+def _read_at(file: File | None) -> Samples:
+    return _one(None if file is None else file.success_timestamp)
+
+
+EXPORTER: Final[tuple[Declared[Exporter], ...]] = (
+    Declared(
+        "asterisk_fax_exporter_build_info",
+        "1; the labels name the exporter's version and that of Python.",
+        ("version", "python"),
+        When.ALWAYS,
+        lambda _: [((__version__, platform.python_version()), 1)],
+    ),
+    Declared(
+        "asterisk_fax_exporter_targets",
+        "Asterisks that this exporter watches.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _one(len(exporter.fleet.pollers)),
+    ),
+    Declared(
+        "asterisk_fax_exporter_config_last_reload_successful",
+        "1 if the file of targets was without fault when it was last read, 0 if not: then an "
+        "older one goes on; absent without --config.file.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _read_well(exporter.config),
+    ),
+    Declared(
+        "asterisk_fax_exporter_config_last_reload_success_timestamp_seconds",
+        "When the file of targets was last read without fault, seconds since the epoch.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _read_at(exporter.config),
+    ),
+    Declared(
+        "asterisk_fax_exporter_web_config_last_reload_successful",
+        "1 if the file of TLS and users, with the certificates it names, was without fault when "
+        "it was last read, 0 if not: then an older one goes on; absent without --web.config.file.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _read_well(exporter.web_config),
+    ),
+    Declared(
+        "asterisk_fax_exporter_web_config_last_reload_success_timestamp_seconds",
+        "When the file of TLS and users was last read without fault, seconds since the epoch.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _read_at(exporter.web_config),
+    ),
+)
+
+
+Family: TypeAlias = GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily
+
+
 class TargetCollector(Collector):
     """The metrics of one Asterisk."""
 
     def __init__(self, poller: Poller, *, peer_label: bool) -> None:
         self._poller = poller
         self._peer_label = peer_label
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: registering must not build families."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """The families as they stand now."""
@@ -400,26 +480,43 @@ class TargetCollector(Collector):
         ):
             for declared in table:
                 if stands[declared.when]:
-                    yield self._family(kind, declared)
+                    yield _family(kind, declared, self._poller, peer=self._peer_label)
 
-    def _family(
-        self,
-        kind: type[GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily],
-        declared: Declared,
-    ) -> Metric:
-        names = declared.labels
-        if declared.peer and self._peer_label:
-            names += ("peer",)
-        family = kind(declared.name, declared.help, labels=names)
-        for labels, value in declared.samples(self._poller):
-            labels = labels[: len(names)]
-            if isinstance(family, HistogramMetricFamily):
-                assert isinstance(value, Histogram)
-                family.add_metric(labels, _buckets(value), value.sum)
-            else:
-                assert not isinstance(value, Histogram)
-                family.add_metric(labels, value)
-        return family
+
+class ExporterCollector(Collector):
+    """The metrics of the exporter itself, and those of the Asterisk if it watches just one."""
+
+    def __init__(self, exporter: Exporter, *, peer_label: bool) -> None:
+        self._exporter = exporter
+        self._peer_label = peer_label
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as they stand now; a file that is not used has none."""
+        for declared in EXPORTER:
+            family = _family(GaugeMetricFamily, declared, self._exporter, peer=False)
+            if family.samples:
+                yield family
+        pollers = list(self._exporter.fleet.pollers.values())
+        if len(pollers) == 1:
+            yield from TargetCollector(pollers[0], peer_label=self._peer_label).collect()
+
+
+def _family(
+    kind: type[Family], declared: Declared[Source], source: Source, *, peer: bool
+) -> Family:
+    names = declared.labels
+    if declared.peer and peer:
+        names += ("peer",)
+    family = kind(declared.name, declared.help, labels=names)
+    for labels, value in declared.samples(source):
+        labels = labels[: len(names)]
+        if isinstance(family, HistogramMetricFamily):
+            assert isinstance(value, Histogram)
+            family.add_metric(labels, _buckets(value), value.sum)
+        else:
+            assert not isinstance(value, Histogram)
+            family.add_metric(labels, value)
+    return family
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
@@ -432,24 +529,16 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     return buckets
 
 
-class BuildInfo(Collector):
-    """Which exporter this is."""
-
-    def collect(self) -> Iterator[Metric]:
-        """One family."""
-        family = GaugeMetricFamily(
-            "asterisk_fax_exporter_build_info",
-            "1; the labels name the exporter's version and that of Python.",
-            labels=("version", "python"),
-        )
-        family.add_metric((__version__, platform.python_version()), 1)
-        yield family
-
-
-def registry(poller: Poller, *, peer_label: bool) -> CollectorRegistry:
-    """Everything that /metrics shows: one Asterisk, the exporter and its process."""
+def target_registry(poller: Poller, *, peer_label: bool) -> CollectorRegistry:
+    """What /probe shows: one Asterisk."""
     registered = CollectorRegistry()
     registered.register(TargetCollector(poller, peer_label=peer_label))
-    registered.register(BuildInfo())
+    return registered
+
+
+def exporter_registry(exporter: Exporter, *, peer_label: bool) -> CollectorRegistry:
+    """What /metrics shows: the exporter and its process, and the Asterisk if there is one."""
+    registered = CollectorRegistry()
+    registered.register(ExporterCollector(exporter, peer_label=peer_label))
     ProcessCollector(registry=registered)
     return registered

@@ -51,10 +51,12 @@ refusal, and faster ones get the host banned."""
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without a word after which a connection is taken for half-open and given up."""
 
-_FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
-_FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
-_CORESETTINGS: Final = Request("CoreSettings")
-_CORESTATUS: Final = Request("CoreStatus")
+FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
+FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
+CORESETTINGS: Final = Request("CoreSettings")
+CORESTATUS: Final = Request("CoreStatus")
+CHANNELVARS: Final = "channelvars = FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING"
+"""The line of manager.conf that puts a fax' result on its completion event."""
 
 _LACKS: Final = {
     "FAXSessions": "add 'call' to its write line in manager.conf; until then there are no session, "
@@ -75,6 +77,18 @@ _NO_RES_FAX: Final = (
 )
 
 
+def refusal(action: str, user: str, answer: Answer) -> str:
+    """What it means that Asterisk refused an action, what is missing until it does not, and what
+    to do about it."""
+    if answer.denied:
+        return f"user {user} may not {action}: {_LACKS[action]}"
+    said = answer.message or "no reason given"
+    if answer.unknown:
+        hint = _NO_RES_FAX if action.startswith("FAX") else "is this an Asterisk?"
+        return f"{action}: {said}: {hint}"
+    return f"{action} failed: {said}; left out"
+
+
 class Failure(StrEnum):
     """Why a poll failed, or could not read all that came."""
 
@@ -87,6 +101,10 @@ class Failure(StrEnum):
     UNANSWERED = "unanswered"
     MALFORMED = "malformed"
     INTERNAL = "internal"
+
+
+_LACKING: Final = frozenset({"denied", "unknown", "events", "channelvars"})
+"""What is said and then stays true until it is put right at the PBX."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,8 @@ class Status:
     """How the polling itself goes."""
 
     up: bool = False
+    trouble: str = ""
+    """Why it is not up, in an operator's words; empty while it is, and before the first poll."""
     begun: bool = False
     """There has been a successful poll, so every counter stands there."""
     sessions_listed: bool = False
@@ -155,21 +175,62 @@ class Poller:
         interval: float,
         ledger: Ledger,
         *,
+        name: str = "",
+        phase: float | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`interval`: seconds from poll to poll. `jitter`: numbers from 0 to 1."""
+        """`interval`: seconds from poll to poll. `name`: in the log, else host and port. `phase`:
+        when to poll within an interval, from 0 to 1; None: whenever the first poll was. `jitter`:
+        numbers from 0 to 1."""
         self.settings = settings
         self.ledger = ledger
         self.status = Status()
         self._interval = interval
         self._clock = clock or Clock()
         self._jitter = jitter
-        self._name = f"{settings.host}:{settings.port}"
+        self._name = name
+        self._phase = phase
         self._said: dict[str, str] = {}
         self._denied_at: dict[str, float] = {}
         self._counting_since: float | None = None
         """When FAXStats was first heard over this connection."""
+        self._step_ends = self._clock.monotonic()
+        """When the step that is under way, be it a pause, has to be over."""
+
+    def log_in_with(self, settings: AmiSettings) -> None:
+        """Uses these from the next connection on; what then goes wrong is news. Not while it
+        runs."""
+        self.settings = settings
+        self._said.clear()
+
+    @property
+    def clock(self) -> Clock:
+        """What its times are of."""
+        return self._clock
+
+    @property
+    def name(self) -> str:
+        """What its log lines begin with."""
+        return self._name or f"{self.settings.host}:{self.settings.port}"
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the last poll succeeded, and is no older than the next one may take."""
+        if not self.status.up or self.status.last_success is None:
+            return False
+        age = self._clock.wall() - self.status.last_success
+        return age <= 2 * self._interval + self.settings.timeout
+
+    @property
+    def alive(self) -> bool:
+        """Whether it goes on, be it from failure to failure: every step of it has a deadline."""
+        return self._clock.monotonic() <= self._step_ends + self.settings.timeout
+
+    @property
+    def hints(self) -> list[str]:
+        """What this PBX lacks, and what to do about it."""
+        return [text for kind, text in self._said.items() if kind.partition(" ")[0] in _LACKING]
 
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""
@@ -185,25 +246,28 @@ class Poller:
             except ConnectError as error:
                 self._fail(Failure.CONNECT, str(error))
             except ConnectionLost as error:
-                self._fail(Failure.LOST, f"{self._name}: {error}")
+                self._fail(Failure.LOST, str(error))
             except TimeoutError:
                 waited = f"not connected and introduced within {self.settings.timeout:g} s"
-                self._fail(
-                    Failure.TIMEOUT, f"{self._name}: {waited}; the PBX or the network is slow"
-                )
+                self._fail(Failure.TIMEOUT, f"{waited}; the PBX or the network is slow")
             except Exception:
                 # A defect of ours must not end the watch over a phone system; it is told whole.
-                log.exception("%s: unexpected error, connecting again", self._name)
-                self._fail(Failure.INTERNAL, f"{self._name}: internal error")
-            self.status.up = False
+                log.exception("%s: unexpected error, connecting again", self.name)
+                self._fail(Failure.INTERNAL, "internal error")
             if self.status.connects != connects:  # no longer locked out
                 least = 0.0
             attempt = 0 if self.status.last_success != polled else attempt + 1
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
-            await asyncio.sleep(max(least, pause * (0.5 + 0.5 * self._jitter())))
+            pause = max(least, pause * (0.5 + 0.5 * self._jitter()))
+            self._begin_step(pause)
+            await asyncio.sleep(pause)
+
+    def _begin_step(self, seconds: float) -> None:
+        self._step_ends = self._clock.monotonic() + seconds
 
     async def _watch(self) -> None:
         """One connection from login to loss. Raises what `ami.connect` does, and TimeoutError."""
+        self._begin_step(self.settings.timeout)
         async with asyncio.timeout(self.settings.timeout):
             connection = await connect(self.settings, self._hear)
         try:
@@ -211,29 +275,37 @@ class Poller:
             self._counting_since = None
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
-            log.info("%s: connected, AMI %s", self._name, connection.ami_version)
+            log.info("%s: connected, AMI %s", self.name, connection.ami_version)
             for failure in Failure:
                 self._said.pop(failure, None)
+            self._begin_step(self.settings.timeout)
             async with asyncio.timeout(self.settings.timeout):
                 await self._introduce(connection)
             due = self._clock.monotonic()
+            if self._phase is not None:
+                due -= (due - self._phase * self._interval) % self._interval
             while True:
+                self._begin_step(self.settings.timeout)
                 await self.poll(connection)
                 now = self._clock.monotonic()
                 # By the clock; a poll that overran puts the next one off, none piles up.
                 due += self._interval * max(1, math.ceil((now - due) / self._interval))
+                self._begin_step(due - now)
                 await asyncio.wait([connection.lost], timeout=due - now)
         finally:
+            self.status.up = False
             connection.close()
 
     async def _introduce(self, connection: Connection) -> None:
         """Once a connection: which Asterisk, and since when."""
         version, boot = "", None
-        async for request, answer in connection.ask_each([_CORESETTINGS, _CORESTATUS]):
+        async for request, answer in connection.ask_each([CORESETTINGS, CORESTATUS]):
             headers = answer.headers
             if not answer.success:
                 self._refused(request, answer)
-            elif request is _CORESETTINGS:
+                continue
+            self._granted(request.action)
+            if request is CORESETTINGS:
                 version = printable(_word(headers, "AsteriskVersion"))
             else:
                 boot = (
@@ -259,7 +331,7 @@ class Poller:
         except TimeoutError:
             self._fail(
                 Failure.TIMEOUT,
-                f"{self._name}: no complete answer within {self.settings.timeout:g} s; "
+                f"no complete answer within {self.settings.timeout:g} s; "
                 "the PBX is slow or the network loses packets",
             )
             seen.failures.add(Failure.TIMEOUT)
@@ -272,13 +344,15 @@ class Poller:
             self._record(seen, begun)
 
     async def _ask(self, connection: Connection, seen: _Seen) -> None:
-        requests = [_FAXSTATS]
-        if self._denied(_FAXSESSIONS, seen):
+        requests = [FAXSTATS]
+        if self._denied(FAXSESSIONS, seen):
             answer = Answer()
         else:
-            answer = await connection.ask(_FAXSESSIONS)
+            answer = await connection.ask(FAXSESSIONS)
             if not answer.success:
-                seen.failures |= self._refused(_FAXSESSIONS, answer)
+                seen.failures |= self._refused(FAXSESSIONS, answer)
+            else:
+                self._granted("FAXSessions")
         if answer.success:
             listed = [parse_listed(event, seen.problems) for event in answer.events]
             seen.listed = [session for session in listed if session is not None]
@@ -288,7 +362,7 @@ class Poller:
             asked = [session for session in seen.listed if may_ask(session)]
             if len(asked) < len(seen.listed) and log.isEnabledFor(logging.DEBUG):
                 left = Counter(f"{s.operation} {s.state}" for s in seen.listed if not may_ask(s))
-                log.debug("%s: not asked about: %s", self._name, dict(left))
+                log.debug("%s: not asked about: %s", self.name, dict(left))
             requests[:0] = [
                 Request("FAXSession", Expects.EVENT, {"SessionNumber": str(session.number)})
                 for session in asked
@@ -297,15 +371,18 @@ class Poller:
         async for request, answer in connection.ask_each(requests):
             if not answer.success:
                 # A session that has ended since the list is no failure.
-                if request is _FAXSTATS or answer.lost or answer.denied or answer.unknown:
+                if request is FAXSTATS or answer.lost or answer.denied or answer.unknown:
                     seen.failures |= self._refused(request, answer)
-                    seen.asked &= request is _FAXSTATS or not answer.denied
-            elif request is _FAXSTATS:
+                    seen.asked &= request is FAXSTATS or not answer.denied
+            elif request is FAXSTATS:
                 seen.stats = parse_stats(answer.events[0], seen.problems)
+                self._granted("FAXStats")
             else:
                 detail = parse_session(answer.events[0], seen.problems)
                 if detail is not None and str(detail.number) == request.headers["SessionNumber"]:
                     seen.details[detail.number] = detail
+        if seen.details:
+            self._granted("FAXSession")
 
     def _record(self, seen: _Seen, begun: float) -> None:
         status, now, wall = self.status, self._clock.monotonic(), self._clock.wall()
@@ -329,6 +406,7 @@ class Poller:
             status.begun = True
             status.last_success = wall
             status.last_duration = now - begun
+            status.trouble = ""
             self._said.pop(Failure.TIMEOUT, None)
 
     def _compare(self, now: float) -> None:
@@ -344,7 +422,7 @@ class Poller:
             self.status.events_come = False
             self._say(
                 "events",
-                f"{self._name}: Asterisk counts faxes and sends no event for them; add 'call' to "
+                "Asterisk counts faxes and sends no event for them; add 'call' to "
                 f"the read line of {self.settings.username} in manager.conf, and let its "
                 "eventfilter pass SendFAX and ReceiveFAX; until then results and failures are "
                 "missing, all else goes on",
@@ -369,12 +447,13 @@ class Poller:
             return
         self.status.events_come = True
         self._said.pop("events", None)
-        if result.succeeded is None:
+        if result.succeeded is not None:
+            self._said.pop("channelvars", None)
+        else:
             self._say(
                 "channelvars",
-                f"{self._name}: completion events carry no result; add 'channelvars = "
-                "FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING' to [general] in manager.conf; until "
-                "then failures and their reasons are unknown, all else goes on",
+                f"completion events carry no result; add '{CHANNELVARS}' to [general] in "
+                "manager.conf; until then failures and their reasons are unknown, all else goes on",
             )
         self.ledger.hear(result, self._clock.monotonic())
 
@@ -382,32 +461,35 @@ class Poller:
         """Says what a refused action means and what to do; returns what to count it as."""
         action, user = request.action, self.settings.username
         if answer.lost:
-            self._say(f"lost {action}", f"{self._name}: {action} was never answered; left out")
+            self._say(f"lost {action}", f"{action} was never answered; left out")
             return {Failure.UNANSWERED}
         if answer.denied:
             self._denied_at[action] = self._clock.monotonic()
-            self._say(
-                f"denied {action}", f"{self._name}: user {user} may not {action}: {_LACKS[action]}"
-            )
+            self._say(f"denied {action}", refusal(action, user, answer))
             return {Failure.DENIED}
-        said = answer.message or "no reason given"
         if answer.unknown:
-            hint = _NO_RES_FAX if action.startswith("FAX") else "is this an Asterisk?"
-            self._say(f"unknown {action}", f"{self._name}: {action}: {said}: {hint}")
+            self._say(f"unknown {action}", refusal(action, user, answer))
             return {Failure.UNKNOWN_ACTION}
-        self._say(f"error {action}", f"{self._name}: {action} failed: {said}; left out")
+        self._say(f"error {action}", refusal(action, user, answer))
         return {Failure.MALFORMED}
+
+    def _granted(self, action: str) -> None:
+        """This action works: what was said of it is over."""
+        if self._said:
+            for kind in ("denied", "unknown"):
+                self._said.pop(f"{kind} {action}", None)
 
     def _mention(self, problems: list[Problem]) -> None:
         for problem in problems:
             self._say(
                 f"malformed {problem.field}",
-                f"{self._name}: {problem.field} is not as Asterisk writes it and is left out: "
-                f"{problem.value}",
+                f"{problem.field} is not as Asterisk writes it and is left out: {problem.value}",
             )
 
     def _fail(self, failure: Failure, text: str) -> None:
+        text = text.removeprefix(f"{self.name}: ")  # which may be the address that was tried
         self.status.failures[failure] += 1
+        self.status.trouble = text
         if self._said.get(failure) != text:  # another reason than last time is news
             self._said.pop(failure, None)
         self._say(failure, text)
@@ -416,7 +498,7 @@ class Poller:
         """Warns once per kind, until that kind is over: a log is read by people."""
         if kind not in self._said:
             self._said[kind] = text
-            log.warning("%s", text)
+            log.warning("%s: %s", self.name, text)
 
 
 def _word(headers: Headers, name: str) -> str:

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
 from pydantic import (
     AfterValidator,
@@ -46,9 +46,13 @@ PROGRAM = "asterisk-fax-exporter"
 ENV_PREFIX = "FAX_EXPORTER_"
 SECRET_VARIABLE = f"{ENV_PREFIX}AMI_SECRET"
 
+TAKEN_PATHS = ("/-", "/api", "/probe", "/sd", "/static")
+"""Paths that the web side has for itself, with all below them."""
+
 # Far more than a secret has; a longer file is the wrong one.
 _SECRET_FILE_BYTES = 4096
 _SHOWN_CHARS = 200
+_NOT_SET = "not set, and only --demo and --config.file need none"
 
 
 class SettingsError(ValueError):
@@ -61,6 +65,13 @@ class Takes:
 
     metavar: str
     what: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """The name of a setting after its group's, where it is not the field's."""
+
+    name: str
 
 
 # --- values ---------------------------------------------------------------------------------
@@ -129,9 +140,34 @@ def _listen_address(value: object) -> object:
 
 
 def _free_path(value: str) -> str:
-    if value.startswith("/-/"):
-        raise ValueError("paths below /-/ are for health")
+    for taken in TAKEN_PATHS:
+        if f"{value.rstrip('/')}/".startswith(f"{taken}/"):
+            raise ValueError(f"{taken} is for something else")
     return value
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which share of the targets, `index` from 0, of how many, `count`."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        """Return the form a user writes."""
+        return f"{self.index}/{self.count}"
+
+
+def _shard(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", value)
+    if match is None:
+        raise ValueError("not INDEX/COUNT")
+    shard = Shard(int(match[1]), int(match[2]))
+    if shard.index >= shard.count:
+        raise ValueError("the index is not below the count; the first is 0")
+    return shard
 
 
 def _level(value: object) -> object:
@@ -146,7 +182,7 @@ def load_trusted(context: ssl.SSLContext, path: Path) -> None:
     except ssl.SSLError:
         raise ValueError("holds no PEM certificate") from None
     except (OSError, ValueError) as error:
-        raise ValueError(_reason(error)) from None
+        raise ValueError(unread(error)) from None
 
 
 def load_identity(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
@@ -164,7 +200,7 @@ def load_identity(context: ssl.SSLContext, certificate: Path, key: Path | None) 
             raise ValueError(f"is refused by OpenSSL: {openssl_words(reason)}") from None
         raise ValueError("holds no PEM private key") from None
     except OSError as error:
-        raise ValueError(_reason(error)) from None
+        raise ValueError(unread(error)) from None
 
 
 def _no_pass_phrase() -> NoReturn:
@@ -186,7 +222,7 @@ def _read_secret(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_SECRET_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise ValueError(_reason(error)) from None
+        raise ValueError(unread(error)) from None
     if len(content) > _SECRET_FILE_BYTES:
         raise ValueError(f"more than {_SECRET_FILE_BYTES} bytes, not a secret")
     # Never decode strictly here: the exception would carry the secret's bytes with it.
@@ -196,7 +232,8 @@ def _read_secret(path: Path) -> str:
     return secret
 
 
-def _reason(error: OSError | ValueError) -> str:
+def unread(error: OSError | ValueError) -> str:
+    """Return why a file could not be read, in a user's words."""
     return (error.strerror if isinstance(error, OSError) else None) or "cannot be opened"
 
 
@@ -279,7 +316,7 @@ class AmiSettings(_Group):
         given = value.get_secret_value() if isinstance(value, SecretStr) else value
         if path is None:
             if not given:
-                raise ValueError("not set, and only --demo needs none")
+                raise ValueError(_NOT_SET)
             return value
         if given:
             raise ValueError(f"{SECRET_VARIABLE} is set too, and only one of them can hold")
@@ -317,6 +354,26 @@ class AmiSettings(_Group):
         return value
 
 
+class ConfigSettings(_Group):
+    """The file that names the targets, where there are several."""
+
+    file: Annotated[
+        Path | None,
+        Field(description="File that names the Asterisks to watch; read again on SIGHUP."),
+        Takes("FILE", "a readable YAML file with targets in it"),
+    ] = None
+    check: Annotated[
+        bool, Field(description="Only check the settings and the files they name, and exit.")
+    ] = False
+    shard: Annotated[
+        Shard | None,
+        NoDecode,
+        BeforeValidator(_shard),
+        Field(description="Watch only this share of the file's targets, as hashmod deals them."),
+        Takes("INDEX/COUNT", "INDEX/COUNT, such as 0/3 for the first of three"),
+    ] = None
+
+
 class PollSettings(_Group):
     """The scrape loop of one Asterisk."""
 
@@ -346,6 +403,21 @@ class WebSettings(_Group):
         AfterValidator(_free_path),
         Takes("PATH", "a path of letters, digits and ._~- below /, such as /metrics"),
     ] = "/metrics"
+    config_file: Annotated[
+        Path | None,
+        Key("config.file"),
+        Field(description="File with TLS, users and headers, as Prometheus' exporters have."),
+        Takes("FILE", "a readable YAML file in the format of Prometheus' exporter-toolkit"),
+    ] = None
+    show_details: Annotated[
+        bool,
+        Field(description="Show personal data: file names, channel names and station ids."),
+    ] = False
+    max_connections: Annotated[
+        int,
+        Field(ge=1, le=10000, description="Connections held at once."),
+        Takes("COUNT", "a number from 1 to 10000"),
+    ] = 512
 
 
 class LogSettings(_Group):
@@ -396,13 +468,19 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    ami: Annotated[AmiSettings, Field(title="Asterisk's manager interface (AMI)")]
+    ami: Annotated[AmiSettings | None, Field(title="Asterisk's manager interface (AMI)")]
+    """None if `config.file` names the targets."""
+    config: Annotated[ConfigSettings, Field(title="Several Asterisks")] = ConfigSettings()
     poll: Annotated[PollSettings, Field(title="Polling")] = PollSettings()
     web: Annotated[WebSettings, Field(title="Web")] = WebSettings()
     log: Annotated[LogSettings, Field(title="Logging")] = LogSettings()
     metrics: Annotated[MetricsSettings, Field(title="Metrics")] = MetricsSettings()
     demo: Annotated[
         bool, Field(description="Watch an embedded demo PBX; no Asterisk, no login needed.")
+    ] = False
+    check_pbx: Annotated[
+        bool,
+        Field(description="Ask each Asterisk once, say what it lacks and where to add it; exit."),
     ] = False
 
     @classmethod
@@ -427,6 +505,8 @@ class Settings(BaseSettings):
     @classmethod
     def _demo_has_a_login(cls, data: dict[str, Any]) -> dict[str, Any]:
         # A target without a user is no target, so its fields stay required even for the demo.
+        if data.get("config", {}).get("file"):
+            return data | {"ami": None}
         ami = data.get("ami", {})
         if isinstance(ami, dict) and _is_true(data.get("demo", False)):
             ami = {"username": "demo"} | ami
@@ -442,6 +522,25 @@ def _is_true(value: object) -> bool:
         return False  # the field itself says what is wrong with it
 
 
+def takes_of(field: FieldInfo) -> Takes:
+    """Return what a setting takes, as its field declares it."""
+    return next(
+        (entry for entry in field.metadata if isinstance(entry, Takes)), Takes("", "true or false")
+    )
+
+
+def reason_of(error: ErrorDetails, *, missing: str = "not set") -> str:
+    """Return what is wrong, to stand before what the setting takes; empty if that says it all.
+
+    pydantic's own words repeat what the setting takes.
+    """
+    if error["type"] == "missing":
+        return f"{missing}; "
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ") + "; "
+    return ""
+
+
 # --- names ----------------------------------------------------------------------------------
 
 
@@ -454,7 +553,8 @@ class _Setting:
 
     @property
     def key(self) -> str:
-        return ".".join(self.path).replace("_", "-")
+        name = next((e.name for e in self.field.metadata if isinstance(e, Key)), self.path[-1])
+        return ".".join([*self.path[:-1], name]).replace("_", "-")
 
     @property
     def flag(self) -> str:
@@ -466,10 +566,7 @@ class _Setting:
 
     @property
     def takes(self) -> Takes:
-        return next(
-            (entry for entry in self.field.metadata if isinstance(entry, Takes)),
-            Takes("", "true or false"),
-        )
+        return takes_of(self.field)
 
     @property
     def is_secret(self) -> bool:
@@ -478,12 +575,13 @@ class _Setting:
 
 def _declared() -> Iterator[_Setting]:
     for name, field in Settings.model_fields.items():
-        model = field.annotation
-        if isinstance(model, type) and issubclass(model, _Group):
-            for inner, inner_field in model.model_fields.items():
-                yield _Setting((name, inner), inner_field)
-        else:
+        models = (field.annotation, *get_args(field.annotation))
+        group = next((m for m in models if isinstance(m, type) and issubclass(m, _Group)), None)
+        if group is None:
             yield _Setting((name,), field)
+        else:
+            for inner, inner_field in group.model_fields.items():
+                yield _Setting((name, inner), inner_field)
 
 
 _SETTINGS = {setting.path: setting for setting in _declared()}
@@ -502,6 +600,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --ami.username NAME --ami.secret-file FILE [flags]\n"
+        f"       {PROGRAM} --config.file FILE [flags]\n"
         f"       {PROGRAM} --demo [flags]",
         description="Prometheus exporter for the faxes of Asterisk.",
         epilog="Each flag can be set by the environment variable beside it; the flag wins.\n"
@@ -574,21 +673,24 @@ def _parse(argv: Sequence[str]) -> dict[tuple[str, ...], Any]:
     unknown = [word.partition("=")[0] for word in rest if word.startswith("-")]
     if unknown:
         flags_there_are = [s.flag for s in _SETTINGS.values() if not s.is_secret]
-        raise SettingsError("\n".join(_no_such(flag, flags_there_are) for flag in unknown))
+        raise SettingsError("\n".join(no_such(flag, flags_there_are) for flag in unknown))
     if rest:
-        raise SettingsError(f"{_shown(rest[0])}: no such argument; there are only flags")
+        raise SettingsError(f"{shown(rest[0])}: no such argument; there are only flags")
     given = vars(flags)
     return {path: given[s.key] for path, s in _SETTINGS.items() if s.key in given}
 
 
-def _no_such(name: str, known: Sequence[str]) -> str:
+def no_such(name: str, known: Sequence[str], *, lists: str = "; --help lists what there is") -> str:
+    """Say that there is no such setting, and which one may have been meant."""
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; --help lists what there is"
+    hint = f"; did you mean {near[0]}?" if near else lists
     return f"{_cut(ascii(name)[1:-1])}: no such setting{hint}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Quote what a user wrote, so that no control character of it reaches the terminal."""
+    if isinstance(value, dict | list):  # which can be endless, by the aliases of YAML
+        return "(a mapping)" if isinstance(value, dict) else "(a list)"
     return _cut(ascii(str(value)))
 
 
@@ -621,7 +723,7 @@ def load(argv: Sequence[str]) -> Settings:
     problems = [
         f"{name}: no such setting; those of this group begin with {name}_"
         for name in sorted(groups & variables.keys())
-    ]
+    ] + _beside_the_file(flags, variables)
     if not problems:
         try:
             return Settings(**nested)
@@ -633,6 +735,27 @@ def load(argv: Sequence[str]) -> Settings:
     raise SettingsError("\n".join(problems))
 
 
+def _beside_the_file(
+    flags: Mapping[tuple[str, ...], Any], variables: Mapping[str, str]
+) -> list[str]:
+    """What is set of one Asterisk, or of the demo, though a file names them."""
+    file = _SETTINGS["config", "file"]
+    if file.path not in flags and file.variable not in variables:
+        shard = _SETTINGS["config", "shard"]
+        alone = shard.path in flags or shard.variable in variables
+        return [f"{shard.flag}: needs {file.flag}"] if alone else []
+    demo = _SETTINGS["demo",]
+    beside = [setting for setting in _SETTINGS.values() if setting.path[0] == "ami"]
+    if _is_true(flags.get(demo.path, variables.get(demo.variable, False))):
+        beside.append(demo)
+    return [
+        f"{setting.flag if setting.path in flags else setting.variable}: not together with "
+        f"{file.flag}, which names the targets"
+        for setting in beside
+        if setting.path in flags or setting.variable in variables
+    ]
+
+
 def _problem(
     error: ErrorDetails, flags: Mapping[tuple[str, ...], Any], variables: Mapping[str, str]
 ) -> str:
@@ -640,7 +763,7 @@ def _problem(
     path = tuple(str(part) for part in error["loc"][:2])
     if path not in _SETTINGS:
         known = [setting.variable for setting in _SETTINGS.values()]
-        return _no_such(_Setting(path, FieldInfo()).variable, known)
+        return no_such(_Setting(path, FieldInfo()).variable, known)
     setting = _SETTINGS[path]
     flag, variable = setting.flag, setting.variable
     if setting.is_secret:
@@ -650,17 +773,12 @@ def _problem(
         else:
             flag = _SECRET_FILE.flag
     if setting.path in flags:
-        name = f"{flag} {_shown(flags[setting.path])}"
+        name = f"{flag} {shown(flags[setting.path])}"
     elif setting.variable not in variables:
         name = f"{flag} (or {variable})"
     elif setting.is_secret:
         name = variable
     else:
-        name = f"{variable} {_shown(variables[variable])}"
-    # pydantic's own words repeat what the setting takes; ours say what is wrong.
-    reason = ""
-    if error["type"] == "missing":
-        reason = "not set, and only --demo needs none; "
-    elif error["type"] == "value_error":
-        reason = error["msg"].removeprefix("Value error, ") + "; "
+        name = f"{variable} {shown(variables[variable])}"
+    reason = reason_of(error, missing=_NOT_SET)
     return f"{name}: {reason}takes {setting.takes.what}"

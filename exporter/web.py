@@ -1,69 +1,179 @@
-"""HTTP: /metrics, health and a page that says where they are. Nothing here asks a PBX anything."""
+"""HTTP: metrics, discovery, health, the API and the page. Nothing here asks a PBX anything."""
 
-import html
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from pydantic import TypeAdapter
 
-from exporter import __version__
-from exporter.settings import WebSettings
-
-SHUTDOWN_SECONDS: Final = 1.0
-"""Time that a scrape under way has to finish when the exporter ends."""
-
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Asterisk fax exporter</title></head>
-<body><h1>Asterisk fax exporter</h1><p>Version {version}</p>
-<ul><li><a href="{path}">Metrics</a></li><li><a href="/-/healthy">Health</a></li></ul>
-</body></html>
-"""
+from exporter import metrics, page
+from exporter.auth import may_see
+from exporter.poller import Poller
+from exporter.settings import SettingsError, WebSettings
+from exporter.views import SessionView, TargetView, session_views, target_view
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Reload = Callable[[], Awaitable[None]]
+"""Reads the files again. Raises SettingsError if one is wrong."""
+
+_TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
+_SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
+
+_PAGE_HEADERS: Final = {
+    "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
-def application(settings: WebSettings, registry: CollectorRegistry) -> web.Application:
-    """The routes."""
-    app = web.Application()
-    app.router.add_get(settings.telemetry_path, _metrics(registry))
-    app.router.add_get("/-/healthy", _healthy)
-    page = _PAGE.format(version=html.escape(__version__), path=html.escape(settings.telemetry_path))
-    app.router.add_get("/", _page(page))
+def application(
+    settings: WebSettings,
+    exporter: metrics.Exporter,
+    *,
+    peer_label: bool,
+    reload: Reload | None,
+    middlewares: Sequence[Middleware] = (),
+) -> web.Application:
+    """The routes. `reload` None: no file is used, so there is none to read again."""
+    routes = _Routes(settings, exporter, peer_label, reload)
+    app = web.Application(middlewares=middlewares)
+    app.router.add_get(settings.telemetry_path, routes.metrics)
+    app.router.add_get("/probe", routes.probe)
+    app.router.add_get("/sd", routes.discovery)
+    app.router.add_get("/-/healthy", routes.healthy)
+    app.router.add_get("/-/ready", routes.ready)
+    app.router.add_post("/-/reload", routes.reload)
+    app.router.add_get("/api/v1/targets", routes.targets)
+    app.router.add_get("/api/v1/sessions", routes.sessions)
+    app.router.add_get("/", routes.page)
+    app.router.add_get("/static/{name}", routes.static)
     return app
 
 
-async def serve(settings: WebSettings, registry: CollectorRegistry) -> web.AppRunner:
-    """Listens; the caller ends it with `cleanup()`. Raises OSError if the address is not free."""
-    runner = web.AppRunner(application(settings, registry), access_log=None)
-    await runner.setup()
-    address = settings.listen_address
-    try:
-        site = web.TCPSite(runner, address.host, address.port, shutdown_timeout=SHUTDOWN_SECONDS)
-        await site.start()
-    except BaseException:
-        await runner.cleanup()
-        raise
-    return runner
+class _Routes:
+    def __init__(
+        self,
+        settings: WebSettings,
+        exporter: metrics.Exporter,
+        peer_label: bool,
+        reload: Reload | None,
+    ) -> None:
+        self._settings = settings
+        self._fleet = exporter.fleet
+        self._peer_label = peer_label
+        self._reload = reload
+        self._registry = metrics.exporter_registry(exporter, peer_label=peer_label)
 
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        return _encoded(request, self._registry)
 
-def _metrics(registry: CollectorRegistry) -> Handler:
-    async def metrics(request: web.Request) -> web.StreamResponse:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
+    async def probe(self, request: web.Request) -> web.StreamResponse:
+        name = _asked(request)
+        if name is None:
+            raise web.HTTPBadRequest(text="takes the name of a target: /probe?target=NAME\n")
+        poller = self._poller(name)
+        return _encoded(request, metrics.target_registry(poller, peer_label=self._peer_label))
+
+    async def discovery(self, request: web.Request) -> web.StreamResponse:
+        names = list(self._fleet.pollers)
+        found = [{"targets": names, "labels": {}}] if names else []
+        return _json(json.dumps(found).encode())
+
+    async def healthy(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="healthy\n")
+
+    async def ready(self, request: web.Request) -> web.StreamResponse:
+        stale = self._fleet.stale
+        if not stale:
+            return web.Response(text="ready\n")
+        names = f": no fresh poll of {', '.join(stale)}" if may_see(request) else ""
+        return web.Response(status=503, text=f"not ready{names}\n")
+
+    async def reload(self, request: web.Request) -> web.StreamResponse:
+        if self._reload is None:
+            raise web.HTTPNotFound(text="neither --config.file nor --web.config.file is set\n")
+        try:
+            await self._reload()
+        except SettingsError as error:
+            text = f"not reloaded, what was there goes on:\n{error}\n"
+            raise web.HTTPInternalServerError(text=text) from None
+        return web.Response(text="reloaded\n")
+
+    async def targets(self, request: web.Request) -> web.StreamResponse:
+        views = [target_view(n, p, details=self._details) for n, p in self._wanted(request)]
+        return _json(_TARGETS.dump_json({"targets": views}))
+
+    async def sessions(self, request: web.Request) -> web.StreamResponse:
+        views = [
+            view
+            for name, poller in self._wanted(request)
+            for view in session_views(name, poller, details=self._details)
+        ]
+        return _json(_SESSIONS.dump_json({"sessions": views}))
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        only = _asked(request)
+        if only is not None:
+            self._poller(only)
+        text = page.render(
+            self._fleet,
+            details=self._details,
+            telemetry_path=self._settings.telemetry_path,
+            only=only,
+        )
+        response = web.Response(text=text, content_type="text/html", headers=_PAGE_HEADERS)
         response.enable_compression()
         return response
 
-    return metrics
+    async def static(self, request: web.Request) -> web.StreamResponse:
+        found = page.STATIC.get(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        body, content_type = found
+        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=body, content_type=content_type, headers=headers)
+
+    @property
+    def _details(self) -> bool:
+        return self._settings.show_details
+
+    def _poller(self, name: str) -> Poller:
+        poller = self._fleet.pollers.get(name)
+        if poller is None:
+            # Not the names there are: who may see them finds them at /sd.
+            raise web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
+        return poller
+
+    def _wanted(self, request: web.Request) -> list[tuple[str, Poller]]:
+        name = _asked(request)
+        return list(self._fleet.pollers.items()) if name is None else [(name, self._poller(name))]
 
 
-async def _healthy(request: web.Request) -> web.StreamResponse:
-    return web.Response(text="healthy\n")
+def _asked(request: web.Request) -> str | None:
+    """The target that a URL names, if it does."""
+    names = request.query.getall("target", [])
+    if len(names) > 1:
+        raise web.HTTPBadRequest(text="takes one target\n")
+    return names[0] if names else None
 
 
-def _page(text: str) -> Handler:
-    async def page(request: web.Request) -> web.StreamResponse:
-        return web.Response(text=text, content_type="text/html")
+def _encoded(request: web.Request, registry: CollectorRegistry) -> web.Response:
+    try:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    except (TypeError, ValueError):  # so it fails where the version that a client wants is none
+        encode, content_type = choose_encoder("")
+    response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
+    response.enable_compression()
+    return response
 
-    return page
+
+def _json(body: bytes) -> web.Response:
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    response = web.Response(body=body, content_type="application/json", headers=headers)
+    response.enable_compression()
+    return response

@@ -139,10 +139,11 @@ class Line(asyncio.Transport):
         self.loop.call_soon(self.say, b"", b"")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """One action of the exporter's."""
-        headers = dict(line.partition(b": ")[::2] for line in bytes(data).split(b"\r\n"))
-        self.latest = headers[b"ActionID"]
-        self.loop.call_soon(self.say, headers[b"Action"], self.latest)
+        """Actions of the exporter's."""
+        for action in bytes(data).split(END)[:-1]:
+            headers = dict(line.partition(b": ")[::2] for line in action.split(b"\r\n"))
+            self.latest = headers[b"ActionID"]
+            self.loop.call_soon(self.say, headers[b"Action"], self.latest)
 
     def say(self, action: bytes, identity: bytes) -> None:
         """The next part of the script, or the proper answer."""

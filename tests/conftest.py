@@ -1,9 +1,24 @@
 """What holds for all tests."""
 
+from pathlib import Path
+
+import pytest
+import trustme
 from hypothesis import HealthCheck, settings
+
+from tests.certificates import renewed
 
 # A slow machine is not a defect of the code: no test here asserts a time.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> trustme.CA:
+    """Its file is ca.pem; fax.pem and fax.key are of a server it knows."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    renewed(ca, tmp_path)
+    return ca

@@ -119,6 +119,11 @@ class Exporter:
             self._changed.notify_all()
 
     @property
+    def base(self) -> str:
+        """The address of everything but /metrics, without a slash at its end."""
+        return self.url.rpartition("/")[0]
+
+    @property
     def log(self) -> str:
         """All it has logged so far."""
         with self._changed:

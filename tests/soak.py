@@ -59,7 +59,7 @@ class Soak:
         poller = self.poller = Poller(
             settings_for(pbx), 1.0, Ledger(), clock=clock, jitter=self.rng.random
         )
-        self.registry = metrics.registry(poller, peer_label=False)
+        self.registry = metrics.target_registry(poller, peer_label=False)
         self.moving = asyncio.Event()
         self.moving.set()
         watch = asyncio.create_task(poller.run())

@@ -247,8 +247,13 @@ def wait_for(port: int) -> None:
 @contextlib.contextmanager
 def demo_with(port: int, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "exporter", "--demo", "--log.level=debug"]
+    # As its users run it: what is not yet written is written at the end.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
-        [*command, f"--web.listen-address=127.0.0.1:{port}"], stdin=subprocess.DEVNULL, **how
+        [*command, f"--web.listen-address=127.0.0.1:{port}"],
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        **how,
     )
     try:
         yield process

@@ -77,7 +77,7 @@ def test_a_real_receive_session_is_read_whole() -> None:
 
 def test_session_number_0_is_a_session() -> None:
     assert parse_listed(LISTED, []) == ListedSession(
-        0, "Local/recv@fax-00000000;2", Operation.RECEIVE, State.ACTIVE, Transport.G711
+        0, "Local/recv@fax-00000000;2", Operation.RECEIVE, State.ACTIVE, Transport.G711, "/x/rx.tif"
     )
 
 

@@ -32,7 +32,7 @@ MIB = 1024 * 1024
 
 def pages(poller: Poller) -> list[str]:
     """All that /metrics can show, as text and as OpenMetrics; both parsed, and printable."""
-    registry = metrics.registry(poller, peer_label=True)
+    registry = metrics.target_registry(poller, peer_label=True)
     shown = []
     for accept in ("", "application/openmetrics-text; version=1.0.0"):
         encode, _ = choose_encoder(accept)

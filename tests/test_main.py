@@ -1,17 +1,24 @@
 """The command as its users run it: a process of its own."""
 
+import asyncio
 import gzip
 import json
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.running import Exporter
+from exporter.__main__ import _Reload
+from exporter.config import ConfigFile, Targets
+from exporter.fleet import Fleet
+from exporter.notify import Notifier
+from exporter.webconfig import WebConfigFile
+from tests.running import Exporter, Scrape
 
 
 def run(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +52,7 @@ def test_the_demo_shows_faxes_moving_and_health_and_where_things_are() -> None:
             assert b"asterisk_fax_up" in gzip.decompress(packed.read())
         base = exporter.url.removesuffix("/metrics")
         assert get(f"{base}/-/healthy")[0] == "healthy\n"
-        assert 'href="/metrics"' in get(f"{base}/")[0]
+        assert 'href="./metrics"' in get(f"{base}/")[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -77,6 +84,118 @@ def test_a_wrong_setting_is_refused_with_status_2_before_anything_starts() -> No
     assert "--poll.interval" in done.stderr
     assert "never" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def targets(directory: Path, **ports: int | str) -> Path:
+    (directory / "secret").write_text("s")
+    path = directory / "exporter.yml"
+    login = {"username": "u", "secret_file": "secret"}
+    path.write_text(json.dumps({"targets": {n: login | {"port": p} for n, p in ports.items()}}))
+    return path
+
+
+def test_a_check_says_what_is_wrong_with_the_files_and_starts_nothing(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("basic_auth_users: {}")
+    flags = (f"--web.config.file={web}", "--config.check")
+    done = run(f"--config.file={targets(tmp_path, berlin=5038, paris=5039)}", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "targets: berlin, paris" in done.stdout
+    assert "web.yml: no fault found" in done.stdout
+    web.write_text("basic_auth_user: {}")
+    done = run(f"--config.file={targets(tmp_path, berlin=99999)}", *flags)
+    assert done.returncode == 2
+    assert "targets.berlin.port '99999'" in done.stderr
+    assert "basic_auth_user: no such setting" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = run("--demo", "--config.check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("flag", ["--config.file", "--web.config.file"])
+def test_a_wrong_file_is_refused_with_status_2_before_anything_starts(
+    flag: str, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.yml").write_text("nonsense: 1")
+    demo = ("--demo",) if flag == "--web.config.file" else ()
+    done = run(f"{flag}={tmp_path / 'wrong.yml'}", *demo)
+    assert done.returncode == 2
+    assert "wrong.yml: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "listening" not in done.stderr
+
+
+def test_sighup_reads_the_files_again_and_a_wrong_one_changes_nothing(tmp_path: Path) -> None:
+    def read(now: Scrape) -> tuple[float, float]:
+        return (
+            now.value("exporter_config_last_reload_successful"),
+            now.value("exporter_targets"),
+        )
+
+    with Exporter(f"--config.file={targets(tmp_path, berlin=1, paris=2)}") as exporter:
+        first = exporter.wait_until(lambda now: read(now) == (1, 2), 20)
+        targets(tmp_path, berlin="nowhere")
+        exporter.process.send_signal(signal.SIGHUP)
+        refused = exporter.wait_until(lambda now: read(now) == (0, 2), 20)
+        exporter.wait_for_line("targets.berlin.port 'nowhere'", 5)
+        stamp = "exporter_config_last_reload_success_timestamp_seconds"
+        assert refused.value(stamp) == first.value(stamp)
+        targets(tmp_path, berlin=1, paris=2, madrid=3)
+        exporter.process.send_signal(signal.SIGHUP)
+        good = exporter.wait_until(lambda now: read(now) == (1, 3), 20)
+        assert good.value(stamp) > first.value(stamp)
+
+
+def test_a_post_reads_what_is_right_and_says_what_is_wrong(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("http_server_config: {headers: {X-Frame-Options: deny}}")
+    config = targets(tmp_path, berlin=1)
+    with Exporter(f"--config.file={config}", f"--web.config.file={web}") as exporter:
+        asked = urllib.request.Request(f"{exporter.base}/-/reload", method="POST")
+        web.write_text("http_server_config: {headers: {X-Frame-Options: perhaps}}")
+        targets(tmp_path, berlin=1, paris=2)
+        with pytest.raises(urllib.error.HTTPError) as refusal, urllib.request.urlopen(asked):
+            pass
+        with refusal.value as error:
+            assert error.code == 500
+            assert b"web.yml: http_server_config.headers.X-Frame-Options" in error.read()
+        now = exporter.scrape()
+        assert now.value("exporter_targets") == 2
+        assert now.value("exporter_config_last_reload_successful") == 1
+        assert now.value("exporter_web_config_last_reload_successful") == 0
+        web.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}")
+        with urllib.request.urlopen(asked) as answer:
+            assert answer.headers["X-Frame-Options"] == "sameorigin"
+        assert exporter.scrape().value("exporter_web_config_last_reload_successful") == 1
+
+
+async def test_a_reload_that_does_not_go_on_keeps_nobody_from_ending(tmp_path: Path) -> None:
+    begun: list[None] = []
+
+    class Endless(ConfigFile):
+        async def read(self) -> Targets:
+            begun.append(None)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    file = Endless(tmp_path / "exporter.yml", None)
+    reload = _Reload(Fleet(1.0, None), file, WebConfigFile(None), Notifier({}))
+    for _ in range(5):
+        reload.soon()
+    while not begun:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await reload.close()
+    assert len(begun) == 1
+    assert len(asyncio.all_tasks()) == 1
+
+
+def test_sighup_without_a_file_is_no_harm() -> None:
+    with Exporter("--demo") as exporter:
+        exporter.process.send_signal(signal.SIGHUP)
+        exporter.wait_for_line("nothing to read again", 20)
+        assert not exporter.scrape().has("exporter_config_last_reload_successful")
+        assert exporter.stop() == 0
 
 
 def test_an_address_in_use_is_said_with_status_1() -> None:

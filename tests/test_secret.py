@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -43,14 +45,19 @@ def pages(url: str) -> str:
     """All that is served: the first page and what it links to."""
 
     def get(address: str) -> str:
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        try:
+            answer = urllib.request.urlopen(address, timeout=10)
+        except urllib.error.HTTPError as refusal:  # not ready is an answer too
+            answer = refusal
+        with answer:
             return f"{answer.headers}\n{answer.read().decode()}"
 
     base = url.removesuffix("/metrics")
     first = get(f"{base}/")
-    links = re.findall(r'href="(/[^"]*)"', first)
-    assert "/metrics" in links
-    return "\n".join([first, *(get(base + link) for link in links)])
+    links = re.findall(r'(?:href|src)="([^":#]+)"', first)
+    assert "./metrics" in links
+    links += ["sd", "api/v1/targets", "api/v1/sessions", "-/ready"]
+    return "\n".join([first, *(get(urllib.parse.urljoin(f"{base}/", link)) for link in links)])
 
 
 def life(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from exporter import settings
-from exporter.settings import AmiSettings, ListenAddress, Settings, SettingsError, load
+from exporter.settings import AmiSettings, ListenAddress, Settings, SettingsError, Shard, load
 
 LOGIN = {"FAX_EXPORTER_AMI_USERNAME": "fax", "FAX_EXPORTER_AMI_SECRET": "hunter2"}
 
@@ -29,6 +29,12 @@ def loaded(flags: str = "", environment: Mapping[str, str] = LOGIN) -> Settings:
         for name, value in environment.items():
             patch.setenv(name, value)
         return load(shlex.split(flags))
+
+
+def login(flags: str = "", environment: Mapping[str, str] = LOGIN) -> AmiSettings:
+    ami = loaded(flags, environment).ami
+    assert ami is not None
+    return ami
 
 
 def refusal(flags: str = "", environment: Mapping[str, str] = LOGIN) -> str:
@@ -55,11 +61,19 @@ def test_a_user_and_a_secret_are_enough() -> None:
             "tls_key_file": None,
             "timeout": 5.0,
         },
+        "config": {"file": None, "check": False, "shard": None},
         "poll": {"interval": 1.0},
-        "web": {"listen_address": {"host": None, "port": 10329}, "telemetry_path": "/metrics"},
+        "web": {
+            "listen_address": {"host": None, "port": 10329},
+            "telemetry_path": "/metrics",
+            "config_file": None,
+            "show_details": False,
+            "max_connections": 512,
+        },
         "log": {"level": "info", "format": "logfmt"},
         "metrics": {"peer_label": False, "peer_limit": 100},
         "demo": False,
+        "check_pbx": False,
     }
 
 
@@ -79,6 +93,8 @@ EVERY_SETTING = [
         ListenAddress("::1", 0),
     ),
     ("--web.telemetry-path", "WEB_TELEMETRY_PATH", "/a/b", "web", "telemetry_path", "/a/b"),
+    ("--web.config.file", "WEB_CONFIG_FILE", "/a", "web", "config_file", Path("/a")),
+    ("--web.max-connections", "WEB_MAX_CONNECTIONS", "7", "web", "max_connections", 7),
     ("--log.level", "LOG_LEVEL", "debug", "log", "level", "debug"),
     ("--log.format", "LOG_FORMAT", "json", "log", "format", "json"),
     ("--metrics.peer-limit", "METRICS_PEER_LIMIT", "7", "metrics", "peer_limit", 7),
@@ -96,18 +112,48 @@ def test_a_setting_is_a_flag_and_a_variable(
 
 
 def test_a_switch_is_a_flag_its_opposite_and_a_variable() -> None:
-    assert loaded("--ami.tls").ami.tls is True
+    assert login("--ami.tls").tls is True
     assert loaded("--metrics.peer-label").metrics.peer_label is True
     on = LOGIN | {"FAX_EXPORTER_AMI_TLS": "true", "FAX_EXPORTER_METRICS_PEER_LABEL": "1"}
-    assert loaded("", on).ami.tls is True
+    assert login("", on).tls is True
     assert loaded("", on).metrics.peer_label is True
-    assert loaded("--no-ami.tls", on).ami.tls is False
+    assert login("--no-ami.tls", on).tls is False
     assert loaded("--no-metrics.peer-label", on).metrics.peer_label is False
+
+
+def test_a_file_of_targets_stands_for_the_login() -> None:
+    settings = loaded("--config.file=/a --config.shard=1/3 --no-demo", {})
+    assert settings.ami is None
+    assert settings.config.file == Path("/a")
+    assert settings.config.shard == Shard(1, 3)
+    assert loaded("", {"FAX_EXPORTER_CONFIG_FILE": "/a"}).ami is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "named"),
+    [
+        ("--ami.host=a", {}, "--ami.host: not together with --config.file"),
+        ("--demo", {}, "--demo: not together"),
+        ("", LOGIN, "FAX_EXPORTER_AMI_SECRET: not together"),
+        ("", {"FAX_EXPORTER_DEMO": "true"}, "FAX_EXPORTER_DEMO: not together"),
+    ],
+)
+def test_what_is_set_of_one_asterisk_is_refused_beside_a_file_of_targets(
+    flags: str, environment: Mapping[str, str], named: str
+) -> None:
+    assert named in refusal(f"--config.file=/a {flags}", environment)
+    assert named in refusal(flags, dict(environment) | {"FAX_EXPORTER_CONFIG_FILE": "/a"})
+
+
+def test_a_shard_needs_the_file_and_an_index_below_its_count() -> None:
+    assert refusal("--config.shard=0/2") == "--config.shard: needs --config.file"
+    for bad in ("2/2", "0/0", "1", "-1/2", "a/b", "0/2/3", "", "9" * 5000 + "/1"):
+        assert "takes INDEX/COUNT" in refusal(f"--config.file=/a '--config.shard={bad}'", {})
 
 
 def test_a_flag_wins_over_a_variable_and_leaves_the_others_of_its_group() -> None:
     environment = LOGIN | {"FAX_EXPORTER_AMI_HOST": "a", "FAX_EXPORTER_AMI_PORT": "1"}
-    ami = loaded("--ami.host b", environment).ami
+    ami = login("--ami.host b", environment)
     assert (ami.host, ami.port) == ("b", 1)
 
 
@@ -122,7 +168,7 @@ def test_the_level_may_be_spelled_as_prometheus_does() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        loaded().ami.host = "b"  # type: ignore[misc]
+        login().host = "b"  # type: ignore[misc]
 
 
 # --- the secret -----------------------------------------------------------------------------
@@ -133,14 +179,14 @@ def test_the_secret_is_the_file_without_its_line_end(end: str, tmp_path: Path) -
     file = tmp_path / "secret"
     file.write_bytes(f" s3 crét {end}".encode())
     user = {"FAX_EXPORTER_AMI_USERNAME": "fax"}
-    assert loaded(f"--ami.secret-file={file}", user).ami.secret.get_secret_value() == " s3 crét "
-    assert loaded("", user | {"FAX_EXPORTER_AMI_SECRET_FILE": str(file)}).ami.secret_file == file
+    assert login(f"--ami.secret-file={file}", user).secret.get_secret_value() == " s3 crét "
+    assert login("", user | {"FAX_EXPORTER_AMI_SECRET_FILE": str(file)}).secret_file == file
 
 
 def test_the_flag_for_the_file_wins_over_the_variable_with_the_secret(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("from-file")
-    assert loaded(f"--ami.secret-file={file}").ami.secret.get_secret_value() == "from-file"
+    assert login(f"--ami.secret-file={file}").secret.get_secret_value() == "from-file"
 
 
 def test_two_secrets_in_the_environment_are_refused(tmp_path: Path) -> None:
@@ -255,8 +301,8 @@ def test_without_a_login_it_says_what_to_set() -> None:
 def test_the_demo_needs_no_login() -> None:
     assert loaded("--demo", {}).demo is True
     assert loaded("", {"FAX_EXPORTER_DEMO": "yes"}).demo is True
-    assert loaded("--demo", {}).ami.username
-    assert loaded("--demo", {}).ami.secret.get_secret_value()
+    assert login("--demo", {}).username
+    assert login("--demo", {}).secret.get_secret_value()
     assert "--ami.username" in refusal("--no-demo", {"FAX_EXPORTER_DEMO": "yes"})
 
 
@@ -309,11 +355,23 @@ def test_every_wrong_setting_is_named_where_it_was_set_with_its_value() -> None:
         (
             "web.telemetry-path",
             ["/metrics", "/a/b.c/"],
-            ["", "/", "/-/healthy", "metrics", "/a?b", "/a#b"],
+            [
+                "",
+                "/",
+                "/-/healthy",
+                "metrics",
+                "/a?b",
+                "/a#b",
+                "/probe",
+                "/sd/",
+                "/api/x",
+                "/static",
+            ],
         ),
         ("web.telemetry-path", ["/-m"], ["/a b", "/a//b", "/{a}", "/a\n", "/a%0a", "//"]),
         ("log.level", ["debug", "info", "warning", "error"], ["", "trace", "INFO "]),
         ("log.format", ["logfmt", "json"], ["", "xml"]),
+        ("web.max-connections", ["1", "10000"], ["0", "10001", "x"]),
         ("metrics.peer-limit", ["1", "10000"], ["0", "10001", "x", "1.5"]),
     ],
 )
@@ -373,7 +431,7 @@ def test_certificates_are_looked_at_before_anything_starts(tmp_path: Path) -> No
     assert "holds no PEM certificate" in refusal(f"--ami.tls --ami.tls-ca-file={file}")
     assert "Is a directory" in refusal(f"--ami.tls --ami.tls-ca-file={tmp_path}")
     file.write_text(CERTIFICATE)
-    assert loaded(f"--ami.tls --ami.tls-ca-file={file}").ami.tls_ca_file == file
+    assert login(f"--ami.tls --ami.tls-ca-file={file}").tls_ca_file == file
 
 
 def test_what_is_only_for_tls_needs_tls(tmp_path: Path) -> None:
@@ -381,7 +439,7 @@ def test_what_is_only_for_tls_needs_tls(tmp_path: Path) -> None:
     file.write_text(CERTIFICATE)
     assert "needs --ami.tls" in refusal(f"--ami.tls-ca-file={file}")
     assert "needs --ami.tls" in refusal("--ami.tls-server-name=pbx")
-    assert loaded("--ami.tls --ami.tls-server-name=pbx").ami.tls_server_name == "pbx"
+    assert login("--ami.tls --ami.tls-server-name=pbx").tls_server_name == "pbx"
 
 
 @pytest.mark.parametrize("name", ["AMI_HOTS", "WEB_FOO", "METRICS_PEER"])

@@ -461,6 +461,7 @@ def flags_for(files: Path, certificate: str, key: str) -> list[str]:
 @pytest.mark.parametrize(("certificate", "key"), [("both.pem", ""), ("client.pem", "client.key")])
 def test_a_client_certificate_is_a_file_or_two(certificate: str, key: str, files: Path) -> None:
     settings = load([*flags_for(files, certificate, key), "--ami.tls"]).ami
+    assert settings is not None
     assert settings.tls_cert_file == files / certificate
     assert settings.tls_key_file == (files / key if key else None)
 
@@ -471,6 +472,7 @@ def test_a_client_certificate_is_set_by_variables_too(
     monkeypatch.setenv("FAX_EXPORTER_AMI_TLS_CERT_FILE", str(files / "client.pem"))
     monkeypatch.setenv("FAX_EXPORTER_AMI_TLS_KEY_FILE", str(files / "client.key"))
     settings = load([*flags_for(files, "", ""), "--ami.tls"]).ami
+    assert settings is not None
     assert settings.tls_cert_file == files / "client.pem"
     assert settings.tls_key_file == files / "client.key"
 

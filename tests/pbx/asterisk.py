@@ -86,12 +86,12 @@ def available() -> str | None:
         return (
             f"real Asterisks need {', '.join(missing)}: apt-get install util-linux coreutils mount"
         )
-    if shutil.which("debootstrap") is None and not all(_ready(_cache() / s) for s in SUITES):
+    if shutil.which("debootstrap") is None and not all(_ready(cache() / s) for s in SUITES):
         return "real Asterisks need debootstrap: apt-get install debootstrap"
     return None
 
 
-def _cache() -> Path:
+def cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "asterisk-fax-exporter"
 
@@ -108,7 +108,7 @@ def chroot(suite: str) -> Path:
     """
     if suite not in SUITES:
         raise ValueError(f"no Asterisk known in suite {suite!r}; there are {', '.join(SUITES)}")
-    root = _cache() / suite
+    root = cache() / suite
     if _ready(root):
         return root
     root.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,58 @@
+"""The last faxes that ended, as values: what is too much to be a metric and good to look at."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.fax import Operation, Reason, Transport
+
+KEPT: Final = 20
+"""Faxes remembered of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedFax:
+    """One fax that is over."""
+
+    ended_at: float
+    """Seconds, monotonic."""
+    operation: Operation
+    transport: Transport
+    channel: str
+    succeeded: bool | None
+    """None if nobody said: gateways, no `channelvars`, a lost connection."""
+    reason: Reason | None
+    """Why it failed; None unless `succeeded` is False."""
+    pages: int | None
+    bad_lines: int | None
+    """None where they are not counted: all but what was received and seen."""
+    seconds: float | None
+    """How long it was listed; None if it was not, or its start was not seen."""
+    data_rate: int | None
+    """bit/s; None if none was agreed."""
+    local_station: str = ""
+    remote_station: str = ""
+    file: str = ""
+
+
+class History:
+    """The last KEPT failures and the last KEPT others: successes cannot push failures out."""
+
+    def __init__(self) -> None:
+        self._failed: deque[EndedFax] = deque(maxlen=KEPT)
+        self._others: deque[EndedFax] = deque(maxlen=KEPT)
+
+    def add(self, fax: EndedFax) -> None:
+        """Remembers it, in place of the oldest of its kind."""
+        (self._failed if fax.succeeded is False else self._others).append(fax)
+
+    @property
+    def failed(self) -> Iterator[EndedFax]:
+        """Those with FAXSTATUS FAILED, the newest first."""
+        return reversed(self._failed)
+
+    @property
+    def others(self) -> Iterator[EndedFax]:
+        """Successes, and those of which nobody said how they ended; the newest first."""
+        return reversed(self._others)

@@ -1,0 +1,111 @@
+"""What the exporter tells systemd: ready, reloading, ending, how it goes, and that it lives.
+
+The protocol is sd_notify(3): lines of NAME=value, one datagram each time to the socket that
+NOTIFY_SOCKET names. Without that variable nothing is told to anybody.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from exporter.fleet import Fleet
+
+log = logging.getLogger(__name__)
+
+STATUS_PERIOD: Final = 5.0
+"""Seconds after which a change is told at the latest."""
+_NAMED: Final = 5
+"""Targets named in the status line; it is one line of `systemctl status`."""
+_PATIENCE: Final = 1.0
+"""Seconds to wait if the socket is full, for what is not told again."""
+
+
+class Notifier:
+    """Tells the service manager, if there is one."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
+        name = environment.get("NOTIFY_SOCKET", "")
+        self._address = f"\0{name[1:]}" if name.startswith("@") else name
+        self._failed = False
+        self.watchdog = _watchdog(environment)
+        """Seconds within which the service manager wants a sign of life; None: it wants none."""
+
+    def ready(self) -> None:
+        """It listens."""
+        self._tell("READY=1")
+
+    @contextlib.contextmanager
+    def reloading(self) -> Iterator[None]:
+        """While the files are read again."""
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            yield
+        finally:
+            self._tell("READY=1")
+
+    def stopping(self) -> None:
+        """It ends."""
+        self._tell("STOPPING=1")
+
+    async def follow(self, fleet: Fleet) -> None:
+        """Tells how the watching goes, and feeds the watchdog while it does; ends only when
+        cancelled."""
+        period = min(STATUS_PERIOD, self.watchdog / 2) if self.watchdog else STATUS_PERIOD
+        told, alive = "", True
+        while True:
+            await asyncio.sleep(period)  # first: at once nobody would be reached
+            if (status := status_line(fleet)) != told:
+                told = status if self._tell(f"STATUS={status}", patience=0) else ""
+            if self.watchdog:
+                alive, lived = lives(fleet), alive
+                if alive:
+                    self._tell("WATCHDOG=1", patience=0)
+                elif lived:
+                    log.error("no poller has gone on for too long; the watchdog is not fed")
+
+    def _tell(self, *lines: str, patience: float = _PATIENCE) -> bool:
+        """Whether it was told; without a service manager it is."""
+        if not self._address:
+            return True
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(patience)
+                sender.connect(self._address)
+                sender.send("\n".join(lines).encode())
+        except OSError as error:
+            if not self._failed:
+                log.warning("NOTIFY_SOCKET %r: %s; going on", self._address, error)
+            self._failed = True
+            return False
+        self._failed = False
+        return True
+
+
+def lives(fleet: Fleet) -> bool:
+    """Whether the watching goes on, well or not, at one target at least or there is none."""
+    pollers = fleet.pollers.values()
+    return not pollers or any(poller.alive for poller in pollers)
+
+
+def status_line(fleet: Fleet) -> str:
+    """How many targets there are, and which of them are not reached."""
+    count, stale = len(fleet.pollers), fleet.stale
+    targets = f"{count} target{'' if count == 1 else 's'}"
+    if not stale:
+        return f"{targets}, all reached" if count else targets
+    more = f" and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
+    return f"{targets}, {len(stale)} not reached: {', '.join(stale[:_NAMED])}{more}"
+
+
+def _watchdog(environment: Mapping[str, str]) -> float | None:
+    """As sd_watchdog_enabled(3): seconds, or None if none is wanted or not of this process."""
+    usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
+    if not (usec.isascii() and usec.isdigit() and int(usec)) or pid not in ("", str(os.getpid())):
+        return None
+    return int(usec) / 1_000_000
