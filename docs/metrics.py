@@ -1,0 +1,223 @@
+"""`python -m docs.metrics`: write docs/metrics.md from the declarations in exporter/metrics.py.
+
+Names, helps, labels and buckets are the code's; here is only what each label and value means.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from exporter import metrics
+from exporter.fax import Operation, Reason, State, Transport
+from exporter.ledger import OTHER_PEER, Histogram, Ledger, Observation
+from exporter.metrics import Declared, When
+from exporter.poller import Failure, Poller
+from exporter.settings import AmiSettings
+
+FILE: Final = Path(__file__).with_suffix(".md")
+
+OPERATIONS: Final[Mapping[str, str]] = {
+    Operation.SEND: "Asterisk sends the fax.",
+    Operation.RECEIVE: "Asterisk receives the fax.",
+    Operation.GATEWAY: "Asterisk relays the fax between audio and T.38; no completion event.",
+    Operation.V21: "A detector that listens in a call for the V.21 signal of a fax: no fax.",
+    Operation.NONE: "Not known, or not readable.",
+}
+STATES: Final[Mapping[str, str]] = {
+    State.UNINITIALIZED: "Being set up.",
+    State.INITIALIZED: "Set up and about to begin. FAXSession must not be asked about it.",
+    State.OPEN: "Open, and not yet at work.",
+    State.ACTIVE: "At work.",
+    State.COMPLETE: "Done, and about to leave the list.",
+    State.RESERVED: "Held in reserve.",
+    State.INACTIVE: "At rest.",
+    State.UNKNOWN: "Asterisk's own word for none of these, or a state that cannot be read.",
+}
+TRANSPORTS: Final[Mapping[str, str]] = {
+    Transport.G711: "As sound.",
+    Transport.T38: "As T.38 packets.",
+    Transport.NONE: "Neither: a gateway, a V.21 detector, a session that is switching; of a "
+    "completion event, that `channelvars` is missing.",
+}
+REASONS: Final[Mapping[str, str]] = {
+    Reason.CALL_DROPPED: "The call ended before the fax did.",
+    Reason.NO_FAX: "No fax machine answered: nothing, a voice, or a tone that never ended.",
+    Reason.NEGOTIATION: "The far end cannot do what the fax needs.",
+    Reason.TRAINING: "The modems found no rate at which the line carries data.",
+    Reason.RETRIES: "The same page or command was repeated as often as is allowed.",
+    Reason.TX_PROTOCOL: "While sending: the far end did not answer, or not as T.30 has it.",
+    Reason.RX_PROTOCOL: "While receiving: the far end fell silent, or did not do as T.30 has it.",
+    Reason.NOT_ACCEPTED: "The far end refused: password, sub-address, polling, identification.",
+    Reason.FILE: "The TIFF file cannot be read, or cannot be written.",
+    Reason.MEMORY: "Asterisk ran out of memory.",
+    Reason.T38_NEGOTIATION: "The two ends did not agree on T.38.",
+    Reason.TIMEOUT: "Asterisk waited for too long.",
+    Reason.INIT: "Asterisk could not begin the fax.",
+    Reason.ARGUMENTS: "SendFAX or ReceiveFAX was called with wrong arguments.",
+    Reason.UNKNOWN: "Asterisk's own word: it does not know.",
+    Reason.OTHER: "A text that is none of those known.",
+}
+FAILURES: Final[Mapping[str, str]] = {
+    Failure.CONNECT: "No connection: nothing listens, or TLS failed.",
+    Failure.LOGIN: "Asterisk refused name, secret or address.",
+    Failure.LOST: "The connection ended, or was silent for too long.",
+    Failure.TIMEOUT: "No complete answer within `--ami.timeout`.",
+    Failure.DENIED: "Asterisk answered Permission denied: a write class is missing.",
+    Failure.UNKNOWN_ACTION: "Asterisk does not know the action: res_fax is not loaded.",
+    Failure.UNANSWERED: "One action had no answer that fits, while others had.",
+    Failure.MALFORMED: "An answer had something in it that cannot be read; the rest of it counts.",
+    Failure.INTERNAL: "A defect of the exporter; its log has the traceback.",
+}
+COLLECTORS: Final[Mapping[str, str]] = {
+    "sessions": "FAXSessions and FAXSession: needs write class `call`, and res_fax.",
+    "stats": "FAXStats: needs write class `reporting`, and res_fax.",
+    "events": "SendFAX and ReceiveFAX events: need read class `call`.",
+}
+LABELS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "operation": ("What a session does, in Asterisk's words.", OPERATIONS),
+    "state": (
+        "Where a session is, in Asterisk's words; it only ever advances. Of a counter, the state "
+        "in which the increment was seen.",
+        STATES,
+    ),
+    "transport": ("How the fax travels.", TRANSPORTS),
+    "collector": ("A part of a poll.", COLLECTORS),
+    "version": ("Of Asterisk, or of the exporter: what it says of itself.", {}),
+    "ami_version": ("Of the manager interface: from its greeting.", {}),
+    "python": ("The version of Python that runs the exporter.", {}),
+    "peer": (
+        "Only with `--metrics.peer-label`: technology and endpoint of the channel, such as "
+        "`PJSIP/trunk-berlin`. At most `--metrics.peer-limit` of them.",
+        {OTHER_PEER: "Every peer beyond the limit, and channels whose name has none."},
+    ),
+}
+REASON_OF: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "asterisk_fax_failures_total": (
+        "Why a fax failed, from FAXERROR and FAXSTATUSSTRING.",
+        REASONS,
+    ),
+    "asterisk_fax_poll_failures_total": (
+        "Why the exporter could not ask, or not read all.",
+        FAILURES,
+    ),
+}
+"""One name for two labels."""
+
+_STANDS: Final = {
+    When.ALWAYS: "",
+    When.BEGUN: "once a poll has succeeded, and from then on also while Asterisk is away",
+    When.UP: "while polls succeed",
+    When.LISTED: "while polls bring the list of sessions",
+}
+_TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
+    ("Gauges", "gauge", metrics.GAUGES),
+    ("Counters", "counter", metrics.COUNTERS),
+    ("Histograms", "histogram", metrics.HISTOGRAMS),
+    ("The exporter itself", "gauge", metrics.EXPORTER),
+)
+
+_ABOUT: Final = (
+    "With several PBXs, the metrics of a PBX stand at `/probe?target=NAME` and those of the",
+    "exporter itself at `/metrics`; with one PBX all of them are at `/metrics`. Beside them are",
+    "those of the process (`process_*`, by the Prometheus client library). Every counter that can",
+    "occur stands there with 0 before it counts; with `--metrics.peer-label`, once its peer was",
+    "seen.",
+)
+
+
+def explained(metric: str, label: str) -> tuple[str, Mapping[str, str]]:
+    """What a label of a metric is about, and what each of its values means; KeyError if nothing
+    is said of it."""
+    return REASON_OF[metric] if label == "reason" else LABELS[label]
+
+
+def text() -> str:
+    """The whole page."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Metrics"
+    yield ""
+    yield "<!-- Made by `python -m docs.metrics` from exporter/metrics.py; change it there. -->"
+    yield ""
+    yield from _ABOUT
+    poller = _one_poll()
+    for title, kind, table in _TABLES:
+        yield ""
+        yield f"## {title}"
+        for declared in table:
+            yield ""
+            yield f"### `{declared.name}`"
+            yield ""
+            yield declared.help.replace("|", "\\|")
+            yield ""
+            yield f"* {kind[0].upper()}{kind[1:]}" + (
+                f"; stands there {stands}." if (stands := _STANDS[declared.when]) else "."
+            )
+            if declared.labels or declared.peer:
+                yield f"* Labels: {_labels(declared, poller)}."
+            if kind == "histogram":
+                yield f"* Buckets: {_bounds(declared, poller)}."
+    yield ""
+    yield "## Labels"
+    for name, (about, values) in LABELS.items():
+        yield from _label(f"`{name}`", about, values)
+    for metric, (about, values) in REASON_OF.items():
+        yield from _label(f"`reason` of `{metric}`", about, values)
+
+
+def _label(title: str, about: str, values: Mapping[str, str]) -> Iterator[str]:
+    yield ""
+    yield f"### {title}"
+    yield ""
+    yield about
+    if values:
+        yield ""
+        yield "| value | means |"
+        yield "|---|---|"
+        for value, meaning in values.items():
+            yield f"| `{value}` | {meaning} |"
+
+
+def _one_poll() -> Poller:
+    """A poller as after its first poll, of an Asterisk without a session."""
+    settings = AmiSettings(username="exporter", secret=SecretStr("secret"))
+    poller = Poller(settings, 1.0, Ledger())
+    poller.ledger.observe(Observation(0.0, 0.0, 0.0, (), True, {}))
+    return poller
+
+
+def _labels(declared: Declared[Any], poller: Poller) -> str:
+    parts = []
+    kept = [] if declared in metrics.EXPORTER else [key for key, _ in declared.samples(poller)]
+    for place, label in enumerate(declared.labels):
+        used = list(dict.fromkeys(str(key[place]) for key in kept))
+        everything = explained(declared.name, label)[1]
+        # Which values can occur is worth a word only where not all do.
+        fewer = used and len(used) < len(everything)
+        some = f" ({', '.join(f'`{value}`' for value in used)})" if fewer else ""
+        parts.append(f"`{label}`{some}")
+    if declared.peer:
+        parts.append("`peer` (if switched on)")
+    return ", ".join(parts)
+
+
+def _bounds(declared: Declared[Any], poller: Poller) -> str:
+    values = [value for _, value in declared.samples(poller)]
+    (bounds,) = {value.bounds for value in values if isinstance(value, Histogram)}
+    return ", ".join(map(str, (*bounds, "+Inf")))
+
+
+def main() -> None:
+    """Write the page if it has changed, and say so."""
+    made = text()
+    if not FILE.exists() or FILE.read_text(encoding="utf-8") != made:
+        FILE.write_text(made, encoding="utf-8")
+        print(f"wrote {FILE}")
+
+
+if __name__ == "__main__":
+    main()

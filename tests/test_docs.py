@@ -1,0 +1,64 @@
+"""docs/metrics.md is what the code says, and says what every label and value means."""
+
+from docs import metrics as docs
+from exporter import metrics
+from exporter.fax import Operation, Reason, State, Transport
+from exporter.poller import Failure
+from tests.running import Scrape
+from tests.test_metrics import text
+from tests.virtual_time import in_virtual_time, until
+from tests.watching import begin, watched
+
+FREE = {"version", "ami_version", "python"}
+"""Labels whose values are what others wrote."""
+
+
+def tables() -> list[metrics.Declared[object]]:
+    return [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS, *metrics.EXPORTER]  # type: ignore[list-item]
+
+
+def test_the_page_is_what_the_declarations_make() -> None:
+    assert docs.FILE.read_text(encoding="utf-8") == docs.text(), "run: python -m docs.metrics"
+
+
+def test_every_metric_has_its_section_with_its_help() -> None:
+    page = docs.FILE.read_text(encoding="utf-8")
+    for declared in tables():
+        assert f"### `{declared.name}`\n\n{declared.help}\n" in page
+
+
+def test_every_label_is_explained() -> None:
+    for declared in tables():
+        for label in (*declared.labels, *(("peer",) if declared.peer else ())):
+            about, values = docs.explained(declared.name, label)
+            assert about.endswith(".")
+            assert bool(values) != (label in FREE)
+
+
+def test_every_value_that_a_label_can_have_is_explained_and_no_other() -> None:
+    assert set(docs.OPERATIONS) == set(Operation)
+    assert set(docs.STATES) == set(State)
+    assert set(docs.TRANSPORTS) == set(Transport)
+    assert set(docs.REASONS) == set(Reason)
+    assert set(docs.FAILURES) == set(Failure)
+
+
+def test_no_value_on_metrics_is_without_its_explanation() -> None:
+    @in_virtual_time
+    async def collect() -> None:
+        async with watched() as (pbx, poller):
+            begin(pbx).finish_page()
+            await until(lambda: sum(poller.ledger.totals.pages.values()) == 1)
+            scrapes.append(Scrape(text(metrics.target_registry(poller, peer_label=False))))
+
+    scrapes: list[Scrape] = []
+    collect()
+    names = {declared.name: declared for declared in tables()}
+    looked_at = set()
+    for (name, labels), _ in scrapes[0].samples.items():
+        declared = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+        for label, value in labels:
+            if declared in names and label not in FREE | {"le"}:
+                assert value in docs.explained(declared, label)[1], (name, label, value)
+                looked_at.add(label)
+    assert looked_at == {"operation", "state", "transport", "reason", "collector"}
