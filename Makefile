@@ -2,13 +2,21 @@
 # make test   everything CI checks; as root on Debian with real Asterisks too
 # make fuzz   look for bytes of a PBX that harm the exporter, for FUZZ_SECONDS=60 or ARGS=-runs=10000
 # make storm  30 s of 50,000 events a second, then every counter against the truth; ARGS="--seconds 60"
+# make crowd  200 PBXs and three that are a nuisance, for a minute; PBXS=200, ARGS="--seconds 60"
 # make soak   HOURS=24 simulated hours of faxes and faults, SEED=1, then every counter against the truth
+# make bench  what a poll and a scrape cost, against the bytes alone; ARGS="polls scrapes"
+# make dashboards  write grafana/dashboards/ anew from the code beside it
+# make docs   write docs/metrics.md anew from the metrics
+# make manual  write the man page and the shell completions anew from the flags
+# make pictures  draw the dashboards into docs/, from MINUTES=20 of faxes on real Asterisks
 # make clean  remove what these made in this directory
 
 SHELL := /bin/sh
 ARGS ?=
 FUZZ_SECONDS ?= 60
 HOURS ?= 24
+PBXS ?= 200
+MINUTES ?= 20
 SEED ?= 1
 # Faxes mostly wait for the line, so there are several of these on each core.
 PBX_WORKERS ?= 6
@@ -27,7 +35,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: run test fuzz storm soak clean python
+.PHONY: run test fuzz storm crowd soak bench dashboards docs manual pictures clean python
 
 run: $(VENV)/installed
 	exec $(BIN)/asterisk-fax-exporter --demo $(ARGS)
@@ -40,6 +48,9 @@ test: $(VENV)/installed-test
 	@missing=; \
 	command -v debootstrap >/dev/null || missing="$$missing debootstrap"; \
 	command -v promtool >/dev/null || missing="$$missing prometheus"; \
+	command -v prometheus-alertmanager >/dev/null || missing="$$missing prometheus-alertmanager"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v buildah >/dev/null || missing="$$missing buildah"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Some tests are skipped; for them: apt-get install --no-install-recommends$$missing"; \
 	fi
@@ -51,12 +62,30 @@ fuzz: $(VENV)/installed-fuzz
 storm: $(VENV)/installed-test
 	$(BIN)/python -m tests.storm $(ARGS)
 
+crowd: $(VENV)/installed-test
+	$(BIN)/python -m tests.crowd --pbxs $(PBXS) $(ARGS)
+
+bench: $(VENV)/installed-test
+	$(BIN)/python -m bench $(ARGS)
+
+dashboards: $(VENV)/installed-test
+	$(BIN)/python -m grafana
+
+docs: $(VENV)/installed-test
+	$(BIN)/python -m docs.metrics
+
+manual: $(VENV)/installed-test
+	$(BIN)/python -m tests.manual
+
+pictures: $(VENV)/installed-test
+	$(BIN)/python -m tests.pbx.pictures --minutes $(MINUTES)
+
 soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.soak --hours $(HOURS) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find exporter fuzz tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench docs exporter fuzz grafana tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.
 $(VENV)/installed: pyproject.toml constraints.txt $(BIN)/python

@@ -1,0 +1,146 @@
+"""The images of the exporter and of deploy/asterisk, built from the tree and run as compose.yml
+runs them: by their numeric user, without capabilities, on a read-only root.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pbx.containers import ROOT, Image, Pod, available, base_image, built_again, image, tree
+from tests.running import Scrape
+
+METRICS = "http://127.0.0.1:10329/metrics"
+START_SECONDS = 30
+FAX_SECONDS = 120
+USER = "10329"
+LARGEST_BYTES = 50_000_000
+PBX_ADDRESS = "172.20.0.2"
+"""One that a container network would give, so that manager.conf's permit is put to the test."""
+
+_missing = available()
+_required = "buildah" in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
+pytestmark = pytest.mark.skipif(
+    _missing is not None and not _required, reason=f"no image is built: {_missing}"
+)
+
+
+@pytest.fixture(scope="module")
+def exporter_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tree(ROOT, tmp_path_factory.mktemp("exporter") / "tree")
+
+
+@pytest.fixture(scope="module")
+def exporter(exporter_tree: Path) -> Image:
+    assert _missing is None, f"images are required here: {_missing}"
+    return image("asterisk-fax-exporter", exporter_tree)
+
+
+@pytest.fixture(scope="module")
+def pbx(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    assert _missing is None, f"images are required here: {_missing}"
+    folder = tree(ROOT / "deploy/asterisk", tmp_path_factory.mktemp("pbx") / "tree")
+    return image("asterisk-fax-exporter-pbx", folder)
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Iterator[Pod]:
+    with Pod(tmp_path, PBX_ADDRESS) as running:
+        yield running
+
+
+def test_the_base_is_the_python_and_the_debian_that_its_tag_names(exporter: Image) -> None:
+    python, suite = base_image(ROOT / "Dockerfile").partition(":")[2].split("-slim-")
+    assert list(exporter.root.glob(f"opt/fax-exporter/lib/python{python}/site-packages/exporter"))
+    assert f"VERSION_CODENAME={suite}" in (exporter.root / "etc/os-release").read_text()
+
+
+def test_the_same_tree_on_the_same_base_gives_the_same_layers(
+    exporter: Image, exporter_tree: Path
+) -> None:
+    assert built_again(exporter, exporter_tree).layers == exporter.layers
+
+
+def test_it_adds_the_exporter_to_its_base_and_little_else(exporter: Image) -> None:
+    files = [p for p in (exporter.root / "opt/fax-exporter").rglob("*") if not p.is_symlink()]
+    assert sum(p.stat().st_size for p in files if p.is_file()) < LARGEST_BYTES
+    assert not [p for p in files if p.name in ("pip", "hatchling", "pytest", "tests")]
+    assert not (exporter.root / "src").exists()
+    assert not (exporter.root / "wheels").exists()
+
+
+def test_it_serves_metrics_by_a_fixed_number_without_shell_privileges_or_a_writable_file(
+    exporter: Image, pod: Pod
+) -> None:
+    running = pod.run(exporter, "--demo")
+    scrape = pod.wait_until(
+        METRICS,
+        lambda now: now.value("sessions_started_total", operation="receive") > 0,
+        START_SECONDS,
+        running,
+    )
+    assert scrape.value("up") == 1
+
+    status = running.status()
+    assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
+    assert status["Groups"] == ""
+    assert int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    writes = "import pathlib; pathlib.Path('/opt/fax-exporter/written').touch()"
+    python = exporter.healthcheck[0]
+    writer = pod.run(exporter, command=[python, "-c", writes])
+    assert writer.wait(START_SECONDS) != 0
+    assert "Read-only file system" in writer.log
+    shell = pod.run(exporter, command=[python, "-c", "import os; os.execl('/bin/sh', 'sh')"])
+    assert shell.wait(START_SECONDS) != 0
+    assert "PermissionError" in shell.log
+
+    assert running.stop() == 0
+    assert "Traceback" not in running.log
+
+
+def test_the_health_check_passes_while_the_exporter_answers_and_only_then(
+    exporter: Image, pod: Pod
+) -> None:
+    running = pod.run(exporter, "--demo")
+    pod.wait_until(METRICS, lambda now: now.value("up") == 1, START_SECONDS, running)
+    # A proxy of the environment must not stand between the two.
+    proxy = {"http_proxy": "http://127.0.0.1:9"}
+    healthy = pod.run(exporter, command=exporter.healthcheck, environment=proxy)
+    assert healthy.wait(START_SECONDS) == 0, healthy.log
+
+    running.stop()
+    dead = pod.run(exporter, command=exporter.healthcheck)
+    assert dead.wait(START_SECONDS) != 0
+    assert "Connection refused" in dead.log
+
+
+def a_noisy_fax_went_through(now: Scrape) -> bool:
+    return (
+        now.sum("finished_total", operation="receive") > 0
+        and now.sum("bad_lines_total", operation="receive") > 0
+    )
+
+
+def test_the_asterisk_image_faxes_and_the_exporter_image_counts_its_bad_lines(
+    exporter: Image, pbx: Image, pod: Pod
+) -> None:
+    secret = {"ami": "of-this-test"}
+    asterisk = pod.run(pbx, secrets=secret, shell=True, tmpfs=("/run/asterisk", "/var/tmp"))
+    watching = pod.run(
+        exporter,
+        environment={
+            "FAX_EXPORTER_AMI_HOST": PBX_ADDRESS,
+            "FAX_EXPORTER_AMI_USERNAME": "fax-exporter",
+            "FAX_EXPORTER_AMI_SECRET_FILE": "/run/secrets/ami",
+        },
+        secrets=secret,
+    )
+    pod.wait_until(METRICS, lambda now: now.value("up") == 1, START_SECONDS, watching)
+    scrape = pod.wait_until(METRICS, a_noisy_fax_went_through, FAX_SECONDS, asterisk)
+    assert scrape.sum("pages_received_total") == scrape.sum("pages_transmitted_total") >= 3
+    assert scrape.value("results_unknown_total", operation="receive") == 0
+    for part in ("sessions", "stats", "events"):
+        assert scrape.value("collector_up", collector=part) == 1
+    assert asterisk.status()["Uid"].split() == ["10330"] * 4
