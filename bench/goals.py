@@ -1,0 +1,73 @@
+"""What the exporter is to reach, as ratios of numbers that one run has measured."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.measuring import Numbers
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal, and what was measured."""
+
+    name: str
+    limit: str
+    value: float
+
+
+def reached(numbers: Numbers) -> list[Goal]:
+    """The goals for which there are numbers."""
+    return list(_goals(numbers))
+
+
+def _goals(numbers: Numbers) -> Iterator[Goal]:
+    def of(what: str, unit: str = "cpu_ms") -> float | None:
+        return numbers.get(what, {}).get(unit)
+
+    def ratio(name: str, limit: str, of_this: float | None, to: float | None) -> Iterator[Goal]:
+        if of_this is not None and to:
+            yield Goal(name, limit, of_this / to)
+
+    for way in ("by message", "at once"):
+        ours = of(f"1000 sessions, written {way}: exporter")
+        floor = of(f"1000 sessions, written {way}: floor")
+        stock = of(f"1000 sessions, written {way}: panoramisk pipelined")
+        many = of(f"5000 sessions, written {way}: exporter")
+        yield from ratio(f"CPU of a poll of 1000, written {way} / floor", "<= 12", ours, floor)
+        yield from ratio(f"CPU of panoramisk pipelined, written {way} / ours", ">= 5", stock, ours)
+        yield from ratio(f"CPU of 5000 sessions / of 1000, written {way}", "<= 5.5", many, ours)
+    rx = of("asterisk -rx 'fax show session N', per session", "wall_ms")
+    real = next((v for n, v in numbers.items() if n.startswith("a real Asterisk")), {})
+    yield from ratio(
+        "wall time per session, asterisk -rx / ours, real Asterisk",
+        ">= 100",
+        rx,
+        real.get("poll_wall_ms_per_session"),
+    )
+    if real:
+        yield Goal(
+            "core of Asterisk's own, 100 sessions at 1 Hz", "< 0.01", real["cores_of_our_thread"]
+        )
+    few, scrape = of("/metrics with 10 sessions"), of("/metrics with 5000 sessions")
+    encoder = next((n for n in numbers if n.startswith("prometheus_client's encoder")), "")
+    yield from ratio("CPU of /metrics, 5000 sessions / 10", "1", scrape, few)
+    yield from ratio("CPU of /metrics / prometheus_client's encoder", "<= 2", scrape, of(encoder))
+    yield from ratio(
+        "CPU of an unwanted event / of a completion event",
+        "< 0.1",
+        of("one unwanted event", "cpu_us"),
+        of("one completion event", "cpu_us"),
+    )
+    alone = of("1 PBXs with 5 sessions each, at 1 Hz", "resident_mib")
+    if alone is not None:
+        yield Goal("resident MiB with one PBX", "< 60", alone)
+    one = of("1 PBXs with 0 sessions each, at 1 Hz", "resident_mib")
+    fleet = of("200 PBXs with 0 sessions each, at 1 Hz", "resident_mib")
+    if one is not None and fleet is not None:
+        yield Goal("resident KiB for each further PBX at rest", "< 50", (fleet - one) * 1024 / 199)
+    yield from ratio(
+        "CPU from start to first scrape / import of the libraries",
+        "<= 1.5",
+        of("start to first scrape"),
+        of("import of the libraries"),
+    )

@@ -1,0 +1,62 @@
+"""How cost is measured: CPU of a process, medians, and what a subject hands over."""
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+RUNS: Final = 7
+"""Of each measurement; the median is reported."""
+
+Numbers: TypeAlias = dict[str, dict[str, float]]
+"""What was measured, and its numbers, each with its unit at the end of its name."""
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU, user and system, that a process has used: clock_getcpuclockid(3)."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def resident(pid: int) -> float:
+    """MiB of memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+@dataclass
+class Cost:
+    """What something cost, from run to run, seconds."""
+
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+
+    @contextmanager
+    def measured(self, pid: int | None = None) -> Iterator[None]:
+        """Adds a run: of this process, or of another."""
+        wall = time.perf_counter()
+        cpu = time.process_time() if pid is None else cpu_of(pid)
+        yield
+        self.cpu.append((time.process_time() if pid is None else cpu_of(pid)) - cpu)
+        self.wall.append(time.perf_counter() - wall)
+
+    def forget(self) -> None:
+        """The runs so far were to warm up."""
+        self.cpu.clear()
+        self.wall.clear()
+
+    def median(self) -> dict[str, float]:
+        """In milliseconds."""
+        return {
+            "cpu_ms": round(median(self.cpu) * 1000, 3),
+            "wall_ms": round(median(self.wall) * 1000, 3),
+        }
+
+
+def median(values: Sequence[float]) -> float:
+    """Raises ValueError if there are fewer than 5."""
+    if len(values) < 5:
+        raise ValueError(f"{len(values)} runs are too few to say anything")
+    return statistics.median(values)

@@ -1,0 +1,243 @@
+"""A PBX that costs next to nothing: a process of its own that answers from prebuilt bytes.
+
+Like Asterisk's own manager it writes each message by itself. Its sessions are receive and send in
+turn, and all advance from list to list: PATTERN is what bad lines read in the course of a page.
+What they add up to is known, so a poll can be checked.
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from tests.storm import UNWANTED
+
+SECRET: Final = "s"
+PATTERN: Final = (0, 2, 2, 9)
+"""Bad lines from list to list while a page is received; then comes the next page."""
+STORM_TICK: Final = 0.01
+"""Seconds; in each the PBX sends its share of a storm at once."""
+
+_ACTION: Final = re.compile(
+    rb"Action: (\w+)\r\n(?:[^\r]+\r\n)*?ActionID: ([^\r]+)\r\n"
+    rb"(?:[^\r]+\r\n)*?(?:SessionNumber: (\d+)\r\n)?\r\n"
+)
+_ID: Final = b"=ID="
+_END: Final = b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a PBX listens, and its process."""
+
+    ports: list[int]
+    pid: int
+
+
+def truth(lists: int, sessions: int) -> tuple[int, int]:
+    """Pages and bad lines that are counted after so many lists; the first is where counting
+    begins."""
+    pages = (lists - 1) // len(PATTERN)
+    bad_lines = pages * PATTERN[-1] + PATTERN[(lists - 1) % len(PATTERN)]
+    return pages * sessions, bad_lines * ((sessions + 1) // 2)
+
+
+class _Script:
+    """Everything that can be said of `sessions` sessions, prebuilt but for the ActionID."""
+
+    def __init__(self, sessions: int, at_once: bool) -> None:
+        self.at_once = at_once
+        head = b"ActionID: " + _ID + b"\r\n"
+        entries = "".join(
+            "Event: FAXSessionsEntry\r\nActionID: =ID=\r\n"
+            f"Channel: {_channel(number)}\r\nTechnology: Spandsp\r\nSessionNumber: {number}\r\n"
+            f"SessionType: G.711\r\nOperation: {_operation(number)}\r\nState: Active\r\n"
+            f"Files: {_file(number)}\r\n\r\n"
+            for number in range(sessions)
+        )
+        self.list = (
+            b"Response: Success\r\n" + head + b"EventList: Start\r\n"
+            b"Message: FAXSessionsEntry event list will follow\r\n\r\n"
+            + entries.encode()
+            + b"Event: FAXSessionsComplete\r\n"
+            + head
+            + f"EventList: Complete\r\nListItems: {sessions}\r\nTotal: {sessions}\r\n\r\n".encode()
+        )
+        self.before = (
+            b"Response: Success\r\n" + head + b"Message: FAXSession event will follow\r\n\r\n"
+            b"Event: FAXSession\r\n" + head
+        )
+        self.numbers = [f"SessionNumber: {n}\r\n".encode() for n in range(sessions)]
+        self.files = [f"FileName: {_file(n)}\r\n".encode() for n in range(sessions)]
+        self.stats = (
+            b"Response: Success\r\n" + head + b"Message: FAXStats event will follow\r\n\r\n"
+            b"Event: FAXStats\r\n"
+            + head
+            + f"CurrentSessions: {sessions}\r\nReservedSessions: 0\r\nTransmitAttempts: 5\r\n"
+            "ReceiveAttempts: 5\r\nCompletedFAXes: 5\r\nFailedFAXes: 1\r\n\r\n".encode()
+        )
+        self.lists = 0
+
+    def session(self, number: int) -> bytes:
+        pages, moment = divmod(self.lists - 1, len(PATTERN))
+        operation = _operation(number)
+        sent, received = (0, pages) if operation == "receive" else (pages, 0)
+        bad_lines = PATTERN[moment] if operation == "receive" else 0
+        return b"".join(
+            (
+                self.before,
+                self.numbers[number],
+                f"Operation: {operation}\r\nState: Active\r\nErrorCorrectionMode: No\r\n".encode(),
+                b"DataRate: 14400\r\nImageResolution: 8031x3850\r\n",
+                f"PageNumber: {pages + 1}\r\n".encode(),
+                self.files[number],
+                f"PagesTransmitted: {sent}\r\nPagesReceived: {received}\r\n"
+                f"TotalBadLines: {bad_lines}\r\n\r\n".encode(),
+            )
+        )
+
+
+def _operation(number: int) -> str:
+    return "send" if number % 2 else "receive"
+
+
+def _channel(number: int) -> str:
+    return f"PJSIP/trunk-berlin-{number:08x}"
+
+
+def _file(number: int) -> str:
+    return f"/var/spool/asterisk/fax/rx-1795470256.{number}.tif"
+
+
+def _completion(number: int) -> bytes:
+    return (
+        f"Event: SendFAX\r\nPrivilege: call,all\r\nChannel: PJSIP/other-{number:08x}\r\n"
+        "ChannelState: 6\r\nChannelStateDesc: Up\r\nCallerIDNum: 5551234\r\nLanguage: en\r\n"
+        "Context: fax\r\nExten: recv\r\nPriority: 2\r\nUniqueid: 1700000000.1\r\n"
+        "Linkedid: 1700000000.1\r\nLocalStationID: 1\r\nRemoteStationID: 2\r\n"
+        "PagesTransferred: 3\r\nResolution: 8031x3850\r\nTransferRate: 14400\r\n"
+        "FileName: /x/y.tif\r\nChanVariable: FAXSTATUS=SUCCESS\r\nChanVariable: FAXERROR=\r\n"
+        "ChanVariable: FAXMODE=audio\r\nChanVariable: FAXSTATUSSTRING=OK\r\n\r\n"
+    ).encode()
+
+
+class _Line(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, script: _Script, blow: bytes) -> None:
+        self._script = script
+        self._blow = blow
+        self._unread = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._storm: asyncio.Task[None] | None = None
+        transport.write(b"Asterisk Call Manager/11.0.0\r\n")
+        if self._blow:
+            self._storm = asyncio.create_task(self._rage())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._storm is not None:
+            self._storm.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        data = self._unread + data
+        end = 0
+        answers = []
+        for found in _ACTION.finditer(data):
+            end = found.end()
+            action, identity, number = found.groups()
+            answer = self._answer(action, int(number or 0)).replace(_ID, identity)
+            if self._script.at_once:
+                answers.append(answer)
+                continue
+            for message in answer.split(_END)[:-1]:
+                self._transport.write(message + _END)
+        self._unread = data[end:]
+        if answers:
+            self._transport.write(b"".join(answers))
+
+    def _answer(self, action: bytes, number: int) -> bytes:
+        if action == b"FAXSessions":
+            self._script.lists += 1
+            return self._script.list
+        if action == b"FAXSession":
+            return self._script.session(number)
+        if action == b"FAXStats":
+            return self._script.stats
+        return b"Response: Success\r\nActionID: =ID=\r\nMessage: none\r\n\r\n"
+
+    async def _rage(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            self._transport.write(self._blow)
+            due += STORM_TICK
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+async def _serve(
+    pipe: "Connection[object, object]",
+    pbxs: int,
+    sessions: int,
+    storm: int,
+    completions: int,
+    at_once: bool,
+) -> None:
+    loop = asyncio.get_running_loop()
+    unwanted = round(storm * STORM_TICK)
+    blow = b"".join((UNWANTED * (unwanted // len(UNWANTED) + 1))[:unwanted])
+    blow += b"".join(_completion(number) for number in range(round(completions * STORM_TICK)))
+    ports = []
+    for _ in range(pbxs):
+        script = _Script(sessions, at_once)
+        server = await loop.create_server(
+            lambda script=script: _Line(script, blow),  # type: ignore[misc]
+            "127.0.0.1",
+            0,
+        )
+        ports.append(server.sockets[0].getsockname()[1])
+    pipe.send(ports)
+    ended = loop.create_future()
+    loop.add_reader(pipe.fileno(), ended.cancel)  # told to end, or the parent is gone
+    with contextlib.suppress(asyncio.CancelledError):
+        await ended
+
+
+def _process(pipe: "Connection[object, object]", *options: Any) -> None:
+    asyncio.run(_serve(pipe, *options))
+
+
+@contextlib.contextmanager
+def running(
+    sessions: int,
+    *,
+    pbxs: int = 1,
+    storm: int = 0,
+    completions: int = 0,
+    at_once: bool = False,
+) -> Iterator[Address]:
+    """PBXs in a process of their own, each with so many sessions; `storm`: unwanted events a
+    second on every connection, `completions`: SendFAX events. `at_once`: all answers to what was
+    read at once are written at once, which is the least that can be to read."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=_process, args=(theirs, pbxs, sessions, storm, completions, at_once), daemon=True
+    )
+    process.start()
+    theirs.close()  # so that its end is noticed
+    try:
+        ports = ours.recv()
+        assert process.pid is not None
+        yield Address(ports, process.pid)
+    finally:
+        ours.close()
+        process.join(2)
+        process.kill()
+        process.join()

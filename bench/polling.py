@@ -1,0 +1,120 @@
+"""One whole poll: by the exporter, by panoramisk as it is, and by the floor that both stand on.
+
+The exporter's ends with updated totals, which are compared with what the PBX has played. panoramisk
+only has to have the answers in hand.
+"""
+
+import asyncio
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from panoramisk.manager import Manager
+from pydantic import SecretStr
+
+from bench import pbx
+from bench.floor import Floor
+from bench.measuring import RUNS, Cost, Numbers
+from exporter.ami import connect
+from exporter.ledger import Ledger
+from exporter.poller import Poller
+from exporter.settings import AmiSettings
+
+SIZES: Final = (10, 100, 1000, 5000)
+WARM: Final = 3
+
+
+def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
+    """By number of sessions, and by how the PBX writes."""
+    numbers: Numbers = {}
+    for sessions in sizes:
+        for way, at_once in (("at once", True), ("by message", False)):
+            with pbx.running(sessions, at_once=at_once) as address:
+                floor = _floor(address.ports[0], sessions)
+            with pbx.running(sessions, at_once=at_once) as address:
+                ours = asyncio.run(_exporter(address.ports[0], sessions))
+            numbers[f"{sessions} sessions, written {way}: floor"] = floor
+            numbers[f"{sessions} sessions, written {way}: exporter"] = ours
+            for name, poll in (("pipelined", _pipelined), ("awaited", _awaited)):
+                with pbx.running(sessions, at_once=at_once) as address:
+                    theirs = asyncio.run(_panoramisk(address.ports[0], sessions, poll))
+                numbers[f"{sessions} sessions, written {way}: panoramisk {name}"] = theirs
+    return numbers
+
+
+def _floor(port: int, sessions: int) -> dict[str, float]:
+    floor, cost = Floor(port, sessions), Cost()
+    for run in range(WARM + 3 * RUNS):
+        with cost.measured():
+            came = floor.poll()
+        if run < WARM:
+            cost.forget()
+    floor.close()
+    return cost.median() | {"bytes": came}
+
+
+async def _exporter(port: int, sessions: int) -> dict[str, float]:
+    poller = Poller(
+        AmiSettings(port=port, username="u", secret=SecretStr(pbx.SECRET)), 1.0, Ledger()
+    )
+    connection = await connect(poller.settings, lambda _: None)
+    cost = Cost()
+    for run in range(WARM + RUNS):
+        with cost.measured():
+            await poller.poll(connection)
+        if run < WARM:
+            cost.forget()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    await poller.poll(connection)
+    allocated = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    connection.close()
+    totals = poller.ledger.totals
+    counted = totals.pages.total(), totals.bad_lines.total()
+    true = pbx.truth(WARM + RUNS + 1, sessions)
+    assert counted == true, f"counted {counted}, true is {true}"
+    assert not poller.status.failures.total()
+    return cost.median() | {"peak_kib": round(allocated / 1024, 1)}
+
+
+async def _panoramisk(
+    port: int, sessions: int, poll: Callable[[Manager, int], Awaitable[None]]
+) -> dict[str, float]:
+    manager = Manager(host="127.0.0.1", port=port, ping_delay=10**6)
+    heard: list[Any] = []
+    manager.register_event("FAXSession", lambda _, event: heard.append(event))
+    await manager.connect()
+    await asyncio.sleep(0)  # for its callback, which takes the protocol
+    cost = Cost()
+    for run in range(1 + RUNS):
+        heard.clear()
+        with cost.measured():
+            await poll(manager, sessions)
+            while len(heard) < sessions:
+                await asyncio.sleep(0)
+        if run < 1:
+            cost.forget()
+    assert {int(event["SessionNumber"]) for event in heard} == set(range(sessions))
+    manager.protocol.transport.abort()
+    return cost.median()
+
+
+def _ask(manager: Manager, number: int) -> "asyncio.Future[Any]":
+    # as_list=False, or it waits for ever: FAXSession has no event that says it is complete.
+    action = {"Action": "FAXSession", "SessionNumber": str(number)}
+    future: asyncio.Future[Any] = manager.send_action(action, as_list=False)
+    return future
+
+
+async def _awaited(manager: Manager, sessions: int) -> None:
+    """As its documentation shows."""
+    await manager.send_action({"Action": "FAXSessions"})
+    for number in range(sessions):
+        await _ask(manager, number)
+
+
+async def _pipelined(manager: Manager, sessions: int) -> None:
+    await manager.send_action({"Action": "FAXSessions"})
+    await asyncio.gather(*[_ask(manager, number) for number in range(sessions)])
