@@ -178,12 +178,10 @@ def test_bad_lines_and_failures_reach_the_receiver_with_true_figures_and_resolve
         Alertmanager(routes_to(webhook), tmp_path / "alertmanager") as alertmanager,
         Prometheus(settings_of(alertmanager, exporter), tmp_path / "prometheus") as prometheus,
     ):
-        # Of a single scrape nobody can say whether the exporter polls, so the rules do not yet count.
-        prometheus.wait_until(
-            lambda now: bool(now.query("changes(asterisk_fax_last_poll_timestamp_seconds[15s]) > 0")),
-            SETTLE_SECONDS,
-            "two polls",
-        )
+        # A single scrape does not show whether the exporter polls: until the next one the rules say
+        # that it does not.
+        polls = "changes(asterisk_fax_last_poll_timestamp_seconds[15s]) > 0"
+        prometheus.wait_until(lambda now: bool(now.query(polls)), SETTLE_SECONDS, "two polls")
         start = time.time()
 
         with asterisk.noise():
