@@ -11,17 +11,18 @@ import logging
 import re
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 from panoramisk.message import Message
 
-from exporter.fax import Headers, Verbatim
+from exporter.fax import MAX_LINE, Headers
 from exporter.settings import AmiSettings, load_identity, load_trusted, openssl_words
 
 MAX_MESSAGE: Final = 256 * 1024
@@ -30,6 +31,10 @@ MAX_LISTED: Final = 10_000
 """Entries of one list; a PBX with as many faxes at once does not exist."""
 MAX_LIST: Final = 4 * 1024 * 1024
 """Characters of all entries of one list; twice what Asterisk writes for MAX_LISTED."""
+READ_SIZE: Final = 64 * 1024
+"""Bytes of one read."""
+READ_PAUSE: Final = 0.001
+"""Seconds in which what comes is gathered before it is read."""
 MAX_OUTSTANDING: Final = 100
 """Requests in flight: the PBX never has more than this of ours to work off."""
 
@@ -37,17 +42,19 @@ _GREETING: Final = b"Asterisk Call Manager/"
 _MAX_GREETING: Final = 100
 _END: Final = b"\r\n\r\n"
 _TLS_ALERT: Final = b"\x15\x03"
+_OF_A_SESSION: Final = re.compile(
+    r"(?:Response: Success\r\nActionID: ([0-9]+)\r\nMessage: [^\r\n]* will follow\r\n\r\n)?"
+    r"Event: FAXSession(?:sEntry)?\r\nActionID: (?(1)\1|([0-9]+))\r\n"
+)
+"""How an event about a session begins, with the response before it if there is one."""
 _WANTED: Final = re.compile(
     r"(?:Response: [^\r]*|Event: (?:FAXSession(?:sEntry|sComplete)?|FAXStats|SendFAX|ReceiveFAX))"
-    r"(?:\r\nActionID: ([0-9]+)\r\n|\r\n|\Z)"
+    r"(?:\r\n|\Z)"
 )
-"""How a message begins that is not dropped at once, and its ActionID if it is where it belongs."""
+"""How a message begins that is not dropped at once."""
 _IDENTITY: Final = "\r\nActionID: "
-_WILL_FOLLOW: Final = re.compile(
-    r"Response: Success\r\nActionID: [0-9]+\r\n(?:EventList: Start\r\n)?Message: [^\r]* will follow"
-)
 _SUCCEEDED: Final[Headers] = {"Response": "Success"}
-"""What is read of such a response."""
+"""What is read of a response that is followed by its event at once."""
 
 # panoramisk logs what it sends; what there is to say is said by whoever uses this file.
 _silent = logging.getLogger(f"{__name__}.panoramisk")
@@ -78,13 +85,21 @@ class Expects(Enum):
     LIST = "events up to one whose name ends in Complete"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """One action."""
 
     action: str
     expects: Expects = Expects.NOTHING
     headers: Mapping[str, str] = field(default_factory=dict)
+    read: Callable[[str], Any] = lambda _: None
+    """What makes a value of an event's lines after Event and ActionID, or None."""
+
+    @cached_property
+    def parts(self) -> tuple[str, str]:
+        """As it goes over the wire: what stands before the ActionID, and what after it."""
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
+        return f"Action: {self.action}\r\nActionID: ", f"\r\n{lines}\r\n"
 
 
 @dataclass(slots=True)
@@ -92,7 +107,8 @@ class Answer:
     """What came back. `lost`: nothing did, though later requests were answered."""
 
     headers: Headers = field(default_factory=dict)
-    events: list[Headers] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
+    """What the request's `read` made of each, else its Headers."""
     lost: bool = False
     complete: bool = True
     """False if a list was longer than MAX_LISTED or MAX_LIST, or than it said itself."""
@@ -122,74 +138,75 @@ _PING: Final = Request("Ping")
 _CHALLENGE: Final = Request("Challenge", headers={"AuthType": "MD5"})
 
 
+Take: TypeAlias = Callable[[Request, Answer], None]
+"""What is done with an answer, at the moment it is complete."""
+
 _numbers: Final = count(1)
+
+
+class _Batch:
+    """Requests written at once. `done` when all of them are answered."""
+
+    __slots__ = ("_left", "_take", "done")
+
+    def __init__(self, size: int, take: Take) -> None:
+        self._left = size
+        self._take = take
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answered(self, request: Request, answer: Answer) -> None:
+        """Hands over one answer, unless nobody waits any more."""
+        if self.done.done():
+            return
+        try:
+            self._take(request, answer)
+        except Exception as error:  # it is whoever waits who is to know
+            self.fail(error)
+            return
+        self._left -= 1
+        if not self._left:
+            self.done.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # whoever waited may have gone: nobody must be warned of it
 
 
 class _Pending:
     """A request that was sent, and knows when its answer is complete."""
 
-    __slots__ = ("_room", "answer", "future", "identity", "request")
+    __slots__ = ("_room", "answer", "batch", "request")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, batch: _Batch) -> None:
         self.request = request
-        self.identity = str(next(_numbers))
+        self.batch = batch
         self.answer: Answer | None = None
-        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._room = MAX_LIST
 
-    @property
-    def written(self) -> bytes:
-        """As it goes over the wire."""
-        request = self.request
-        lines = [f"{name}: {value}\r\n" for name, value in request.headers.items()]
-        head = f"Action: {request.action}\r\nActionID: {self.identity}\r\n"
-        return f"{head}{''.join(lines)}\r\n".encode()
+    def add_message(self, headers: Headers, size: int) -> bool:
+        """Takes the response or one event, of `size` characters; True if it was the last."""
+        answer, expects = self.answer, self.request.expects
+        if answer is None:
+            self.answer = Answer(headers=headers)
+            return expects is Expects.NOTHING or not self.answer.success
+        if expects is Expects.LIST and str(headers.get("Event", "")).endswith("Complete"):
+            announced = headers.get("ListItems", headers.get("Total"))
+            answer.complete &= announced in (None, str(len(answer.events)))
+            return True
+        return self.add_event(answer, headers, size)
 
-    def add_message(self, text: str) -> bool:
-        """Takes the response or one event of the answer; True if that was the last."""
-        expects = self.request.expects
-        if self.answer is None:
-            if expects is not Expects.NOTHING and _WILL_FOLLOW.fullmatch(text):
-                self.answer = Answer(headers=_SUCCEEDED)
-                return False
-            self.answer = Answer(headers=_said(text))
-            if self.answer.success and expects is not Expects.NOTHING:
-                return False
-        elif expects is Expects.EVENT:
-            self.answer.events.append(_said(text))
-        elif _is_complete(text):
-            message = _said(text)
-            said = message.get("ListItems", message.get("Total"))
-            self.answer.complete &= said in (None, str(len(self.answer.events)))
+    def add_event(self, answer: Answer, event: Any, size: int) -> bool:
+        """Takes one event, of `size` characters; True if it was the last."""
+        if self.request.expects is Expects.EVENT:
+            answer.events.append(event)
+            return True
+        self._room -= size
+        if len(answer.events) < MAX_LISTED and self._room >= 0:
+            answer.events.append(event)
         else:
-            self._room -= len(text)
-            if len(self.answer.events) < MAX_LISTED and self._room >= 0:
-                self.answer.events.append(_said(text))
-            else:
-                self.answer.complete = False
-            return False
-        self.finish(self.answer)
-        return True
-
-    def finish(self, answer: Answer) -> None:
-        if not self.future.done():
-            self.future.set_result(answer)
-
-    def fail(self, error: AmiError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-            self.future.exception()  # whoever waited may have gone: nobody must be warned of it
-
-
-def _said(text: str) -> Verbatim:
-    return Verbatim(text, text.split("\r\n", 2)[-1], Message.from_line)
-
-
-def _is_complete(text: str) -> bool:
-    """Whether an event's name ends in Complete."""
-    if not text.partition("\r\n")[0].endswith("Complete"):
+            answer.complete = False
         return False
-    return str(_said(text).get("Event", "")).endswith("Complete")  # unless it has two names
 
 
 class _Protocol(AMIProtocol):
@@ -207,32 +224,46 @@ class _Protocol(AMIProtocol):
         self.idle.set()
         self.heard_at = asyncio.get_running_loop().time()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # asyncio's 256 KiB are mapped anew for every read, which takes longer than to read.
+        transport.max_size = READ_SIZE  # type: ignore[attr-defined]
+
     @property
     def heard(self) -> bytes:
         """What came and is not worked off: with no greeting, all."""
         return bytes(self._buffer)
 
-    def send(self, data: Any, as_list: Any = None) -> Any:
-        """Sends one action, or several, and returns the future of the last."""
+    def submit(self, requests: Sequence[Request], take: Take) -> "asyncio.Future[None]":
+        """Sends all requests at once; each answer is taken at the moment it is complete, and the
+        future is done with the last."""
         self.idle.clear()
-        several = data if isinstance(data, list) else [data]
-        for pending in several:
-            self.responses[pending.identity] = pending
+        batch = _Batch(len(requests), take)
+        written = []
+        for request in requests:
+            identity = str(next(_numbers))
+            self.responses[identity] = _Pending(request, batch)
+            before, after = request.parts
+            written.append(f"{before}{identity}{after}")
         # By one write, which costs more than all else of a request.
-        self.transport.write(b"".join([pending.written for pending in several]))
-        return several[-1].future
+        self.transport.write("".join(written).encode())
+        return batch.done
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self.heard_at = loop.time()
+        if len(data) < READ_SIZE // 4:
+            # Asterisk writes line by line, so more is about to come: better read at once.
+            self.transport.pause_reading()
+            loop.call_later(READ_PAUSE, self.transport.resume_reading)
         self._buffer += data
         if not self.greeted.done() and not self._greet():
             return
-        if self._buffer.find(_END, self._searched) >= 0:
-            whole, _, self._buffer = self._buffer.rpartition(_END)
-            messages = whole.decode("utf-8", "replace").split("\r\n\r\n")
-            for message in messages[self._skipping :]:
-                self._message(message)
-            self._skipping = False
+        end = self._buffer.rfind(_END, self._searched) + len(_END)
+        if end >= len(_END):
+            whole = self._buffer[:end].decode("utf-8", "replace")
+            del self._buffer[:end]
+            self._messages(whole)
         if len(self._buffer) > MAX_MESSAGE:
             self._skipping = True
             del self._buffer[: 1 - len(_END)]
@@ -252,33 +283,73 @@ class _Protocol(AMIProtocol):
             return True
         return False
 
+    def _messages(self, text: str) -> None:
+        """Works off messages, each of which ends with an empty line."""
+        at = 0
+        if self._skipping:
+            self._skipping = False
+            at = text.index("\r\n\r\n") + 4
+        while len(text) - at > len(_END):  # a list that is empty leaves one CRLF
+            begin = _OF_A_SESSION.match(text, at)
+            if begin is not None:
+                body = begin.end()
+                end = text.index("\r\n\r\n", body - 2)  # there may be no more lines
+            if begin is None or not self._of_a_session(begin, text[body:end]):
+                end = text.index("\r\n\r\n", at)
+                self._message(text[at:end])
+            at = end + 4
+
+    def _of_a_session(self, begin: re.Match[str], body: str) -> bool:
+        """Takes an event, and the response before it, if it is as its request can read it, which
+        is most of all that comes. False: nothing was taken."""
+        followed, identity = begin.groups()
+        identity = followed or identity
+        pending = self.responses.get(identity)
+        if pending is None or len(body) > MAX_LINE or (pending.answer is None) == (not followed):
+            return False
+        value = pending.request.read(body)
+        if value is None:
+            return False
+        if followed:
+            self._drop_before(identity)
+            pending.answer = Answer(_SUCCEEDED)
+        if pending.add_event(pending.answer, value, len(body)):
+            self._answered(identity, pending)
+        return True
+
     def _message(self, text: str) -> None:
         # A response ends with one empty line more where its list is empty: res_fax.c.
         text = text.lstrip("\r\n")
-        begin = _WANTED.match(text)
-        if begin is None:
+        if not _WANTED.match(text):
             return
-        identity = begin[1]
-        if identity is None or text.find(_IDENTITY, begin.end() - 2) >= 0:
-            _, *identities = text.split(_IDENTITY)
-            if len(identities) > 1:
+        _, *identities = text.split(_IDENTITY)
+        if len(identities) > 1:
+            return
+        headers: Headers = Message.from_line(text) or {}
+        if identities:
+            identity = identities[0].partition("\r\n")[0]
+            pending = self.responses.get(identity)
+            if pending is None:
                 return
-            identity = identities[0].partition("\r\n")[0] if identities else None
-        if identity is None:
-            message = Message.from_line(text)
-            if message is not None and isinstance(message.get("Event"), str):
-                self._on_event(message)
-            return
-        pending = self.responses.get(identity)
-        if pending is None:
-            return
-        # Actions run strictly in order: whatever was asked before and is unanswered stays so.
-        while (earlier := next(iter(self.responses))) != identity:
-            self.responses.pop(earlier).finish(Answer(lost=True))
-        if pending.add_message(text):
-            del self.responses[identity]
+            if pending.answer is None:
+                self._drop_before(identity)
+            if pending.add_message(headers, len(text)):
+                self._answered(identity, pending)
+        elif isinstance(headers.get("Event"), str):
+            self._on_event(headers)
+
+    def _answered(self, identity: str, pending: _Pending) -> None:
+        del self.responses[identity]
         if not self.responses:
             self.idle.set()
+        assert pending.answer is not None
+        pending.batch.answered(pending.request, pending.answer)
+
+    def _drop_before(self, identity: str) -> None:
+        """Actions run strictly in order: whatever was asked before and is unanswered stays so."""
+        while (earlier := next(iter(self.responses))) != identity:
+            lost = self.responses.pop(earlier)
+            lost.batch.answered(lost.request, Answer(lost=True))
 
     def close(self) -> None:
         """Without panoramisk's queue of actions to send again: they are of a poll long over."""
@@ -291,7 +362,7 @@ class _Protocol(AMIProtocol):
         if not self.lost.done():
             self.lost.set_result(reason)
         for pending in self.responses.values():
-            pending.fail(ConnectionLost(f"connection lost: {reason}"))
+            pending.batch.fail(ConnectionLost(f"connection lost: {reason}"))
         self.responses.clear()
         self.idle.set()
 
@@ -323,32 +394,33 @@ class Connection:
         self._check()
         awaited = self._protocol.responses.values()
         if awaited and all(pending.request is not _PING for pending in awaited):
-            self._protocol.send(_Pending(_PING))
+            self._protocol.submit([_PING], lambda *_: None)
         await self._protocol.idle.wait()
         self._check()
 
     async def ask(self, request: Request) -> Answer:
         """Sends one request and waits for its answer. Raises ConnectionLost."""
-        self._check()
-        answer: Answer = await self._protocol.send(_Pending(request))
-        return answer
+        answers: list[Answer] = []
+        await self.ask_each([request], lambda _, answer: answers.append(answer))
+        return answers[0]
 
-    async def ask_each(self, requests: Sequence[Request]) -> AsyncIterator[tuple[Request, Answer]]:
-        """Sends all requests, at most MAX_OUTSTANDING ahead of the answers, and yields each with
-        its answer, in order. Raises ConnectionLost."""
-        waiting: deque[_Pending] = deque()
-        share = MAX_OUTSTANDING // 2
-        for first in range(0, len(requests), share):
-            while len(waiting) > MAX_OUTSTANDING - share:
-                asked = waiting.popleft()
-                yield asked.request, await asked.future
-            self._check()
-            pending = [_Pending(request) for request in requests[first : first + share]]
-            self._protocol.send(pending)
-            waiting.extend(pending)
-        while waiting:
-            asked = waiting.popleft()
-            yield asked.request, await asked.future
+    async def ask_each(self, requests: Sequence[Request], take: Take) -> None:
+        """Sends all requests, at most MAX_OUTSTANDING ahead of the answers, and has each answer
+        taken, in order, at the moment it is complete. Raises ConnectionLost, and what `take`
+        raises; then no more answers are taken."""
+        size = MAX_OUTSTANDING // 2
+        waiting: deque[asyncio.Future[None]] = deque()
+        try:
+            for first in range(0, len(requests), size):
+                if len(waiting) * size == MAX_OUTSTANDING:
+                    await waiting.popleft()
+                self._check()
+                waiting.append(self._protocol.submit(requests[first : first + size], take))
+            while waiting:
+                await waiting.popleft()
+        finally:
+            for done in waiting:
+                done.cancel()
 
     def close(self) -> None:
         """Ends the connection at once; answers awaited raise ConnectionLost."""
@@ -385,12 +457,14 @@ async def connect(settings: AmiSettings, on_event: Callable[[Headers], None]) ->
         made.set_result((transport, protocol))
         manager.connection_made(made)
         # Before the greeting: a TLS port waits for its client to speak, and hangs up on this.
-        challenge = protocol.send(_Pending(_CHALLENGE))
+        challenges: list[Answer] = []
+        challenged = protocol.submit([_CHALLENGE], lambda _, answer: challenges.append(answer))
         if not await protocol.greeted:
             said = _not_greeted(protocol, await protocol.lost, settings.tls)
             raise ConnectError(f"{address}: {said}")
         connection = Connection(manager, protocol)
-        await _login(connection, await challenge, settings)
+        await challenged
+        await _login(connection, challenges[0], settings)
     except BaseException:
         manager.close()
         raise

@@ -17,6 +17,7 @@ from exporter.ami import (
     Answer,
     Connection,
     ConnectionLost,
+    Expects,
     LoginRefused,
     Request,
     connect,
@@ -26,7 +27,6 @@ from exporter.poller import (
     CHANNELVARS,
     CORESETTINGS,
     CORESTATUS,
-    FAXSESSIONS,
     FAXSTATS,
     refusal,
 )
@@ -41,6 +41,8 @@ EVENTFILTER: Final = "eventfilter = Event: (SendFAX|ReceiveFAX)"
 """The old syntax, which every version takes; the new one cannot be seen by AST_CONFIG."""
 
 _LISTCOMMANDS: Final = Request("ListCommands")
+_FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
+"""With all headers: a poll does not read who runs the faxes."""
 _NEEDED: Final = frozenset({"call", "reporting"})
 _PRIVILEGES: Final = re.compile(r"\(Priv: ([a-z,]+)\)\s*$")
 _PLAIN_NAME: Final = re.compile(r"[\w.@-]+", re.ASCII)
@@ -175,9 +177,12 @@ def _listening(settings: AmiSettings) -> Lines:
 
 
 async def _ask(connection: Connection, user: str, seen: _Seen) -> None:
-    requests = [_LISTCOMMANDS, CORESETTINGS, CORESTATUS, FAXSESSIONS, FAXSTATS]
-    async for request, answer in connection.ask_each(requests):
+    requests = [_LISTCOMMANDS, CORESETTINGS, CORESTATUS, _FAXSESSIONS, FAXSTATS]
+
+    def take(request: Request, answer: Answer) -> None:
         seen.answers[request.action] = answer
+
+    await connection.ask_each(requests, take)
     await _get(connection, _RES_FAX_SPANDSP, seen)
     # Asterisk logs an error for a function it does not have, so the rest only if there is one.
     # `enabled` stands in every manager.conf that lets anybody in.

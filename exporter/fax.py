@@ -5,7 +5,7 @@ named in `problems`. The facts are from Asterisk's res_fax.c and res_fax_spandsp
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -15,41 +15,13 @@ Headers: TypeAlias = Mapping[str, str | list[str]]
 """One AMI message: header name to its value, or to all its values where it was repeated."""
 
 
-class Verbatim(Mapping[str, str | list[str]]):
-    """One AMI message, as its text; the headers are read only if they are looked at."""
-
-    __slots__ = ("_headers", "_read", "body", "text")
-
-    def __init__(self, text: str, body: str, read: Callable[[str], Headers]) -> None:
-        """`body`: the text without the lines of Event and ActionID, which come first."""
-        self.text = text
-        self.body = body
-        self._read = read
-        self._headers: Headers | None = None
-
-    @property
-    def headers(self) -> Headers:
-        """What `read` makes of the text."""
-        if self._headers is None:
-            self._headers = self._read(self.text)
-        return self._headers
-
-    def __getitem__(self, name: str) -> str | list[str]:
-        return self.headers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.headers)
-
-    def __len__(self) -> int:
-        return len(self.headers)
-
-
 MAX_TEXT: Final = 1024
 """Characters kept of free text. Channel names have at most 80; strangers may write more."""
 MAX_REMEMBERED: Final = 5000
-"""Lines of lists that are not read again in the next list; a session's stays the same for long."""
+"""Messages of each kind that are not read again when the next poll brings the same: what is said of
+a session stays the same for long."""
 MAX_LINE: Final = 2048
-"""Characters of such a line; Asterisk's own have some 300."""
+"""Characters of such a message; Asterisk's own have some 300."""
 MAX_NUMBER: Final = 2**31 - 1
 MAX_PAGES: Final = 10_000
 """More pages than a day of faxing has: a larger reading is no page count."""
@@ -308,8 +280,8 @@ _REASONS: Final[dict[str, Reason]] = {
 _OPERATION: Final = {operation.value: operation for operation in Operation}
 _STATE: Final = {state.value: state for state in State}
 
-# The bodies of the two messages that make up a poll, as res_fax writes them for a fax. What is
-# written in any other way is read header by header.
+# The two messages that make up a poll, after Event and ActionID, as res_fax writes them for a fax.
+# What is written in any other way is read header by header.
 _LISTED_FAX: Final = re.compile(
     r"Channel: ([^\r\n]{0,80})\r\nTechnology: [^\r\n]*\r\nSessionNumber: ([0-9]{1,9})\r\n"
     r"SessionType: (G\.711|T\.38|none)\r\nOperation: (send|receive|gateway|V\.21|none)\r\n"
@@ -326,7 +298,9 @@ _FAX: Final = re.compile(
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _listed_fax(body: str) -> ListedSession | None:
+def read_listed(body: str) -> ListedSession | None:
+    """What `parse_listed` makes of a FAXSessionsEntry, if it is written as for any fax. `body`: its
+    lines after Event and ActionID, MAX_LINE characters at most."""
     said = _LISTED_FAX.fullmatch(body)
     if said is None:
         return None
@@ -341,7 +315,10 @@ def _listed_fax(body: str) -> ListedSession | None:
     )
 
 
-def _fax(body: str) -> FaxSession | None:
+@lru_cache(maxsize=MAX_REMEMBERED)
+def read_session(body: str) -> FaxSession | None:
+    """What `parse_session` makes of a FAXSession, if it is written as for any fax. `body`: its
+    lines after Event and ActionID, MAX_LINE characters at most."""
     said = _FAX.fullmatch(body)
     if said is None:
         return None
@@ -361,10 +338,6 @@ def _fax(body: str) -> FaxSession | None:
 
 def parse_listed(headers: Headers, problems: list[Problem]) -> ListedSession | None:
     """A FAXSessionsEntry; None, and why in `problems`, if it has no usable session number."""
-    if isinstance(headers, Verbatim) and len(headers.body) <= MAX_LINE:
-        listed = _listed_fax(headers.body)
-        if listed is not None:
-            return listed
     number = _number(headers, "SessionNumber", MAX_NUMBER, problems)
     if number is None:
         return None
@@ -380,8 +353,6 @@ def parse_listed(headers: Headers, problems: list[Problem]) -> ListedSession | N
 
 def parse_session(headers: Headers, problems: list[Problem]) -> FaxSession | None:
     """A FAXSession event; None, and why in `problems`, if it has no usable session number."""
-    if isinstance(headers, Verbatim) and (fax := _fax(headers.body)):
-        return fax
     number = _number(headers, "SessionNumber", MAX_NUMBER, problems)
     if number is None:
         return None

@@ -436,17 +436,18 @@ class Ledger:
         listed: dict[tuple[int, int, str], ListedSession] = {}
         for entry in seen.listed:
             listed.setdefault((self._boot, entry.number, entry.channel), entry)
+        running = []
         for key, entry in listed.items():
             session = self._running.get(key) or self._resume(key)
             if session is None:
                 session = self._begin(key, entry, seen.at, first=first)
+            running.append(session)
             session.last_seen = seen.at
             session.listed = entry
-            session.detail = seen.details.get(entry.number)
+            session.detail = detail = seen.details.get(entry.number)
             if session.operation is not entry.operation and session.operation is Operation.NONE:
                 session.operation = entry.operation  # unreadable, or not yet known, until now
                 self.totals.open(session.operation, session.peer)
-            detail = session.detail
             if detail is not None and detail.operation is session.operation:
                 self._read(session, detail, entry.transport, seen.at)
         absent = [key for key in self._running if key not in listed]
@@ -456,7 +457,7 @@ class Ledger:
             self._leave(self._running.pop(key), seen.at)
         self._settle(seen.listed_at if seen.whole else -math.inf)
         self._forget(seen.at)
-        self._measure(listed, seen)
+        self._measure(running, seen)
         self._first_of_connection = False
 
     def unlisted(self, at: float) -> None:
@@ -496,7 +497,6 @@ class Ledger:
         return session
 
     def _read(self, session: _Session, detail: FaxSession, transport: Transport, at: float) -> None:
-        totals, key = self.totals, (session.operation, detail.state, session.peer)
         if session.counts_from_first_reading:
             session.counts_from_first_reading = False
             session.pages.read(detail.pages or 0, transport)
@@ -507,6 +507,7 @@ class Ledger:
         if session.reading == (detail, transport):
             return
         session.reading = detail, transport
+        totals, key = self.totals, (session.operation, detail.state, session.peer)
         if session.pages.switches(transport):
             session.bad_lines = BadLines()
             session.data_rate = None
@@ -680,9 +681,7 @@ class Ledger:
             if not sessions:
                 del self._awaiting[place]
 
-    def _measure(
-        self, listed: Mapping[tuple[int, int, str], ListedSession], seen: Observation
-    ) -> None:
+    def _measure(self, running: Sequence[_Session], seen: Observation) -> None:
         old = self.gauges
         new = self.gauges = Gauges(
             sessions=dict.fromkeys(old.sessions, 0),
@@ -692,20 +691,21 @@ class Ledger:
             transports=dict.fromkeys(old.transports, 0),
         )
         groups: dict[tuple[Operation, State, Transport, str], _Group] = {}
-        for session_key, entry in listed.items():
-            session = self._running[session_key]
-            place = (session.operation, entry.state, entry.transport, session.peer)
+        for session in running:
+            listed, detail = session.listed, session.detail
+            place = (session.operation, listed.state, listed.transport, session.peer)
             group = groups.get(place)
             if group is None:
                 group = groups[place] = _Group()
             group.sessions += 1
-            detail = session.detail
             if detail is not None and detail.negotiated and detail.data_rate is not None:
                 group.negotiated += 1
                 group.data_rate += detail.data_rate
                 group.ecm += bool(detail.ecm)
-            group.first_seen = min(group.first_seen, session.first_seen)
-            group.progress_at = min(group.progress_at, session.progress_at)
+            if session.first_seen < group.first_seen:
+                group.first_seen = session.first_seen
+            if session.progress_at < group.progress_at:
+                group.progress_at = session.progress_at
         for (operation, state, transport, peer), group in groups.items():
             key = (operation, state, peer)
             new.sessions[key] = new.sessions.get(key, 0) + group.sessions

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from exporter.ami import (
@@ -25,6 +26,7 @@ from exporter.ami import (
     connect,
 )
 from exporter.fax import (
+    MAX_REMEMBERED,
     FaxSession,
     FaxStats,
     Headers,
@@ -36,6 +38,8 @@ from exporter.fax import (
     parse_session,
     parse_stats,
     printable,
+    read_listed,
+    read_session,
 )
 from exporter.ledger import EVENT_LATENESS, Ledger, Observation
 from exporter.settings import AmiSettings
@@ -51,10 +55,18 @@ refusal, and faster ones get the host banned."""
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without a word after which a connection is taken for half-open and given up."""
 
-FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
+FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST, read=read_listed)
 FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _about(number: int) -> Request:
+    """What asks about one session, made once."""
+    return Request("FAXSession", Expects.EVENT, {"SessionNumber": str(number)}, read_session)
+
+
 CHANNELVARS: Final = "channelvars = FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING"
 """The line of manager.conf that puts a fax' result on its completion event."""
 
@@ -298,21 +310,21 @@ class Poller:
 
     async def _introduce(self, connection: Connection) -> None:
         """Once a connection: which Asterisk, and since when."""
-        version, boot = "", None
-        async for request, answer in connection.ask_each([CORESETTINGS, CORESTATUS]):
-            headers = answer.headers
-            if not answer.success:
-                self._refused(request, answer)
-                continue
-            self._granted(request.action)
-            if request is CORESETTINGS:
-                version = printable(_word(headers, "AsteriskVersion"))
+        said: dict[str, Headers] = {}
+
+        def take(request: Request, answer: Answer) -> None:
+            if answer.success:
+                self._granted(request.action)
+                said[request.action] = answer.headers
             else:
-                boot = (
-                    f"{_word(headers, 'CoreStartupDate')} {_word(headers, 'CoreStartupTime')}"
-                ).strip()
-        self.status.asterisk_version = version
-        self.ledger.connected(boot or None)
+                self._refused(request, answer)
+
+        await connection.ask_each([CORESETTINGS, CORESTATUS], take)
+        version = _word(said.get("CoreSettings", {}), "AsteriskVersion")
+        self.status.asterisk_version = printable(version)
+        started = said.get("CoreStatus", {})
+        boot = f"{_word(started, 'CoreStartupDate')} {_word(started, 'CoreStartupTime')}"
+        self.ledger.connected(boot.strip() or None)
 
     async def poll(self, connection: Connection) -> None:
         """Lists the sessions, asks for those that may be asked about, and for FAXStats.
@@ -344,31 +356,18 @@ class Poller:
             self._record(seen, begun)
 
     async def _ask(self, connection: Connection, seen: _Seen) -> None:
-        requests = [FAXSTATS]
-        if self._denied(FAXSESSIONS, seen):
-            answer = Answer()
-        else:
+        requests = []
+        if not self._denied("FAXSessions", seen):
             answer = await connection.ask(FAXSESSIONS)
-            if not answer.success:
-                seen.failures |= self._refused(FAXSESSIONS, answer)
-            else:
+            if answer.success:
                 self._granted("FAXSessions")
-        if answer.success:
-            listed = [parse_listed(event, seen.problems) for event in answer.events]
-            seen.listed = [session for session in listed if session is not None]
-            seen.whole = answer.complete and len(seen.listed) == len(listed)
-            if not answer.complete:
-                seen.problems.append(Problem("FAXSessionsComplete", "list cut short"))
-            asked = [session for session in seen.listed if may_ask(session)]
-            if len(asked) < len(seen.listed) and log.isEnabledFor(logging.DEBUG):
-                left = Counter(f"{s.operation} {s.state}" for s in seen.listed if not may_ask(s))
-                log.debug("%s: not asked about: %s", self.name, dict(left))
-            requests[:0] = [
-                Request("FAXSession", Expects.EVENT, {"SessionNumber": str(session.number)})
-                for session in asked
-            ]
-        requests = [request for request in requests if not self._denied(request, seen)]
-        async for request, answer in connection.ask_each(requests):
+                requests = self._listed(answer, seen)
+            else:
+                seen.failures |= self._refused(FAXSESSIONS, answer)
+        if not self._denied("FAXStats", seen):
+            requests.append(FAXSTATS)
+
+        def take(request: Request, answer: Answer) -> None:
             if not answer.success:
                 # A session that has ended since the list is no failure.
                 if request is FAXSTATS or answer.lost or answer.denied or answer.unknown:
@@ -378,11 +377,33 @@ class Poller:
                 seen.stats = parse_stats(answer.events[0], seen.problems)
                 self._granted("FAXStats")
             else:
-                detail = parse_session(answer.events[0], seen.problems)
+                detail = answer.events[0]
+                if not isinstance(detail, FaxSession):
+                    detail = parse_session(detail, seen.problems)
                 if detail is not None and str(detail.number) == request.headers["SessionNumber"]:
                     seen.details[detail.number] = detail
+
+        await connection.ask_each(requests, take)
         if seen.details:
             self._granted("FAXSession")
+
+    def _listed(self, answer: Answer, seen: _Seen) -> list[Request]:
+        """Takes the list; returns what is to be asked about its sessions."""
+        listed = [
+            event if isinstance(event, ListedSession) else parse_listed(event, seen.problems)
+            for event in answer.events
+        ]
+        seen.listed = [session for session in listed if session is not None]
+        seen.whole = answer.complete and len(seen.listed) == len(listed)
+        if not answer.complete:
+            seen.problems.append(Problem("FAXSessionsComplete", "list cut short"))
+        asked = [session for session in seen.listed if may_ask(session)]
+        if len(asked) < len(seen.listed) and log.isEnabledFor(logging.DEBUG):
+            left = Counter(f"{s.operation} {s.state}" for s in seen.listed if not may_ask(s))
+            log.debug("%s: not asked about: %s", self.name, dict(left))
+        if not asked or self._denied("FAXSession", seen):
+            return []
+        return [_about(session.number) for session in asked]
 
     def _record(self, seen: _Seen, begun: float) -> None:
         status, now, wall = self.status, self._clock.monotonic(), self._clock.wall()
@@ -428,13 +449,13 @@ class Poller:
                 "missing, all else goes on",
             )
 
-    def _denied(self, request: Request, seen: _Seen) -> bool:
+    def _denied(self, action: str, seen: _Seen) -> bool:
         """Whether this action was refused so lately that it is left out."""
-        at = self._denied_at.get(request.action)
+        at = self._denied_at.get(action)
         denied = at is not None and self._clock.monotonic() < at + REFUSED_PAUSE
         if denied:
             seen.failures.add(Failure.DENIED)
-            seen.asked &= request.action != "FAXSession"
+            seen.asked &= action != "FAXSession"
         return denied
 
     def _hear(self, headers: Headers) -> None:

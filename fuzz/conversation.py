@@ -145,6 +145,12 @@ class Line(asyncio.Transport):
             self.latest = headers[b"ActionID"]
             self.loop.call_soon(self.say, headers[b"Action"], self.latest)
 
+    def pause_reading(self) -> None:
+        """Pieces come as they were cut all the same."""
+
+    def resume_reading(self) -> None:
+        """See pause_reading."""
+
     def say(self, action: bytes, identity: bytes) -> None:
         """The next part of the script, or the proper answer."""
         pbx = self.pbx

@@ -6,6 +6,7 @@ import itertools
 import logging
 import random
 import re
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -89,14 +90,14 @@ async def test_sessions_are_asked_about_by_the_hundred_within_bounds() -> None:
 @in_virtual_time
 async def test_no_more_than_the_bound_is_ever_outstanding(monkeypatch: pytest.MonkeyPatch) -> None:
     outstanding: list[int] = []
-    send = ami._Protocol.send
+    submit = ami._Protocol.submit
 
-    def count(self: ami._Protocol, data: object, as_list: object = None) -> object:
-        answer = send(self, data, as_list)
+    def count(self: ami._Protocol, *requests_and_take: Any) -> object:
+        answered = submit(self, *requests_and_take)
         outstanding.append(len(self.responses))
-        return answer
+        return answered
 
-    monkeypatch.setattr(ami._Protocol, "send", count)
+    monkeypatch.setattr(ami._Protocol, "submit", count)
     async with watched() as (pbx, poller):
         for number in range(3 * ami.MAX_OUTSTANDING):
             begin(pbx, channel=f"PJSIP/trunk-{number:08x}")

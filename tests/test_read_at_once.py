@@ -1,15 +1,23 @@
 """What is read in one go is what reading header by header makes of it, for any message."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from panoramisk.message import Message
 
-from exporter import fax
-from exporter.fax import MAX_LINE, Headers, Problem, Verbatim, parse_listed, parse_session
+from exporter.fax import (
+    MAX_LINE,
+    MAX_TEXT,
+    Problem,
+    parse_listed,
+    parse_session,
+    read_listed,
+    read_session,
+)
+from tests.virtual_time import in_virtual_time, until
+from tests.watching import CHANNEL, watched
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 EVENTS = sorted(
@@ -25,17 +33,13 @@ WORDS = ("send", "V.21", "Active", "Open", "yes", "14400", "0", "٣", "9" * 12, 
 
 
 def both(text: str) -> None:
-    """Asserts that both readings agree, on values and on problems."""
-    for parse in (parse_listed, parse_session):
-        told: list[Any] = []
-        for headers in (_verbatim(text), Message.from_line(text)):
-            problems: list[Problem] = []
-            told.append((parse(headers, problems), problems))
-        assert told[0] == told[1]
-
-
-def _verbatim(text: str) -> Verbatim:
-    return Verbatim(text, text.split("\r\n", 2)[-1], Message.from_line)
+    """Asserts that what is read at once is what the headers say, and without a problem."""
+    body = text.split("\r\n", 2)[-1]
+    for read, parse in ((read_listed, parse_listed), (read_session, parse_session)):
+        problems: list[Problem] = []
+        value = read(body)
+        if value is not None:
+            assert (value, []) == (parse(Message.from_line(text), problems), problems)
 
 
 def test_there_are_real_messages_of_both_kinds() -> None:
@@ -43,12 +47,9 @@ def test_there_are_real_messages_of_both_kinds() -> None:
 
 
 @pytest.mark.parametrize("event", READ_AT_ONCE)
-def test_what_asterisk_writes_for_a_fax_is_never_split_into_headers(event: str) -> None:
-    def split(text: str) -> Headers:
-        raise AssertionError(f"split: {text}")
-
-    parse = parse_listed if event.startswith("Event: FAXSessionsEntry") else parse_session
-    assert parse(Verbatim(event, event.split("\r\n", 2)[-1], split), []) is not None
+def test_what_asterisk_writes_for_a_fax_is_read_at_once(event: str) -> None:
+    read = read_listed if event.startswith("Event: FAXSessionsEntry") else read_session
+    assert read(event.split("\r\n", 2)[-1]) is not None
 
 
 @given(
@@ -73,11 +74,14 @@ def test_any_change_to_a_message_is_read_the_same(
         both("\r\n".join(lines))
 
 
-def test_no_line_of_a_stranger_is_kept_that_would_fill_the_memory() -> None:
-    fax._listed_fax.cache_clear()
-    event = next(event for event in READ_AT_ONCE if event.startswith("Event: FAXSessionsEntry"))
-    for number in range(3):
-        assert parse_listed(_verbatim(f"{event}\r\nX: {'x' * MAX_LINE}{number}"), []) is not None
-    assert fax._listed_fax.cache_info().currsize == 0
-    assert parse_listed(_verbatim(event), []) is not None
-    assert fax._listed_fax.cache_info().currsize == 1
+@in_virtual_time
+async def test_no_message_is_remembered_that_would_fill_the_memory() -> None:
+    async with watched() as (pbx, poller):
+        for name, remembered in (("x" * MAX_LINE, 0), ("x", 1)):
+            read_listed.cache_clear()
+            session = pbx.begin("send", CHANNEL, files=[name])
+            await until(lambda: len(poller.ledger.running) == 1)
+            assert poller.ledger.running[0].listed.files == name[:MAX_TEXT]
+            assert read_listed.cache_info().currsize == remembered
+            pbx.end(session)
+            await until(lambda: not poller.ledger.running)
