@@ -20,11 +20,12 @@ from grafana.panels import (
     stat_panel,
     states,
 )
-from grafana.promql import per_minute, period, rate, series, total
+from grafana.promql import age, per_minute, period, rate, series, total
 
 _UP: Final = series("asterisk_fax_up")
 _COLLECTOR: Final = series("asterisk_fax_collector_up")
-_AGE: Final = f"time() - {series('asterisk_fax_last_poll_timestamp_seconds')}"
+_AGE: Final = age("asterisk_fax_last_poll_timestamp_seconds")
+_STATS: Final = series("asterisk_fax_collector_up", 'collector="stats"')
 _NONE: Final = ((0.0, GREEN), (0.5, RED))
 _SOME: Final = ((0.0, GREEN), (0.5, YELLOW))
 _NOT_FOUND: Final = "No data: the exporter's own job is not chosen, or not scraped"
@@ -74,7 +75,8 @@ def _now() -> list[Panel]:
         ),
         stat_panel(
             "Oldest poll",
-            "How long ago the PBX that is furthest behind was last polled with success.",
+            "How old the last successful poll of the PBX that is furthest behind was when it was "
+            "scraped. A PBX that was never reached is not in it.",
             f"max({_AGE})",
             unit="s",
             decimals=0,
@@ -84,7 +86,8 @@ def _now() -> list[Panel]:
             "Completions that no event told of",
             "Faxes in this period that Asterisk counted as completed and whose result is lost: "
             "the connection was, or the user may not read call events.",
-            period("asterisk_fax_unobserved_completions_total"),
+            f"sum({period('asterisk_fax_unobserved_completions_total', by='job, instance')}"
+            f" and on (job, instance) max_over_time({_STATS}[$__range]) == 1)",
             decimals=0,
             steps=_SOME,
         ),
@@ -92,7 +95,8 @@ def _now() -> list[Panel]:
             "Results unknown",
             "Faxes that ended in this period without a FAXSTATUS: channelvars is missing in "
             "manager.conf.",
-            period("asterisk_fax_results_unknown_total"),
+            f"{period('asterisk_fax_results_unknown_total')}"
+            f" and ({period('asterisk_fax_finished_total')} > 0.5)",
             decimals=0,
             steps=_SOME,
         ),

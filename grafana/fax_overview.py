@@ -47,8 +47,12 @@ _FAILURES: Final = "asterisk_fax_failures_total"
 _UNKNOWN: Final = "asterisk_fax_results_unknown_total"
 _BAD_LINES: Final = "asterisk_fax_bad_lines_total"
 _RECEIVED: Final = "asterisk_fax_pages_received_total"
+_REJECTED: Final = "asterisk_fax_pages_rejected_total"
 _SESSIONS: Final = series("asterisk_fax_sessions", FAX)
-_PROGRESS: Final = series("asterisk_fax_oldest_progress_timestamp_seconds", FAX)
+# A gateway lasts as long as its call and need not bring pages, as for the alert.
+_TERMINAL: Final = 'operation=~"send|receive"'
+_RUNNING: Final = series("asterisk_fax_sessions", _TERMINAL)
+_PROGRESS: Final = series("asterisk_fax_oldest_progress_timestamp_seconds", _TERMINAL)
 _OLDEST: Final = series("asterisk_fax_oldest_session_start_timestamp_seconds", FAX)
 
 
@@ -108,23 +112,23 @@ def _now() -> list[Panel]:
         ),
         stat_panel(
             "Bad lines per received page",
-            "Damaged lines per page received in this period. A standard page has about 1,100 "
-            "lines. Lines under error correction (ECM) are sent again and not counted: see the "
-            "page duration.",
-            ratio(period(_BAD_LINES), period(_RECEIVED)),
+            "Damaged lines per page received or rejected in this period. A standard page has about "
+            "1,100 lines. Lines under error correction (ECM) are sent again and not counted: see "
+            "the page duration.",
+            ratio(period(_BAD_LINES), f"({period(_RECEIVED)} + {period(_REJECTED)})"),
             decimals=1,
             steps=BAD_LINES,
             no_value="No pages",
         ),
         stat_panel(
             "Longest without a new page",
-            "Of the faxes that run: how long the slowest has had no new page. Most "
-            "pages take less than a minute; ten minutes mean that it is stuck.",
-            f"max(time() - {_PROGRESS}) or 0 * {total(_SESSIONS)}",
+            "Of the faxes that Asterisk sends or receives: how long the slowest has had no new "
+            "page. Most pages take less than a minute; ten minutes mean that it is stuck.",
+            f"max(time() - {_PROGRESS}) or 0 * {total(_RUNNING)}",
             unit="s",
             decimals=0,
             steps=WAITING,
-            texts={"0": ("No fax runs", GREEN)},
+            texts={"0": ("None waits", GREEN)},
         ),
         stat_panel(
             "Attempts that never completed",
@@ -140,8 +144,8 @@ def _now() -> list[Panel]:
 
 def _who() -> list[Panel]:
     by = "job, instance"
-    received = period(_RECEIVED, by=by)
-    waiting = f"max by ({by}) (time() - {_PROGRESS}) or 0 * {total(_SESSIONS, by=by)}"
+    received = f"({period(_RECEIVED, by=by)} + {period(_REJECTED, by=by)})"
+    waiting = f"max by ({by}) (time() - {_PROGRESS}) or 0 * {total(_RUNNING, by=by)}"
     return [
         rows(
             "Which PBX needs attention?",
@@ -178,7 +182,7 @@ def _who() -> list[Panel]:
                     unit="s",
                     decimals=0,
                     steps=WAITING,
-                    texts={"0": ("no fax runs", GREEN)},
+                    texts={"0": ("none waits", GREEN)},
                 ),
             ],
             sort=(("Reached", False), ("Failure ratio", True)),
@@ -250,7 +254,7 @@ def _results() -> list[Panel]:
         ),
         graph(
             "Attempts, completions and failures per minute",
-            "Asterisk's own statistics. Attempts that stay above completions are faxes that "
+            "Asterisk's own statistics. Where the areas stay above the line of completions, faxes "
             "never began: T.38 refused, file unreadable. Completions include failed faxes.",
             [
                 Query(per_minute("asterisk_fax_transmit_attempts_total"), "attempts to send"),
@@ -265,6 +269,8 @@ def _results() -> list[Panel]:
                 "/^completed$/": GREEN,
                 "/^failed$/": RED,
             },
+            stacked=True,
+            lines=("completed", "failed"),
             width=12,
             height=7,
         ),
@@ -278,7 +284,7 @@ def _results() -> list[Panel]:
                     "oldest fax",
                 ),
                 Query(
-                    f"max(time() - {_PROGRESS}) or 0 * {total(_SESSIONS)}",
+                    f"max(time() - {_PROGRESS}) or 0 * {total(_RUNNING)}",
                     "longest without a new page",
                 ),
             ],
@@ -313,9 +319,14 @@ def _pages() -> list[Panel]:
         ),
         graph(
             "Are bad lines getting more?",
-            "Damaged lines per received page, without error correction (ECM). There are gaps "
+            "Damaged lines per page received or rejected, without error correction (ECM). Gaps "
             "where no page came.",
-            [Query(ratio(recent(_BAD_LINES), recent(_RECEIVED)), "bad lines per page")],
+            [
+                Query(
+                    ratio(recent(_BAD_LINES), f"({recent(_RECEIVED)} + {recent(_REJECTED)})"),
+                    "bad lines per page",
+                )
+            ],
             axis="lines per page",
             steps=BAD_LINES,
             no_value=NO_PAGES,

@@ -29,6 +29,7 @@ from grafana.panels import (
 from grafana.promql import (
     FAX,
     PEER,
+    known,
     per_minute,
     period,
     quantile,
@@ -47,6 +48,7 @@ _BAD_LINES: Final = "asterisk_fax_bad_lines_total"
 _RECEIVED: Final = "asterisk_fax_pages_received_total"
 _REJECTED: Final = "asterisk_fax_pages_rejected_total"
 _FALLBACKS: Final = "asterisk_fax_rate_fallbacks_total"
+_ENDED: Final = "asterisk_fax_sessions_ended_total"
 _PAGE: Final = "asterisk_fax_page_duration_seconds"
 _NO_PEER: Final = "No data, or no label peer: see --metrics.peer-label"
 _ALL_PEERS: Final = "Not split by peer."
@@ -80,7 +82,7 @@ def _now() -> list[Panel]:
         stat_panel(
             "Bad lines per received page",
             "In this period, of the chosen peers. A standard page has about 1,100 lines.",
-            ratio(period(_BAD_LINES, PEER), period(_RECEIVED, PEER)),
+            _per_page(""),
             decimals=1,
             steps=BAD_LINES,
             no_value="No pages",
@@ -95,16 +97,18 @@ def _now() -> list[Panel]:
             "Rejected pages",
             "Pages refused in this period for too many bad lines (more than 15 % of the page). "
             + _ALL_PEERS,
-            period(_REJECTED),
+            f"{period(_REJECTED)} and ({period(_RECEIVED)} + {period(_REJECTED)} > 0.5)",
             decimals=0,
             steps=((0, GREEN), (0.5, YELLOW), (10, RED)),
+            no_value="No pages",
         ),
         stat_panel(
             "Rate fallbacks",
             f"Times in this period that a fax had to go on more slowly. {_ALL_PEERS}",
-            period(_FALLBACKS),
+            f"{period(_FALLBACKS)} and ({period(_ENDED, FAX)} > 0.5)",
             decimals=0,
             steps=((0, GREEN), (0.5, YELLOW), (20, ORANGE)),
+            no_value="No faxes",
         ),
         stat_panel(
             "90th percentile of the page time",
@@ -119,26 +123,27 @@ def _now() -> list[Panel]:
             "Share of faxes the line made fail",
             "Faxes that ended in this period with a reason that points at the line: could not "
             "train, retries exceeded, protocol error, timeout.",
-            ratio(period(_FAILURES, PEER, _OF_THE_LINE), period(_FINISHED, PEER)),
+            ratio(period(_FAILURES, PEER, _OF_THE_LINE), known("", PEER, over=period)),
             unit="percentunit",
             decimals=1,
             steps=FAILURES,
-            no_value="No faxes",
+            no_value="No results",
         ),
     ]
 
 
 def _who() -> Panel:
     by = "instance, peer"
+    results = known("instance, peer", PEER, over=period)
     return rows(
         "Which line is bad?",
         "The worst first, over this period. Without --metrics.peer-label there is one line for "
-        "each PBX. 'No pages' and 'no faxes' say nothing about the line.",
+        "each PBX. 'No pages' and 'no results' say nothing about the line.",
         {"instance": "PBX", "peer": "Peer"},
         [
             Column(
                 "Bad lines per page",
-                ratio(period(_BAD_LINES, PEER, by=by), period(_RECEIVED, PEER, by=by)),
+                _per_page(by),
                 decimals=1,
                 steps=BAD_LINES,
                 no_value="no pages",
@@ -148,25 +153,31 @@ def _who() -> Panel:
             Column("Faxes ended", period(_FINISHED, PEER, by=by), decimals=0),
             Column(
                 "Failed by the line",
-                ratio(period(_FAILURES, PEER, _OF_THE_LINE, by=by), period(_FINISHED, PEER, by=by)),
+                ratio(period(_FAILURES, PEER, _OF_THE_LINE, by=by), results),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
-                no_value="no faxes",
+                no_value="no results",
             ),
             Column(
                 "Failed for any reason",
-                ratio(period(_FAILURES, PEER, by=by), period(_FINISHED, PEER, by=by)),
+                ratio(period(_FAILURES, PEER, by=by), results),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
-                no_value="no faxes",
+                no_value="no results",
             ),
         ],
         sort=(("Bad lines per page", True),),
         width=24,
         height=8,
     )
+
+
+def _per_page(by: str) -> str:
+    """Bad lines per page; also where all pages were rejected, which names no peer."""
+    lines, pages = period(_BAD_LINES, PEER, by=by), period(_RECEIVED, PEER, by=by)
+    return f"{lines} / clamp_min({pages}, 1) and ({lines} + {pages} > 0.5)"
 
 
 def _bad_lines() -> list[Panel]:
@@ -321,7 +332,7 @@ def _failures() -> list[Panel]:
                 Query(
                     ratio(
                         recent(_FAILURES, PEER, by="transport"),
-                        recent(_FINISHED, PEER, by="transport"),
+                        known("transport", PEER, over=recent),
                     ),
                     "{{transport}}",
                 )
@@ -337,7 +348,7 @@ def _failures() -> list[Panel]:
             "In this period. 'All failures' stands there with 0 if faxes ended and all are good.",
             [
                 Query(
-                    f"{period(_FAILURES, PEER)} and ({period(_FINISHED, PEER)} > 0.5)",
+                    f"{period(_FAILURES, PEER)} and ({known('', PEER, over=period)} > 0.5)",
                     "All failures",
                 ),
                 Query(

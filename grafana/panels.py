@@ -433,8 +433,10 @@ def board(
 ) -> build.Dashboard:
     """An empty dashboard with its variables, links and annotations.
 
-    `listed` selects the series whose jobs and instances can be chosen. There is no custom value
-    for All: `.+` would take in the `up` and `process_*` of everything else that is scraped.
+    `listed` selects the series whose jobs can be chosen; instances are those that Prometheus
+    scrapes for them, since one that has been dead for longer than the period shown has nothing
+    else. There is no custom value for All: `.+` would take in the `up` and `process_*` of
+    everything else that is scraped.
     """
     dashboard = (
         build.Dashboard(title)
@@ -450,7 +452,7 @@ def board(
             build.DatasourceVariable("datasource").label("Data source").type("prometheus")
         )
         .with_variable(_variable("job", f"label_values({listed}, job)"))
-        .with_variable(_variable("instance", f"label_values({_narrowed(listed, 'job')}, instance)"))
+        .with_variable(_variable("instance", 'label_values(up{job=~"$job"}, instance)'))
     )
     if peer:
         known = 'asterisk_fax_finished_total{job=~"$job", instance=~"$instance"}'
@@ -507,13 +509,6 @@ def _variable(name: str, query: str) -> build.QueryVariable:
         .include_all(True)
         .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
-
-
-def _narrowed(selector: str, label: str) -> str:
-    matcher = f'{label}=~"${label}"'
-    if selector.endswith("}"):
-        return f"{selector[:-1]}, {matcher}}}"
-    return f"{selector}{{{matcher}}}"
 
 
 def _ref(index: int) -> str:

@@ -1,5 +1,6 @@
 """How the dashboards ask Prometheus: pieces of PromQL that the variables of a dashboard filter."""
 
+from collections.abc import Callable
 from typing import Final
 
 FAX: Final = 'operation!="V.21"'
@@ -52,6 +53,20 @@ def ratio(of: str, to: str, least: float = 0.5) -> str:
     return f"{of} / ({to} > {least})"
 
 
+def age(timestamp: str) -> str:
+    """Seconds that a timestamp was old when it was scraped; the wait since is Prometheus'."""
+    return f"timestamp({series(timestamp)}) - {series(timestamp)}"
+
+
+def known(by: str, *matchers: str, over: Callable[..., str]) -> str:
+    """The faxes that ended, of PBXs that tell results: without channelvars nobody knows them."""
+    finished, unknown = "asterisk_fax_finished_total", "asterisk_fax_results_unknown_total"
+    blind = f"{over(unknown, by='instance')} > 0.5 * {over(finished, by='instance')}"
+    labels = by if "instance" in by else f"instance, {by}".removesuffix(", ")
+    ended = over(finished, *matchers, by=labels)
+    return total(f"({ended} unless on (instance) ({blind}))", by=by)
+
+
 def quantile(q: float, histogram: str, by: str = "") -> str:
     """A quantile of what a histogram saw in the time that one point stands for."""
     labels = f"le, {by}" if by else "le"
@@ -64,5 +79,5 @@ def reached(by: str = "") -> str:
     An exporter that cannot be scraped takes asterisk_fax_up away, which must not read as one PBX
     less: `up`, which Prometheus writes itself, stands in for it.
     """
-    one = f"({series('asterisk_fax_up')} or 0 * {series('up')})"
+    one = f"({series('asterisk_fax_up')} or 0 * ({series('up')} == 0))"
     return f"min by ({by}) {one}" if by else one

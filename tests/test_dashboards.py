@@ -297,6 +297,58 @@ def test_without_results_there_is_no_failure_ratio(answers: Answers) -> None:
     answers(asked, unknown | known, {"{}": 0.25})
 
 
+@pytest.mark.parametrize(
+    ("title", "target"),
+    [
+        ("Share of faxes the line made fail", 0),
+        ("Which line is bad?", 4),
+        ("Which line is bad?", 5),
+        ("Failure ratio over G.711 and over T.38", 0),
+        ("Failed faxes by PBX and reason", 0),
+    ],
+)
+def test_without_results_no_line_looks_well(answers: Answers, title: str, target: int) -> None:
+    labels = f'{A}, operation="send", transport="none"'
+    unknown = {
+        f"asterisk_fax_finished_total{{{labels}}}": "0+2x60",
+        f'asterisk_fax_results_unknown_total{{{A}, operation="send"}}': "0+2x60",
+        f'asterisk_fax_failures_total{{{labels}, reason="timeout"}}': "0x60",
+    }
+    answers(expression("line-quality.json", title, target), unknown, {})
+
+
+def test_a_line_on_which_every_page_is_rejected_is_bad(answers: Answers) -> None:
+    given = {
+        f'asterisk_fax_bad_lines_total{{{A}, operation="receive", state="Active"}}': "0+200x60",
+        f'asterisk_fax_pages_received_total{{{A}, operation="receive", state="Active"}}': "0x60",
+        f'asterisk_fax_pages_rejected_total{{{A}, operation="receive"}}': "0+1x60",
+    }
+    answers(expression("fax-overview.json", "Bad lines per received page"), given, {"{}": 200})
+    each = {'{instance="a"}': 12000.0}
+    answers(expression("line-quality.json", "Which line is bad?"), given, each)
+
+
+@pytest.mark.parametrize("title", ["Rejected pages", "Rate fallbacks"])
+def test_nothing_received_is_no_good_line(answers: Answers, title: str) -> None:
+    given = {
+        f'asterisk_fax_{name}{{{A}, operation="receive"}}': "3x60"
+        for name in (
+            "pages_received_total",
+            "pages_rejected_total",
+            "rate_fallbacks_total",
+            "sessions_ended_total",
+        )
+    }
+    answers(expression("line-quality.json", title), given, {})
+
+
+def test_a_poll_does_not_age_between_two_scrapes(answers: Answers) -> None:
+    given = {
+        f"asterisk_fax_last_poll_timestamp_seconds{{{A}}}": "0 _ _ 180 _ _" + " _" * 52 + " 3480"
+    }
+    answers(expression("exporter-health.json", "Oldest poll"), given, {"{}": 0})
+
+
 def test_the_failures_are_0_only_where_results_are_known(answers: Answers) -> None:
     asked = expression("fax-overview.json", "Why did faxes fail in this period?")
     given = {
@@ -313,6 +365,8 @@ def test_sums_are_right_with_and_without_peers(answers: Answers) -> None:
         f'asterisk_fax_bad_lines_total{{{A}, operation="receive", state="Active"}}': "0+4x60",
         f'asterisk_fax_pages_received_total{{{A}, operation="receive", state="Active"}}': "0+2x60",
     }
+    for pbx in (A, B):
+        given[f'asterisk_fax_pages_rejected_total{{{pbx}, operation="receive"}}'] = "0x60"
     for peer, lines in (("x", 8), ("y", 0)):
         of = f'{{{B}, operation="receive", state="Active", peer="{peer}"}}'
         given[f"asterisk_fax_bad_lines_total{of}"] = f"0+{lines}x60"
