@@ -1,7 +1,8 @@
-# The exporter's image: docker build -t asterisk-fax-exporter .   or   buildah bud -t asterisk-fax-exporter .
+# The exporter's image: docker build -t asterisk-fax-exporter .
+# or: buildah bud --format docker -t asterisk-fax-exporter .   (its own format knows no HEALTHCHECK)
 #
 # The same tree on the same base gives the same layers:
-#   buildah bud --timestamp 0 .
+#   buildah bud --format docker --timestamp 0 .
 #   docker buildx build --build-arg SOURCE_DATE_EPOCH=0 --output type=oci,dest=image.tar,rewrite-timestamp=true .
 #
 # For linux/amd64 and linux/arm64; nothing is compiled, every dependency has a wheel for both.

@@ -7,6 +7,8 @@ manager.conf and res_fax.conf, where func_config is loaded (measured on Asterisk
 
 import asyncio
 import re
+import socket
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,7 +40,12 @@ LISTEN: Final = 2.0
 READ: Final = "read = call"
 WRITE: Final = "write = call,reporting"
 EVENTFILTER: Final = "eventfilter = Event: (SendFAX|ReceiveFAX)"
-"""The old syntax, which every version takes; the new one cannot be seen by AST_CONFIG."""
+"""The old syntax, which every version takes."""
+NEW_EVENTFILTERS: Final = {
+    f"eventfilter(action(include),name({event}),method(starts_with))": f"Event: {event}"
+    for event in ("SendFAX", "ReceiveFAX")
+}
+"""The new syntax, with values: a line without one AST_CONFIG cannot tell from no line."""
 
 _LISTCOMMANDS: Final = Request("ListCommands")
 _FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
@@ -150,7 +157,10 @@ async def check(name: str, settings: AmiSettings, *, listen: float = LISTEN) -> 
         return Report(name, (Finding("login", Verdict.WRONG, str(error), login),))
     except (AmiError, TimeoutError) as error:
         said = str(error) or f"{settings.host}:{settings.port}: {waited}"
-        return Report(name, (Finding("connection", Verdict.WRONG, said, _listening(settings)),))
+        # An unknown name or a refused certificate is not for Asterisk to mend.
+        here = isinstance(error.__cause__, socket.gaierror | ssl.SSLCertVerificationError)
+        lines = None if here else _listening(settings)
+        return Report(name, (Finding("connection", Verdict.WRONG, said, lines),))
     try:
         async with asyncio.timeout(timeout):
             await _ask(connection, user, seen)
@@ -198,6 +208,9 @@ async def _ask(connection: Connection, user: str, seen: _Seen) -> None:
             if not (value := await _get(connection, key, seen)):
                 break
             seen.filters.append(value)
+        if not seen.filters:
+            for name in NEW_EVENTFILTERS:
+                await _get(connection, _setting("manager.conf", user, name), seen)
 
 
 def _setting(file: str, section: str, name: str, index: int = -1) -> str:
@@ -369,15 +382,18 @@ def _eventfilter(seen: _Seen, user: str, version: str) -> Finding:
     if seen.unwanted:
         said = "other events than SendFAX and ReceiveFAX come, up to thousands a second"
         return Finding(subject, Verdict.WRONG, said, lines)
-    if filters in _PASSING:
+    known = _knows_new_syntax(version)
+    new = {n: seen.values.get(_setting("manager.conf", user, n)) for n in NEW_EVENTFILTERS}
+    if filters in _PASSING or (known and new == NEW_EVENTFILTERS):
         return Finding(subject, Verdict.OK, "in the file")
     if filters:
         said = f"{printable('; '.join(seen.filters))}: is not the one known to be right"
         return Finding(subject, Verdict.UNKNOWN, said, lines)
     if not _classes(seen, user, "write"):
         return _untold(subject, lines, seen)
-    if _knows_new_syntax(version):
-        said = "none in the old syntax, and one in the new cannot be seen; no other event came"
+    if known:
+        said = "none in the old syntax, and one in the new cannot be seen where it has no value; "
+        said += "no other event came"
         return Finding(subject, Verdict.UNKNOWN, said, lines)
     said = "missing; a busy PBX sends thousands of events a second that nobody wants"
     return Finding(subject, Verdict.WRONG, said, lines)

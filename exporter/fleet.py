@@ -32,6 +32,7 @@ class Fleet:
         self._peer_limit = peer_limit
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def stale(self) -> list[str]:
@@ -41,17 +42,21 @@ class Fleet:
     async def watch(self, targets: Mapping[str, AmiSettings]) -> None:
         """Watches these and no others. What is unchanged goes on undisturbed; what only logs in
         differently connects anew and keeps its counters."""
-        before = self.pollers
-        kept = {n for n, s in targets.items() if n in before and before[n].settings == s}
-        for name in before.keys() - kept:
-            if (task := self._tasks.pop(name, None)) is not None:  # None: closed meanwhile
-                await cancelled(task)
-        self.pollers = {
-            name: before[name] if name in kept else self._poller(name, settings, before.get(name))
-            for name, settings in targets.items()
-        }
-        for name in targets.keys() - kept:
-            self._tasks[name] = asyncio.create_task(self.pollers[name].run(), name=name)
+        async with self._one_at_a_time:
+            before = self.pollers
+            kept = {n for n, s in targets.items() if n in before and before[n].settings == s}
+            for name in before.keys() - kept:
+                if (task := self._tasks.pop(name, None)) is not None:  # None: closed meanwhile
+                    await cancelled(task)
+            pollers: dict[str, Poller] = {}
+            for name, settings in targets.items():
+                if name in kept:
+                    pollers[name] = before[name]
+                    continue
+                pollers[name] = poller = self._poller(name, settings, before.get(name))
+                self._tasks[name] = asyncio.create_task(poller.run(), name=name)
+                await asyncio.sleep(0)  # with a thousand at once, the others would have to wait
+            self.pollers = pollers
         added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())
         log.info(
             "%d targets: %d added, %d removed, %d changed",

@@ -240,11 +240,28 @@ class Observation:
     details: Mapping[int, FaxSession]
 
 
+# Keys are the same objects for every PBX, of which there can be thousands.
+_ALL_SESSIONS: Final = tuple(product(Operation, State, [""]))
+_ALL_TRANSPORTS: Final = tuple(product(Operation, Transport, [""]))
+
+
+@lru_cache(maxsize=8)
+def _states(operation: Operation, peer: str) -> tuple[tuple[Operation, State, str], ...]:
+    """Every state in which something is counted."""
+    return tuple(product([operation], COUNTED_STATES, [peer]))
+
+
+@lru_cache(maxsize=8)
+def _ways(operation: Operation, peer: str) -> tuple[tuple[Operation, Transport, str], ...]:
+    """Every way to travel."""
+    return tuple(product([operation], Transport, [peer]))
+
+
 @lru_cache(maxsize=8)
 def _failures(
     operation: Operation, peer: str
 ) -> tuple[tuple[Operation, Transport, Reason, str], ...]:
-    """Every way to fail; the same objects for every PBX, of which there can be hundreds."""
+    """Every way to fail."""
     return tuple(product([operation], Transport, Reason, [peer]))
 
 
@@ -288,14 +305,14 @@ class Totals:
             return
         self.opened.add((operation, peer))
         if operation in PAGE_OPERATIONS:
-            for state in COUNTED_STATES:
-                self.pages[operation, state, peer] += 0
+            for key in _states(operation, peer):
+                self.pages[key] += 0
         if operation is Operation.RECEIVE:
-            for state in COUNTED_STATES:
-                self.bad_lines[operation, state, peer] += 0
+            for key in _states(operation, peer):
+                self.bad_lines[key] += 0
         if operation in RESULT_OPERATIONS:
-            for transport in Transport:
-                self.finished[operation, transport, peer] += 0
+            for way in _ways(operation, peer):
+                self.finished[way] += 0
             for failure in _failures(operation, peer):
                 self.failures[failure] += 0
 
@@ -383,10 +400,8 @@ class Ledger:
         if peer_limit is None:
             for operation in Operation:
                 self.totals.open(operation, "")
-            for key in product(Operation, State, [""]):
-                self.gauges.sessions[key] = 0
-            for place in product(Operation, Transport, [""]):
-                self.gauges.transports[place] = 0
+            self.gauges.sessions = dict.fromkeys(_ALL_SESSIONS, 0)
+            self.gauges.transports = dict.fromkeys(_ALL_TRANSPORTS, 0)
 
     @property
     def running(self) -> list[RunningSession]:

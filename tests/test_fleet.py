@@ -74,6 +74,35 @@ async def test_who_is_unchanged_is_not_disturbed_by_who_comes_and_goes() -> None
 
 
 @in_virtual_time
+async def test_while_many_come_the_others_have_their_turn_after_each() -> None:
+    async with pbxs(1) as (pbx,), fleet_of({}) as fleet:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        work = asyncio.create_task(others())
+        await fleet.watch({f"pbx-{number}": settings_for(pbx) for number in range(100)})
+        work.cancel()
+        assert turns >= 99
+
+
+@in_virtual_time
+async def test_of_two_reloads_at_once_the_later_holds_and_nothing_is_left_of_the_other() -> None:
+    async with pbxs(3) as started:
+        fleet = Fleet(1.0, None, clock=clock())
+        await asyncio.gather(fleet.watch(named(started)), fleet.watch(named(started[:2])))
+        await until(lambda: not fleet.stale)
+        assert list(fleet.pollers) == ["pbx-0", "pbx-1"]
+        assert [len(pbx.connections) for pbx in started[:2]] == [1, 1]
+        await fleet.close()
+        assert len(asyncio.all_tasks()) == 1 + sum(len(pbx._tasks) for pbx in started)
+
+
+@in_virtual_time
 async def test_who_is_gone_is_asked_no_more() -> None:
     async with pbxs(2) as started, fleet_of(named(started)) as fleet:
         await until(lambda: not fleet.stale)

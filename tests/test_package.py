@@ -71,8 +71,15 @@ def test_twine_finds_nothing_to_say(packages: Path) -> None:
 def test_the_wheel_has_the_whole_package_with_its_types_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == in_the_tree("exporter")
+    beside = {name.partition(".data/data/")[2] for name in names if ".data/data/" in name}
+    assert {name for name in names if ".data/data/" not in name} == in_the_tree("exporter")
     assert "exporter/py.typed" in names
+    # Where man and the shells look.
+    assert beside == {
+        "share/bash-completion/completions/asterisk-fax-exporter",
+        "share/man/man1/asterisk-fax-exporter.1",
+        "share/zsh/site-functions/_asterisk-fax-exporter",
+    }
 
 
 def test_the_sdist_has_what_its_tests_need(packages: Path) -> None:

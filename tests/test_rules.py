@@ -79,12 +79,10 @@ def test_prometheus_takes_the_examples(promtool: str, name: str) -> None:
     run(promtool, "check", "config", "--syntax-only", FOLDER / name)
 
 
-def test_alertmanager_takes_the_example() -> None:
-    run(
-        binary("amtool", package="prometheus-alertmanager"),
-        "check-config",
-        FOLDER / "alertmanager.yml",
-    )
+@pytest.mark.parametrize("folder", [FOLDER, ROOT / "deploy/compose"], ids=lambda path: path.name)
+def test_alertmanager_takes_the_example(folder: Path) -> None:
+    amtool = binary("amtool", package="prometheus-alertmanager")
+    run(amtool, "check-config", folder / "alertmanager.yml")
 
 
 @pytest.mark.parametrize("name", alerts())

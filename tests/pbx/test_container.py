@@ -3,6 +3,8 @@ runs them: by their numeric user, without capabilities, on a read-only root.
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,24 @@ def test_the_base_is_the_python_and_the_debian_that_its_tag_names(exporter: Imag
     python, suite = base_image(ROOT / "Dockerfile").partition(":")[2].split("-slim-")
     assert list(exporter.root.glob(f"opt/fax-exporter/lib/python{python}/site-packages/exporter"))
     assert f"VERSION_CODENAME={suite}" in (exporter.root / "etc/os-release").read_text()
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_locked_package_has_a_wheel_for_the_machine(machine: str, tmp_path: Path) -> None:
+    python = base_image(ROOT / "Dockerfile").partition(":")[2].split("-slim-")[0]
+    wanted = ["--only-binary=:all:", "--require-hashes", f"--python-version={python}"]
+    wanted += [f"--platform=manylinux{glibc}_{machine}" for glibc in ("2014", "_2_28")]
+    for lock in ("build.txt", "requirements.txt"):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", *wanted),
+                *("--dest", tmp_path, "--requirement", ROOT / "deploy/docker" / lock),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_same_tree_on_the_same_base_gives_the_same_layers(

@@ -2,14 +2,19 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* At most 50 characters, so that with what is appended it still names a pod's host. */ -}}
+{{- /* A name without dots, since it is a Service's too, and of at most 50 characters, so that with
+what is appended it still names a pod's host. */ -}}
 {{- define "fax.fullname" -}}
 {{- $name := include "fax.name" . }}
 {{- if .Values.fullnameOverride }}{{ $name = .Values.fullnameOverride }}
 {{- else if not (contains $name .Release.Name) }}{{ $name = printf "%s-%s" .Release.Name $name }}
 {{- else }}{{ $name = .Release.Name }}
 {{- end }}
-{{- $name | trunc 50 | trimSuffix "-" }}
+{{- $name = $name | replace "." "-" | trunc 50 | trimSuffix "-" }}
+{{- if not (regexMatch "^[a-z]" $name) }}
+{{- fail (printf "%s cannot name a Service, which begins with a letter: set fullnameOverride" $name) }}
+{{- end }}
+{{- $name }}
 {{- end }}
 
 {{- define "fax.selector" -}}
