@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 # Characters of a value that are kept: the first of a text, the last of a traceback, whose end
 # names the error.
@@ -79,7 +79,7 @@ def entry(record: logging.LogRecord) -> dict[str, Value]:
             name += "_"
         said[name] = _value(value)
     if record.exc_info and record.exc_info[0]:
-        text = logging.Formatter().formatException(record.exc_info)
+        text = _traceback(record.exc_info)
         cut = len(text) - MAX_TRACEBACK
         said["traceback"] = f"...({cut} more){text[cut:]}" if cut > 0 else text
     return said
@@ -90,6 +90,13 @@ def _message(record: logging.LogRecord) -> str:
         return record.getMessage()
     except Exception:  # arguments that do not fit; half a message is better than none
         return f"{_text(record.msg)} {_text(record.args)}"
+
+
+def _traceback(exc_info: Any) -> str:
+    try:
+        return logging.Formatter().formatException(exc_info)
+    except Exception as error:  # Python reads files for it, and there may be no descriptor left
+        return f"{_text(exc_info[1])} (no traceback: {_text(error)})"
 
 
 def _value(value: object) -> Value:

@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import os
 import tempfile
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -244,9 +246,15 @@ async def test_it_is_known_whether_and_when_the_file_was_last_without_fault(
     assert (file.successful, file.success_timestamp) == (True, 1000)
     now = 1060.0
     path.write_text("targets: {a: {}}")
+    slow_disk = threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    waited = loop.run_in_executor(None, slow_disk.wait)
     reading = asyncio.create_task(file.read())
     await asyncio.sleep(0)
     assert file.successful  # until it is known to be wrong
+    slow_disk.set()
+    await waited
     with pytest.raises(SettingsError):
         await reading
     assert (file.successful, file.success_timestamp) == (False, 1000)

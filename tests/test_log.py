@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -161,6 +162,20 @@ def test_of_a_long_traceback_the_end_is_kept() -> None:
     assert found["traceback"].startswith("...(")
     assert found["traceback"].endswith("the end")
     assert len(found["traceback"]) < 10_100
+
+
+def test_without_a_descriptor_to_read_the_traceback_with_the_error_itself_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def print_exception(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files", "_colorize.py")
+
+    monkeypatch.setattr(traceback, "print_exception", print_exception)
+    found = parse_logfmt(log.Logfmt().format(raised(ValueError("the end"))))
+    assert found["msg"] == "failed"
+    assert found["traceback"] == (
+        "the end (no traceback: [Errno 24] Too many open files: '_colorize.py')"
+    )
 
 
 class Unshowable:
