@@ -1,16 +1,14 @@
 """The floor: a bare socket that sends the actions of one poll and only counts what comes back.
 
-`poll` sends all that is asked at once; `poll_in_windows` as the exporter must, so that an Asterisk
-never has more than WINDOW to work off. No Python program that asks the same can cost less.
+All is asked at once, with no regard to how much an Asterisk has to work off. No Python program that
+asks the same can cost less.
 """
 
 import socket
 from typing import Final
 
-WINDOW: Final = 100
-"""Requests ahead of the answers, as exporter.ami.MAX_OUTSTANDING."""
-READ: Final = 256 * 1024
-"""Bytes of one read, as asyncio's transports."""
+READ: Final = 64 * 1024
+"""Bytes of one read, as exporter.ami.READ_SIZE."""
 _STATS: Final = b"FailedFAXes: 1\r\n\r\n"
 
 
@@ -27,7 +25,6 @@ class Floor:
             for number in range(sessions)
         ] + [b"Action: FAXStats\r\nActionID: floor\r\n\r\n"]
         self._asks = b"".join(asks)
-        self._windows = [asks[n : n + WINDOW] for n in range(0, len(asks), WINDOW)]
 
     def close(self) -> None:
         """Hangs up."""

@@ -552,7 +552,7 @@ class _Client:
         size = self._pbx.chunk or max(len(data), 1)
         for start in range(0, len(data), size):
             self.write(data[start : start + size])
-            for _ in range(2):  # so long it takes a reader in this loop to see these bytes alone
+            for _ in range(3):  # so long it takes a reader in this loop to see these bytes alone
                 await asyncio.sleep(0)
 
     def abort(self) -> None:

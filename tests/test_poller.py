@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from exporter import ami, demo_traffic
+from exporter import poller as poller_module
 from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
@@ -462,9 +463,13 @@ async def test_fifty_faxes_that_end_at_once_are_all_observed() -> None:
 # --- bad input ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("last_is_about_a_session", [False, True])
 @in_virtual_time
-async def test_an_answer_that_never_comes_leaves_out_that_session_and_the_poll_goes_on() -> None:
-    async with watched() as (pbx, poller):
+async def test_an_answer_that_never_comes_leaves_out_that_session_and_the_poll_goes_on(
+    last_is_about_a_session: bool,
+) -> None:
+    write = {"call"} if last_is_about_a_session else {"call", "reporting"}
+    async with watched(write=write) as (pbx, poller):
         begin(pbx, channel="PJSIP/a-00000001")
         begin(pbx, channel="PJSIP/a-00000002")
 
@@ -479,6 +484,59 @@ async def test_an_answer_that_never_comes_leaves_out_that_session_and_the_poll_g
         assert poller.status.up
         assert poller.status.failures[Failure.UNANSWERED] >= 2
         assert poller.status.failures[Failure.TIMEOUT] == 0
+
+
+@in_virtual_time
+async def test_an_event_with_another_action_id_is_no_answer() -> None:
+    async with watched() as (pbx, poller):
+        begin(pbx)
+
+        def rewrite(action: str, answer: bytes) -> bytes:
+            event = rb"(Event: FAXSession\r\nActionID: )[0-9]+"
+            return re.sub(event, rb"\g<1>987654321", answer) if action == "FAXSession" else answer
+
+        pbx.rewrite = rewrite
+        await asyncio.sleep(3)
+        assert poller.ledger.gauges.sessions[RECEIVE, ACTIVE, ""] == 1
+        assert poller.ledger.gauges.negotiated[RECEIVE, ACTIVE, ""] == 0
+        assert poller.status.failures[Failure.UNANSWERED] >= 2
+
+
+@in_virtual_time
+async def test_an_answer_about_another_session_than_asked_is_left_out() -> None:
+    async with watched() as (pbx, poller):
+        begin(pbx, channel="PJSIP/a-00000001")
+        other = begin(pbx, channel="PJSIP/a-00000002")
+        assert other.number == 1
+        pbx.rewrite = lambda action, answer: (
+            answer.replace(b"SessionNumber: 1", b"SessionNumber: 0")
+            if action == "FAXSession"
+            else answer
+        )
+        await asyncio.sleep(3)
+        other.add_bad_lines(5)
+        await asyncio.sleep(3)
+        assert poller.ledger.totals.bad_lines.total() == 0
+        assert poller.ledger.gauges.negotiated[RECEIVE, ACTIVE, ""] == 1
+
+
+@in_virtual_time
+async def test_who_no_longer_waits_is_given_no_answer() -> None:
+    pbx = DemoPbx(secret=SECRET, clock=wall)
+    await pbx.start()
+    connection = await ami.connect(settings_for(pbx), lambda _: None)
+    pbx.delay["Ping"] = 1.0
+    answers: list[ami.Answer] = []
+    requests = [ami.Request("Ping")] * ami.MAX_OUTSTANDING
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(10.5):
+            await connection.ask_each(requests, lambda _, answer: answers.append(answer))
+    assert len(answers) == 10
+    await connection.drained()
+    assert asyncio.get_running_loop().time() > ami.MAX_OUTSTANDING
+    assert len(answers) == 10
+    connection.close()
+    await pbx.stop()
 
 
 @in_virtual_time
@@ -536,8 +594,37 @@ async def test_a_list_that_is_shorter_than_it_says_ends_no_session() -> None:
         assert poller.status.failures[Failure.MALFORMED] >= 4
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What each read of the exporter has brought."""
+    made: list[bytes] = []
+    data_received = ami._Protocol.data_received
+
+    def read(self: ami._Protocol, data: bytes) -> None:
+        made.append(data)
+        data_received(self, data)
+
+    monkeypatch.setattr(ami._Protocol, "data_received", read)
+    return made
+
+
 @in_virtual_time
-async def test_answers_cut_at_every_byte_are_put_together_again() -> None:
+async def test_what_is_written_bit_by_bit_is_read_at_once(reads: list[bytes]) -> None:
+    async with watched() as (pbx, poller):
+        pbx.chunk = 1
+        reads.clear()
+        polls = poller.status.polls
+        await until(lambda: poller.status.polls == polls + 10)
+        assert len(b"".join(reads)) > 1000
+        assert len(reads) < 10 * 10
+        assert poller.status.up
+
+
+@in_virtual_time
+async def test_answers_cut_at_every_byte_are_put_together_again(
+    reads: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ami, "READ_PAUSE", 0)
     async with watched() as (pbx, poller):
         pbx.chunk = 1
         fax = begin(pbx, channel="PJSIP/größe-00000001")
@@ -548,6 +635,23 @@ async def test_answers_cut_at_every_byte_are_put_together_again() -> None:
         assert poller.ledger.totals.pages[RECEIVE, ACTIVE, ""] == 1
         assert poller.ledger.totals.ended[RECEIVE] == 1
         assert sum(poller.status.failures.values()) == 0
+        assert {1} == {len(read) for read in reads[-100:]}
+
+
+@in_virtual_time
+async def test_a_defect_in_taking_an_answer_is_told_whole_and_ends_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_stats(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    async with watched() as (_, poller):
+        with monkeypatch.context() as broken:
+            broken.setattr(poller_module, "parse_stats", parse_stats)
+            await until(lambda: poller.status.failures[Failure.INTERNAL] == 1)
+        await until(lambda: poller.status.up)
+    assert "ZeroDivisionError: a defect" in caplog.text
+    assert "parse_stats" in caplog.text
 
 
 NONSENSE = [
