@@ -210,7 +210,7 @@ def test_without_an_eventfilter_the_file_or_what_comes_tells(suite: str, tmp_pat
         verdict = Verdict.WRONG if suite == "bullseye" else Verdict.UNKNOWN
         assert subjects(checked(asterisk, user), verdict) == ["eventfilter"]
         asterisk.send_fax(make_tiff(tmp_path / "short.tif", 1, seconds=3))
-        report = checked(asterisk, user, listen=3)
+        report = checked(asterisk, user, listen=15)  # until its channels hang up
         assert subjects(report, Verdict.WRONG) == ["eventfilter"]
         (finding,) = (f for f in report.findings if f.subject == "eventfilter")
         assert "other events than SendFAX and ReceiveFAX come" in finding.text
