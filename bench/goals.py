@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.measuring import Numbers
+from bench.pbx import WAYS
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def _goals(numbers: Numbers) -> Iterator[Goal]:
         if of_this is not None and to:
             yield Goal(name, limit, of_this / to)
 
-    for way in ("by message", "at once"):
+    for way in WAYS:
         ours = of(f"1000 sessions, written {way}: exporter")
         floor = of(f"1000 sessions, written {way}: floor")
         stock = of(f"1000 sessions, written {way}: panoramisk pipelined")

@@ -1,8 +1,8 @@
 """A PBX that costs next to nothing: a process of its own that answers from prebuilt bytes.
 
-Like Asterisk's own manager it writes each message by itself. Its sessions are receive and send in
-turn, and all advance from list to list: PATTERN is what bad lines read in the course of a page.
-What they add up to is known, so a poll can be checked.
+Like Asterisk's own manager it writes each message by itself, unless told otherwise. Its sessions
+are receive and send in turn, and all advance from list to list: PATTERN is what bad lines read in
+the course of a page. What they add up to is known, so a poll can be checked.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ from tests.storm import UNWANTED
 SECRET: Final = "s"
 PATTERN: Final = (0, 2, 2, 9)
 """Bad lines from list to list while a page is received; then comes the next page."""
+WAYS: Final = ("by message", "by answer", "at once")
+"""How the PBX writes: each message of an answer by itself, each answer, or all answers to what it
+has read together, which is the least that there can be to read."""
 STORM_TICK: Final = 0.01
 """Seconds; in each the PBX sends its share of a storm at once."""
 
@@ -49,8 +52,8 @@ def truth(lists: int, sessions: int) -> tuple[int, int]:
 class _Script:
     """Everything that can be said of `sessions` sessions, prebuilt but for the ActionID."""
 
-    def __init__(self, sessions: int, at_once: bool) -> None:
-        self.at_once = at_once
+    def __init__(self, sessions: int, way: str) -> None:
+        self.way = way
         head = b"ActionID: " + _ID + b"\r\n"
         entries = "".join(
             "Event: FAXSessionsEntry\r\nActionID: =ID=\r\n"
@@ -153,11 +156,13 @@ class _Line(asyncio.Protocol):
             end = found.end()
             action, identity, number = found.groups()
             answer = self._answer(action, int(number or 0)).replace(_ID, identity)
-            if self._script.at_once:
+            if self._script.way == "by message":
+                for message in answer.split(_END)[:-1]:
+                    self._transport.write(message + _END)
+            elif self._script.way == "by answer":
+                self._transport.write(answer)
+            else:
                 answers.append(answer)
-                continue
-            for message in answer.split(_END)[:-1]:
-                self._transport.write(message + _END)
         self._unread = data[end:]
         if answers:
             self._transport.write(b"".join(answers))
@@ -187,7 +192,7 @@ async def _serve(
     sessions: int,
     storm: int,
     completions: int,
-    at_once: bool,
+    way: str,
 ) -> None:
     loop = asyncio.get_running_loop()
     unwanted = round(storm * STORM_TICK)
@@ -195,7 +200,7 @@ async def _serve(
     blow += b"".join(_completion(number) for number in range(round(completions * STORM_TICK)))
     ports = []
     for _ in range(pbxs):
-        script = _Script(sessions, at_once)
+        script = _Script(sessions, way)
         server = await loop.create_server(
             lambda script=script: _Line(script, blow),  # type: ignore[misc]
             "127.0.0.1",
@@ -220,15 +225,14 @@ def running(
     pbxs: int = 1,
     storm: int = 0,
     completions: int = 0,
-    at_once: bool = False,
+    way: str = "by message",
 ) -> Iterator[Address]:
     """PBXs in a process of their own, each with so many sessions; `storm`: unwanted events a
-    second on every connection, `completions`: SendFAX events. `at_once`: all answers to what was
-    read at once are written at once, which is the least that can be to read."""
+    second on every connection, `completions`: SendFAX events. `way`: one of WAYS."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=_process, args=(theirs, pbxs, sessions, storm, completions, at_once), daemon=True
+        target=_process, args=(theirs, pbxs, sessions, storm, completions, way), daemon=True
     )
     process.start()
     theirs.close()  # so that its end is noticed

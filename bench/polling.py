@@ -22,21 +22,23 @@ from exporter.settings import AmiSettings
 
 SIZES: Final = (10, 100, 1000, 5000)
 WARM: Final = 3
+POLLS: Final = 3 * RUNS
+"""Of the floor and of the exporter, as what they read is another thing from poll to poll."""
 
 
 def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
     """By number of sessions, and by how the PBX writes."""
     numbers: Numbers = {}
     for sessions in sizes:
-        for way, at_once in (("at once", True), ("by message", False)):
-            with pbx.running(sessions, at_once=at_once) as address:
+        for way in pbx.WAYS:
+            with pbx.running(sessions, way=way) as address:
                 floor = _floor(address.ports[0], sessions)
-            with pbx.running(sessions, at_once=at_once) as address:
+            with pbx.running(sessions, way=way) as address:
                 ours = asyncio.run(_exporter(address.ports[0], sessions))
             numbers[f"{sessions} sessions, written {way}: floor"] = floor
             numbers[f"{sessions} sessions, written {way}: exporter"] = ours
             for name, poll in (("pipelined", _pipelined), ("awaited", _awaited)):
-                with pbx.running(sessions, at_once=at_once) as address:
+                with pbx.running(sessions, way=way) as address:
                     theirs = asyncio.run(_panoramisk(address.ports[0], sessions, poll))
                 numbers[f"{sessions} sessions, written {way}: panoramisk {name}"] = theirs
     return numbers
@@ -44,7 +46,7 @@ def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
 
 def _floor(port: int, sessions: int) -> dict[str, float]:
     floor, cost = Floor(port, sessions), Cost()
-    for run in range(WARM + 3 * RUNS):
+    for run in range(WARM + POLLS):
         with cost.measured():
             came = floor.poll()
         if run < WARM:
@@ -59,7 +61,7 @@ async def _exporter(port: int, sessions: int) -> dict[str, float]:
     )
     connection = await connect(poller.settings, lambda _: None)
     cost = Cost()
-    for run in range(WARM + RUNS):
+    for run in range(WARM + POLLS):
         with cost.measured():
             await poller.poll(connection)
         if run < WARM:
@@ -73,7 +75,7 @@ async def _exporter(port: int, sessions: int) -> dict[str, float]:
     connection.close()
     totals = poller.ledger.totals
     counted = totals.pages.total(), totals.bad_lines.total()
-    true = pbx.truth(WARM + RUNS + 1, sessions)
+    true = pbx.truth(WARM + POLLS + 1, sessions)
     assert counted == true, f"counted {counted}, true is {true}"
     assert not poller.status.failures.total()
     return cost.median() | {"peak_kib": round(allocated / 1024, 1)}
