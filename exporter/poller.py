@@ -205,8 +205,8 @@ class Poller:
         self._phase = phase
         self._said: dict[str, str] = {}
         self._denied_at: dict[str, float] = {}
-        self._counting_since: float | None = None
-        """When FAXStats was first heard over this connection."""
+        self._quiet_since: float | None = None
+        """When an event last came, or FAXStats was first heard over this connection."""
         self._step_ends = self._clock.monotonic()
         """When the step that is under way, be it a pause, has to be over."""
 
@@ -284,7 +284,7 @@ class Poller:
             connection = await connect(self.settings, self._hear)
         try:
             self.status.connects += 1
-            self._counting_since = None
+            self._quiet_since = None
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             log.info("%s: connected, AMI %s", self.name, connection.ami_version)
@@ -375,6 +375,7 @@ class Poller:
                     seen.asked &= request is FAXSTATS or not answer.denied
             elif request is FAXSTATS:
                 seen.stats = parse_stats(answer.events[0], seen.problems)
+                self._compare(seen.stats)
                 self._granted("FAXStats")
             else:
                 detail = answer.events[0]
@@ -422,7 +423,6 @@ class Poller:
         status.sessions_listed = seen.listed is not None
         status.sessions_asked = seen.asked
         status.stats = seen.stats
-        self._compare(now)
         if status.up:
             status.begun = True
             status.last_success = wall
@@ -430,16 +430,18 @@ class Poller:
             status.trouble = ""
             self._said.pop(Failure.TIMEOUT, None)
 
-    def _compare(self, now: float) -> None:
-        """Whether events come for the completions that Asterisk counts."""
-        stats = self.status.stats
-        if stats is None or stats.completed is None:
+    def _compare(self, stats: FaxStats) -> None:
+        """Whether events come for the completions that Asterisk counts. At the moment it says so:
+        an event that is right behind is of a fax that is not in these stats yet."""
+        if stats.completed is None:
             return
-        if self._counting_since is None:
-            self._counting_since = now
+        now = self._clock.monotonic()
+        if self._quiet_since is None:
+            self._quiet_since = now
         unobserved = self.ledger.unobserved.counted(stats.completed, now)
-        # What becomes known sooner was missed between two connections.
-        if unobserved and now - self._counting_since > 2 * EVENT_LATENESS:
+        # What becomes known sooner was missed between two connections; so was what becomes known
+        # later because events of other faxes stood in for it.
+        if unobserved and now - self._quiet_since > 2 * EVENT_LATENESS:
             self.status.events_come = False
             self._say(
                 "events",
@@ -467,6 +469,7 @@ class Poller:
         if result is None:
             return
         self.status.events_come = True
+        self._quiet_since = self._clock.monotonic()
         self._said.pop("events", None)
         if result.succeeded is not None:
             self._said.pop("channelvars", None)

@@ -521,6 +521,45 @@ async def test_an_answer_about_another_session_than_asked_is_left_out() -> None:
 
 
 @in_virtual_time
+async def test_an_event_right_behind_the_stats_is_of_a_fax_that_they_do_not_count_yet() -> None:
+    completed = 0
+
+    def rewrite(action: str, answer: bytes) -> bytes:
+        nonlocal completed
+        if action != "FAXStats":
+            return answer
+        answer = re.sub(rb"CompletedFAXes: \d+", b"CompletedFAXes: %d" % completed, answer)
+        if poller.status.polls == 100:
+            completed += 1
+            answer += b"Event: SendFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n"
+        return answer
+
+    async with watched() as (pbx, poller):
+        pbx.rewrite = rewrite
+        await until(lambda: poller.status.polls == 200)
+        assert completed == 1
+        assert poller.ledger.totals.results_unknown[SEND] == 1
+        assert poller.ledger.unobserved.total == 0
+
+
+@in_virtual_time
+async def test_what_was_missed_before_and_shows_late_is_no_sign_that_events_do_not_come() -> None:
+    async with watched() as (pbx, poller):
+        pbx.drop_connections()
+        for number in range(2):
+            fax = begin(pbx, channel=f"PJSIP/missed-{number:08x}")
+            pbx.drop(fax)
+        await until(lambda: poller.status.connects == 2)
+        for number in range(20):  # each comes sooner than what was missed is certain
+            fax = begin(pbx, channel=f"PJSIP/a-{number:08x}")
+            await asyncio.sleep(EVENT_LATENESS / 4)
+            pbx.drop(fax)
+        await asyncio.sleep(2 * EVENT_LATENESS - 1)
+        assert poller.ledger.unobserved.total == 2
+        assert poller.status.collectors["events"]
+
+
+@in_virtual_time
 async def test_who_no_longer_waits_is_given_no_answer() -> None:
     pbx = DemoPbx(secret=SECRET, clock=wall)
     await pbx.start()
