@@ -253,7 +253,7 @@ class _Protocol(AMIProtocol):
         loop = asyncio.get_running_loop()
         self.heard_at = loop.time()
         if len(data) < READ_SIZE // 4:
-            # Asterisk writes line by line, so more is about to come: better read at once.
+            # Asterisk writes message by message: more is about to come, better read together.
             self.transport.pause_reading()
             loop.call_later(READ_PAUSE, self.transport.resume_reading)
         self._buffer += data
