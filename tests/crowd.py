@@ -108,6 +108,9 @@ async def _serve(pipe: "Connection[Any, Any]", count: int, sessions: int, second
     while not pipe.poll():  # until all are connected
         await asyncio.sleep(0.1)
     pipe.recv()
+    # The first poll is made at once, the next when it is this PBX's turn.
+    while sum(len(times) > 1 for times in crowd.polls.values()) < count:
+        await asyncio.sleep(0.1)
     crowd.misbehave()
     crowd.polls.clear()
     await asyncio.sleep(seconds)
