@@ -29,6 +29,15 @@ Config = str | Mapping[str, object]
 """A configuration file's text, or what it is to say."""
 
 
+def succeeds(*command: str | Path) -> str:
+    """What a program says, on both of its outputs, that must end well."""
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 def binary(*names: str, package: str = "", install: str = "") -> str:
     """The path of a program, by the first of its names that is installed.
 

@@ -6,7 +6,6 @@ Whether the images do what they should is the business of pbx/test_container.py.
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from exporter import __version__
-from tests.monitoring import binary
+from tests.monitoring import binary, succeeds
 
 ROOT: Final = Path(__file__).parents[1]
 COMPOSE: Final = ROOT / "compose.yml"
@@ -50,13 +49,7 @@ def mounts(service: Mapping[str, Any]) -> dict[str, Path]:
 
 def test_it_is_valid_by_the_compose_specification() -> None:
     schema = ["--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", *schema, str(COMPOSE)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    succeeds(sys.executable, "-m", "check_jsonschema", *schema, COMPOSE)
 
 
 def test_whatever_it_mounts_is_in_the_tree_and_read_only(
@@ -159,13 +152,7 @@ def test_prometheus_has_the_shipped_rules_and_finds_the_others(
     promtool = binary("promtool", package="prometheus")
     for inside, outside in mounted.items():
         shutil.copy(outside, tmp_path / Path(inside).name)
-    done = subprocess.run(
-        [promtool, "check", "config", tmp_path / "prometheus.yml"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    succeeds(promtool, "check", "config", tmp_path / "prometheus.yml")
 
 
 def test_grafana_has_every_dashboard_and_opens_with_the_overview(

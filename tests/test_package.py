@@ -16,24 +16,18 @@ from typing import Any
 
 import pytest
 
+from tests.monitoring import succeeds
+
 ROOT = Path(__file__).parent.parent
 NEEDED_BY_TESTS = ("bench", "deploy", "docs", "exporter", "fuzz", "grafana", "tests")
 MADE = {"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", ".hypothesis"}
-
-
-def run(*command: str | Path) -> str:
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the sdist is, and the wheel that was made from it; hatchling is that installed here."""
     made = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", made, ROOT)
+    succeeds(sys.executable, "-m", "build", "--no-isolation", "--outdir", made, ROOT)
     return made
 
 
@@ -64,7 +58,7 @@ def in_the_tree(*folders: str) -> set[str]:
 
 
 def test_twine_finds_nothing_to_say(packages: Path) -> None:
-    said = run(sys.executable, "-m", "twine", "check", "--strict", *sorted(packages.iterdir()))
+    said = succeeds(sys.executable, "-m", "twine", "check", "--strict", *sorted(packages.iterdir()))
     assert said.count("PASSED") == 2
 
 
@@ -119,7 +113,7 @@ def test_what_is_installed_from_the_wheel_runs(wheel: Path, tmp_path: Path) -> N
     place = tmp_path / "venv"
     venv.create(place, with_pip=False, symlinks=True)
     python = place / "bin/python"
-    run(
+    succeeds(
         sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index",
         "--no-deps", wheel,
     )  # fmt: skip
@@ -147,7 +141,7 @@ def test_what_is_installed_from_the_wheel_runs(wheel: Path, tmp_path: Path) -> N
             ):
                 with urllib.request.urlopen(found[1] + path, timeout=10) as answer:
                     assert expected in answer.read().decode()
-            where = run(python, "-I", "-c", "import exporter; print(exporter.__file__)")
+            where = succeeds(python, "-I", "-c", "import exporter; print(exporter.__file__)")
             assert where.startswith(str(place))
         finally:
             process.terminate()

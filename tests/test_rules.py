@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import textwrap
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from exporter import metrics
 from exporter.fax import Reason
 from exporter.poller import Failure
-from tests.monitoring import binary
+from tests.monitoring import binary, succeeds
 from tests.rules import FOLDER, ROOT, RULES, alerts, names, read, recorded, rules, shortened
 
 CASES = sorted((FOLDER / "tests").glob("*.yml"))
@@ -25,15 +24,10 @@ def promtool() -> str:
     return binary("promtool", package="prometheus")
 
 
-def run(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_pint_finds_nothing() -> None:
     """What it would find and is meant is answered beside the rule, in a comment."""
     pint = binary("pint", install=".ci/go-tools builds it, where Go is")
-    run(pint, "--offline", "--no-color", "lint", "--fail-on=info", RULES)
+    succeeds(pint, "--offline", "--no-color", "lint", "--fail-on=info", RULES)
 
 
 def sections() -> dict[str, str]:
@@ -66,23 +60,23 @@ def names_in(template: str) -> set[str]:
 
 
 def test_promtool_finds_nothing_wrong_with_the_rules(promtool: str) -> None:
-    run(promtool, "check", "rules", "--lint=all", "--lint-fatal", RULES)
+    succeeds(promtool, "check", "rules", "--lint=all", "--lint-fatal", RULES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_the_rules_fire_and_do_not_fire_as_promtool_is_told(promtool: str, case: Path) -> None:
-    run(promtool, "test", "rules", case)
+    succeeds(promtool, "test", "rules", case)
 
 
 @pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-fleet.yml"])
 def test_prometheus_takes_the_examples(promtool: str, name: str) -> None:
-    run(promtool, "check", "config", "--syntax-only", FOLDER / name)
+    succeeds(promtool, "check", "config", "--syntax-only", FOLDER / name)
 
 
 @pytest.mark.parametrize("folder", [FOLDER, ROOT / "deploy/compose"], ids=lambda path: path.name)
 def test_alertmanager_takes_the_example(folder: Path) -> None:
     amtool = binary("amtool", package="prometheus-alertmanager")
-    run(amtool, "check-config", folder / "alertmanager.yml")
+    succeeds(amtool, "check-config", folder / "alertmanager.yml")
 
 
 @pytest.mark.parametrize("name", alerts())
@@ -111,7 +105,7 @@ def test_promtool_takes_every_expression_of_the_runbook(promtool: str, tmp_path:
     written = tmp_path / "runbook.yml"
     asked = [{"record": f"number_{n}", "expr": expression} for n, expression in enumerate(found)]
     written.write_text(json.dumps({"groups": [{"name": "runbook", "rules": asked}]}))
-    run(promtool, "check", "rules", written)
+    succeeds(promtool, "check", "rules", written)
 
 
 def test_the_runbook_explains_every_reason_that_an_alert_can_name() -> None:
