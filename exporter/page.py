@@ -3,7 +3,7 @@
 The values are those of views.py; how they are served is web.py's business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -108,28 +108,45 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _Section:
+class Section:
+    """One PBX as it was when it was looked at."""
+
     target: TargetView
     sessions: list[SessionView]
     more: int
     """Sessions that are not shown."""
 
 
-def render(fleet: Fleet, *, details: bool, telemetry_path: str, only: str | None) -> str:
-    """The page, as it is now. `details`: with what is personal. `only`: the target it is about.
+def look(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Section]:
+    """One PBX after the other. `details`: with what is personal. `only`: the target it is about.
 
     Raises KeyError if there is no such target.
     """
     pollers = fleet.pollers if only is None else {only: fleet.pollers[only]}
-    whole = len(pollers) <= MOST_SECTIONS
-    targets = [target_view(name, poller, details=details) for name, poller in pollers.items()]
-    targets.sort(key=_urgency)
-    overview = only is None and len(targets) > 1
+    for name, poller in pollers.items():
+        target = target_view(name, poller, details=details)
+        whole = len(pollers) <= MOST_SECTIONS
+        sessions = session_views(name, poller, details=details) if whole else []
+        yield Section(target, sessions[:MOST_SESSIONS], max(0, len(sessions) - MOST_SESSIONS))
+
+
+def render(
+    sections: Iterable[Section],
+    *,
+    details: bool,
+    telemetry_path: str,
+    only: str | None,
+    watched: int,
+) -> str:
+    """The page, of what `look` saw and nothing else, so that any thread can make it. `watched`:
+    how many PBXs there are."""
+    ordered = sorted(sections, key=lambda section: _urgency(section.target))
+    overview = only is None and len(ordered) > 1
     return _PAGE.render(
-        overview=[_row(target) for target in targets] if overview else [],
-        sections=[_section(fleet, target, details=details) for target in targets if whole],
+        overview=[_row(section.target) for section in ordered] if overview else [],
+        sections=ordered if len(ordered) <= MOST_SECTIONS else [],
         only=only,
-        watched=len(fleet.pollers),
+        watched=watched,
         details=details,
         # Never from the root: behind a proxy that may be somebody else's.
         telemetry_path="." + telemetry_path,
@@ -160,11 +177,6 @@ def _row(target: TargetView) -> _Row:
 
 def _age(fax: EndedView) -> float:
     return fax.ended_seconds_ago
-
-
-def _section(fleet: Fleet, target: TargetView, *, details: bool) -> _Section:
-    sessions = session_views(target.name, fleet.pollers[target.name], details=details)
-    return _Section(target, sessions[:MOST_SESSIONS], max(0, len(sessions) - MOST_SESSIONS))
 
 
 def _duration(seconds: float) -> str:

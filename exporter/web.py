@@ -1,8 +1,10 @@
 """HTTP: metrics, discovery, health, the API and the page. Nothing here asks a PBX anything."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
+from typing import Final, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -19,6 +21,7 @@ from exporter.views import SessionView, TargetView, session_views, target_view
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Reload = Callable[[], Awaitable[None]]
 """Reads the files again. Raises SettingsError if one is wrong."""
+View = TypeVar("View")
 
 _TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
 _SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
@@ -105,26 +108,31 @@ class _Routes:
         return web.Response(text="reloaded\n")
 
     async def targets(self, request: web.Request) -> web.StreamResponse:
-        views = [target_view(n, p, details=self._details) for n, p in self._wanted(request)]
+        views = await _one_by_one(
+            target_view(name, poller, details=self._details)
+            for name, poller in self._wanted(request)
+        )
         return _json(_TARGETS.dump_json({"targets": views}))
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
-        views = [
-            view
+        views = await _one_by_one(
+            session_views(name, poller, details=self._details)
             for name, poller in self._wanted(request)
-            for view in session_views(name, poller, details=self._details)
-        ]
-        return _json(_SESSIONS.dump_json({"sessions": views}))
+        )
+        return _json(_SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))}))
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         only = _asked(request)
         if only is not None:
             self._poller(only)
-        text = page.render(
-            self._fleet,
+        sections = await _one_by_one(page.look(self._fleet, details=self._details, only=only))
+        text = await asyncio.to_thread(
+            page.render,
+            sections,
             details=self._details,
             telemetry_path=self._settings.telemetry_path,
             only=only,
+            watched=len(self._fleet.pollers),
         )
         response = web.Response(text=text, content_type="text/html", headers=_PAGE_HEADERS)
         response.enable_compression()
@@ -152,6 +160,15 @@ class _Routes:
     def _wanted(self, request: web.Request) -> list[tuple[str, Poller]]:
         name = _asked(request)
         return list(self._fleet.pollers.items()) if name is None else [(name, self._poller(name))]
+
+
+async def _one_by_one(views: Iterable[View]) -> list[View]:
+    """All of them; the polls of a fleet do not wait for it."""
+    seen = []
+    for view in views:
+        seen.append(view)
+        await asyncio.sleep(0)
+    return seen
 
 
 def _asked(request: web.Request) -> str | None:

@@ -29,6 +29,7 @@ from exporter.page import (
     STATES,
     STATIC,
     TRANSPORTS,
+    look,
     render,
 )
 from exporter.poller import Poller
@@ -132,7 +133,15 @@ def page_of(
 ) -> Html:
     fleet = Fleet(1.0, None)
     fleet.pollers = dict(pollers)
-    return Html(render(fleet, details=details, telemetry_path=telemetry_path, only=only))
+    return Html(
+        render(
+            look(fleet, details=details, only=only),
+            details=details,
+            telemetry_path=telemetry_path,
+            only=only,
+            watched=len(fleet.pollers),
+        )
+    )
 
 
 def tell(pbx: DemoPbx, session: DemoSession, *, local: str, remote: str, file: str) -> None:

@@ -228,3 +228,23 @@ async def test_the_api_shows_personal_data_only_if_that_is_set(details: bool) ->
         assert ("alice" in page, "bob" in page) == (details, details)
         _, only = await on.get("/api/v1/sessions?target=fax-paris")
         assert json.loads(only) == {"sessions": []}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/sessions"])
+async def test_a_fleet_is_looked_at_one_by_one_so_that_its_polls_go_on(path: str) -> None:
+    async with site("fax") as here:
+        (poller,) = here.fleet.pollers.values()
+        here.fleet.pollers = {f"fax-{number}": poller for number in range(500)}
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(others())
+        status, _ = await here.get(path)
+        task.cancel()
+        assert status == 200
+        assert turns >= 500
