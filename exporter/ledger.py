@@ -47,6 +47,7 @@ _NOT_BEGUN: Final = frozenset({State.UNINITIALIZED, State.INITIALIZED, State.RES
 PAGE_SECONDS: Final = (2, 4, 6, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300)
 SESSION_SECONDS: Final = (10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600)
 SESSION_PAGES: Final = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200)
+SESSION_BAD_LINES: Final = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 
 
 @dataclass(slots=True)
@@ -271,7 +272,7 @@ class Totals:
 
     pages: Counter[tuple[Operation, State, str]] = field(default_factory=Counter)
     bad_lines: Counter[tuple[Operation, State, str]] = field(default_factory=Counter)
-    rejected: Counter[Operation] = field(default_factory=Counter)
+    rejected: Counter[tuple[Operation, str]] = field(default_factory=Counter)
     fallbacks: Counter[Operation] = field(default_factory=Counter)
     started: Counter[Operation] = field(default_factory=Counter)
     ended: Counter[Operation] = field(default_factory=Counter)
@@ -282,6 +283,7 @@ class Totals:
     session_seconds: dict[Operation, Histogram] = field(default_factory=dict)
     session_pages: dict[Operation, Histogram] = field(default_factory=dict)
     session_rate: dict[Operation, Histogram] = field(default_factory=dict)
+    session_lines: dict[Operation, Histogram] = field(default_factory=dict)
     opened: set[tuple[Operation, str]] = field(default_factory=set)
     """Operations and peers whose series all stand there."""
 
@@ -297,7 +299,7 @@ class Totals:
             self.session_rate[operation] = Histogram(MODEM_RATES)
         for operation in RESULT_OPERATIONS:
             self.results_unknown[operation] = 0
-        self.rejected[Operation.RECEIVE] = 0
+        self.session_lines[Operation.RECEIVE] = Histogram(SESSION_BAD_LINES)
 
     def open(self, operation: Operation, peer: str) -> None:
         """Every series of this operation and peer that can occur."""
@@ -310,6 +312,7 @@ class Totals:
         if operation is Operation.RECEIVE:
             for key in _states(operation, peer):
                 self.bad_lines[key] += 0
+            self.rejected[operation, peer] += 0
         if operation in RESULT_OPERATIONS:
             for way in _ways(operation, peer):
                 self.finished[way] += 0
@@ -385,7 +388,9 @@ class Ledger:
     def __init__(self, peer_limit: int | None = None) -> None:
         """`peer_limit`: names of far ends told apart at most; None: they are not told apart."""
         self.totals = Totals()
-        self.gauges = Gauges({}, {}, {}, {}, {})
+        # Without a peer also where peers are told apart: no session is not the same as no list.
+        sessions = dict.fromkeys(_ALL_SESSIONS, 0)
+        self.gauges = Gauges(sessions, {}, {}, {}, dict.fromkeys(_ALL_TRANSPORTS, 0))
         self._peers = Peers(peer_limit)
         self._running: dict[tuple[int, int, str], _Session] = {}
         self._gone: dict[tuple[int, int, str], _Session] = {}
@@ -400,8 +405,6 @@ class Ledger:
         if peer_limit is None:
             for operation in Operation:
                 self.totals.open(operation, "")
-            self.gauges.sessions = dict.fromkeys(_ALL_SESSIONS, 0)
-            self.gauges.transports = dict.fromkeys(_ALL_TRANSPORTS, 0)
 
     @property
     def running(self) -> list[RunningSession]:
@@ -542,7 +545,7 @@ class Ledger:
                 totals.bad_lines[key] += lines
                 session.lines += lines
             if rejected:
-                totals.rejected[session.operation] += 1
+                totals.rejected[session.operation, session.peer] += 1
         if detail.negotiated and detail.data_rate is not None:
             if session.page_began is None and session.pages.total == 0:
                 session.page_began = at  # the first page is timed from the agreement on
@@ -646,6 +649,8 @@ class Ledger:
         if operation not in PAGE_OPERATIONS:
             return
         totals.session_pages[operation].observe(session.pages.total)
+        if operation is Operation.RECEIVE:
+            totals.session_lines[operation].observe(session.lines)
         # After "cannot train" the rate jumps back to 14400: no fax ever had it.
         trained = result is None or result.reason is not Reason.TRAINING
         data_rate = session.data_rate if trained else None

@@ -251,7 +251,8 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "set back without a new page. Source: FAXSession.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.rejected),
+        lambda poller: poller.ledger.totals.rejected.items(),
+        peer=True,
     ),
     Declared(
         "asterisk_fax_rate_fallbacks_total",
@@ -394,6 +395,14 @@ HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
         ("operation",),
         When.BEGUN,
         lambda poller: _plain(poller.ledger.totals.session_rate),
+    ),
+    Declared(
+        "asterisk_fax_session_bad_lines",
+        "Bad lines of receive sessions that ended, of all their pages, also those rejected or cut "
+        "off; always 0 with ECM. Source: FAXSession, TotalBadLines summed over the pages.",
+        ("operation",),
+        When.BEGUN,
+        lambda poller: _plain(poller.ledger.totals.session_lines),
     ),
 )
 

@@ -68,10 +68,11 @@ def _now() -> list[Panel]:
         ),
         stat_panel(
             "Parts that do not work",
-            "Of sessions, stats and events, over all PBXs: what manager.conf does not allow, or "
-            "what Asterisk does not send.",
-            f"sum(1 - {_COLLECTOR})",
+            "Of sessions, stats and events, over all PBXs that are reached: what manager.conf does "
+            "not allow, or what Asterisk does not send.",
+            f"sum((1 - {_COLLECTOR}) and on (job, instance) {_UP} == 1)",
             steps=_NONE,
+            no_value="No PBX reached",
         ),
         stat_panel(
             "Oldest poll",
@@ -99,6 +100,7 @@ def _now() -> list[Panel]:
             f" and ({period('asterisk_fax_finished_total')} > 0.5)",
             decimals=0,
             steps=_SOME,
+            no_value="No faxes",
         ),
     ]
 
@@ -122,12 +124,18 @@ def _states() -> list[Panel]:
 
 
 def _polls() -> list[Panel]:
+    failures = "asterisk_fax_poll_failures_total"
     return [
         graph(
             "Polls per minute, by PBX",
             "60 at the interval of 1 s at which bad lines are exact. Fewer: polls are late or no "
             "connection stands.",
-            [Query(per_minute("asterisk_fax_polls_total", by="instance"), "{{instance}}")],
+            [
+                Query(
+                    per_minute("asterisk_fax_polls_total", by="instance", always=True),
+                    "{{instance}}",
+                )
+            ],
             axis="polls per minute",
         ),
         graph(
@@ -150,10 +158,10 @@ def _polls() -> list[Panel]:
             "is their sum.",
             [
                 Query(
-                    f"{per_minute('asterisk_fax_poll_failures_total', by='reason')} > 0",
+                    f"{per_minute(failures, by='reason', always=True)} > 0",
                     "{{reason}}",
                 ),
-                Query(per_minute("asterisk_fax_poll_failures_total"), "all"),
+                Query(per_minute(failures, always=True), "all"),
             ],
             axis="failures per minute",
             colors={"/^all$/": GREY},
@@ -163,7 +171,12 @@ def _polls() -> list[Panel]:
         graph(
             "Logins per minute, by PBX",
             "Reconnects, and at most one more when an exporter begins. They should lie at 0.",
-            [Query(per_minute("asterisk_fax_connects_total", by="instance"), "{{instance}}")],
+            [
+                Query(
+                    per_minute("asterisk_fax_connects_total", by="instance", always=True),
+                    "{{instance}}",
+                )
+            ],
             axis="logins per minute",
         ),
         graph(
@@ -185,7 +198,8 @@ def _polls() -> list[Panel]:
 def _exporter() -> list[Panel]:
     # A job may hold other processes; those of this exporter are where its build info is.
     mine = f"and on (job, instance) {series('asterisk_fax_exporter_build_info')}"
-    pbx = f"and on (job, instance) {_UP}"
+    # Also of one that is not scraped any more, of which this may tell why.
+    pbx = f"and on (job, instance) present_over_time({_UP}[$__range])"
     return [
         graph(
             "CPU of the exporter",

@@ -32,6 +32,7 @@ from grafana.panels import (
 )
 from grafana.promql import (
     FAX,
+    age_at_poll,
     per_minute,
     period,
     quantile,
@@ -124,7 +125,7 @@ def _now() -> list[Panel]:
             "Longest without a new page",
             "Of the faxes that Asterisk sends or receives: how long the slowest has had no new "
             "page. Most pages take less than a minute; ten minutes mean that it is stuck.",
-            f"max(time() - {_PROGRESS}) or 0 * {total(_RUNNING)}",
+            f"max({age_at_poll(_PROGRESS)}) or 0 * {total(_RUNNING)}",
             unit="s",
             decimals=0,
             steps=WAITING,
@@ -145,7 +146,7 @@ def _now() -> list[Panel]:
 def _who() -> list[Panel]:
     by = "job, instance"
     received = f"({period(_RECEIVED, by=by)} + {period(_REJECTED, by=by)})"
-    waiting = f"max by ({by}) (time() - {_PROGRESS}) or 0 * {total(_RUNNING, by=by)}"
+    waiting = f"max by ({by}) ({age_at_poll(_PROGRESS)}) or 0 * {total(_RUNNING, by=by)}"
     return [
         rows(
             "Which PBX needs attention?",
@@ -280,11 +281,11 @@ def _results() -> list[Panel]:
             "time without a new page is a fax that is stuck.",
             [
                 Query(
-                    f"max(time() - {_OLDEST}) or 0 * {total(_SESSIONS)}",
+                    f"max({age_at_poll(_OLDEST)}) or 0 * {total(_SESSIONS)}",
                     "oldest fax",
                 ),
                 Query(
-                    f"max(time() - {_PROGRESS}) or 0 * {total(_RUNNING)}",
+                    f"max({age_at_poll(_PROGRESS)}) or 0 * {total(_RUNNING)}",
                     "longest without a new page",
                 ),
             ],

@@ -1,5 +1,6 @@
 """Line quality: which trunk is bad, for whoever must find it."""
 
+from collections.abc import Callable
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -81,7 +82,8 @@ def _now() -> list[Panel]:
     return [
         stat_panel(
             "Bad lines per received page",
-            "In this period, of the chosen peers. A standard page has about 1,100 lines.",
+            "Per page received or rejected in this period, of the chosen peers. A standard page "
+            "has about 1,100 lines.",
             _per_page(""),
             decimals=1,
             steps=BAD_LINES,
@@ -95,9 +97,9 @@ def _now() -> list[Panel]:
         ),
         stat_panel(
             "Rejected pages",
-            "Pages refused in this period for too many bad lines (more than 15 % of the page). "
-            + _ALL_PEERS,
-            f"{period(_REJECTED)} and ({period(_RECEIVED)} + {period(_REJECTED)} > 0.5)",
+            "Pages refused in this period for too many bad lines (more than 15 % of the page), of "
+            "the chosen peers.",
+            f"{period(_REJECTED, PEER)} and ({_pages(period, PEER)} > 0.5)",
             decimals=0,
             steps=((0, GREEN), (0.5, YELLOW), (10, RED)),
             no_value="No pages",
@@ -174,10 +176,13 @@ def _who() -> Panel:
     )
 
 
+def _pages(over: Callable[..., str], *matchers: str, by: str = "") -> str:
+    """Pages received; those that were rejected have bad lines too and do not count as received."""
+    return f"({over(_RECEIVED, *matchers, by=by)} + {over(_REJECTED, *matchers, by=by)})"
+
+
 def _per_page(by: str) -> str:
-    """Bad lines per page; also where all pages were rejected, which names no peer."""
-    lines, pages = period(_BAD_LINES, PEER, by=by), period(_RECEIVED, PEER, by=by)
-    return f"{lines} / clamp_min({pages}, 1) and ({lines} + {pages} > 0.5)"
+    return ratio(period(_BAD_LINES, PEER, by=by), _pages(period, PEER, by=by))
 
 
 def _bad_lines() -> list[Panel]:
@@ -190,7 +195,7 @@ def _bad_lines() -> list[Panel]:
                 Query(
                     ratio(
                         recent(_BAD_LINES, PEER, by="instance"),
-                        recent(_RECEIVED, PEER, by="instance"),
+                        _pages(recent, PEER, by="instance"),
                     ),
                     "{{instance}}",
                 )
@@ -198,6 +203,7 @@ def _bad_lines() -> list[Panel]:
             axis="lines per page",
             steps=BAD_LINES,
             no_value=NO_PAGES,
+            width=6,
         ),
         graph(
             "Bad lines per received page, by peer",
@@ -206,7 +212,7 @@ def _bad_lines() -> list[Panel]:
                 Query(
                     ratio(
                         recent(_BAD_LINES, PEER, named, by="instance, peer"),
-                        recent(_RECEIVED, PEER, named, by="instance, peer"),
+                        _pages(recent, PEER, named, by="instance, peer"),
                     ),
                     "{{instance}} {{peer}}",
                 )
@@ -214,12 +220,23 @@ def _bad_lines() -> list[Panel]:
             axis="lines per page",
             steps=BAD_LINES,
             no_value=_NO_PEER,
+            width=6,
         ),
         graph(
             "Bad lines per minute, by PBX",
             "Also in pages that were rejected or cut off.",
             [Query(per_minute(_BAD_LINES, PEER, by="instance"), "{{instance}}")],
             axis="lines per minute",
+            width=6,
+        ),
+        buckets(
+            "How many bad lines does a fax have?",
+            "Received faxes that ended, by the bad lines of all their pages. A line that is bad "
+            f"damages many faxes a little; one bad sender damages his own. {_ALL_PEERS}",
+            recent("asterisk_fax_session_bad_lines_bucket", by="le"),
+            unit="short",
+            no_value=NO_FAXES,
+            width=6,
         ),
     ]
 
@@ -236,8 +253,8 @@ def _rates() -> list[Panel]:
         ),
         graph(
             "Rejected pages per minute, by PBX",
-            f"More than 15 % of a page's lines were bad: the sender tries again. {_ALL_PEERS}",
-            [Query(per_minute(_REJECTED, by="instance"), "{{instance}}")],
+            "More than 15 % of a page's lines were bad: the sender tries again.",
+            [Query(per_minute(_REJECTED, PEER, by="instance"), "{{instance}}")],
             axis="pages per minute",
             width=6,
         ),

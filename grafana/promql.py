@@ -24,9 +24,16 @@ def rate(name: str, *matchers: str) -> str:
     return f"rate({series(name, *matchers)}[$__rate_interval])"
 
 
-def per_minute(name: str, *matchers: str, by: str = "") -> str:
-    """Sum of increases per minute."""
-    return f"60 * {total(rate(name, *matchers), by=by)}"
+def per_minute(name: str, *matchers: str, by: str = "", always: bool = False) -> str:
+    """Sum of increases per minute; `always`: also of PBXs that are not reached.
+
+    Otherwise those are left out: their counters stand still, and their faxes may not.
+    """
+    increases = rate(name, *matchers)
+    if not always:
+        up = series("asterisk_fax_up")
+        increases += f" and on (job, instance) max_over_time({up}[$__rate_interval]) == 1"
+    return f"60 * {total(increases, by=by)}"
 
 
 def recent(name: str, *matchers: str, by: str = "") -> str:
@@ -56,6 +63,13 @@ def ratio(of: str, to: str, least: float = 0.5) -> str:
 def age(timestamp: str) -> str:
     """Seconds that a timestamp was old when it was scraped; the wait since is Prometheus'."""
     return f"timestamp({series(timestamp)}) - {series(timestamp)}"
+
+
+def age_at_poll(timestamp: str) -> str:
+    """Seconds from timestamps to the last poll: both are of the exporter's clock, so that
+    Prometheus' may be another."""
+    polled = f"max by (job, instance) ({series('asterisk_fax_last_poll_timestamp_seconds')})"
+    return f"({polled} - on (job, instance) group_right () {timestamp})"
 
 
 def known(by: str, *matchers: str, over: Callable[..., str]) -> str:

@@ -324,7 +324,7 @@ def test_a_line_on_which_every_page_is_rejected_is_bad(answers: Answers) -> None
         f'asterisk_fax_pages_rejected_total{{{A}, operation="receive"}}': "0+1x60",
     }
     answers(expression("fax-overview.json", "Bad lines per received page"), given, {"{}": 200})
-    each = {'{instance="a"}': 12000.0}
+    each = {'{instance="a"}': 200.0}
     answers(expression("line-quality.json", "Which line is bad?"), given, each)
 
 
@@ -365,12 +365,13 @@ def test_sums_are_right_with_and_without_peers(answers: Answers) -> None:
         f'asterisk_fax_bad_lines_total{{{A}, operation="receive", state="Active"}}': "0+4x60",
         f'asterisk_fax_pages_received_total{{{A}, operation="receive", state="Active"}}': "0+2x60",
     }
-    for pbx in (A, B):
-        given[f'asterisk_fax_pages_rejected_total{{{pbx}, operation="receive"}}'] = "0x60"
+    given[f'asterisk_fax_pages_rejected_total{{{A}, operation="receive"}}'] = "0x60"
     for peer, lines in (("x", 8), ("y", 0)):
         of = f'{{{B}, operation="receive", state="Active", peer="{peer}"}}'
         given[f"asterisk_fax_bad_lines_total{of}"] = f"0+{lines}x60"
         given[f"asterisk_fax_pages_received_total{of}"] = "0+1x60"
+        rejected = f'asterisk_fax_pages_rejected_total{{{B}, operation="receive", peer="{peer}"}}'
+        given[rejected] = "0x60"
     for board in ("fax-overview.json", "line-quality.json"):
         answers(expression(board, "Bad lines per received page"), given, {"{}": 3})
     each = {
@@ -386,13 +387,15 @@ def test_sums_are_right_with_and_without_peers(answers: Answers) -> None:
 
 @pytest.mark.parametrize(
     ("progress", "sessions", "waiting"),
-    [("600x60", "1x60", {"{}": 3000.0}), ("600x30 stale", "0x60", {"{}": 0.0}), ("", "", {})],
+    [("4200x60", "1x60", {"{}": 3000.0}), ("4200x30 stale", "0x60", {"{}": 0.0}), ("", "", {})],
     ids=["a fax runs", "none runs", "not reached"],
 )
 def test_nobody_waits_only_where_sessions_are_listed(
     answers: Answers, progress: str, sessions: str, waiting: dict[str, float]
 ) -> None:
     given = {
+        # Of a clock that is an hour ahead of Prometheus'.
+        f"asterisk_fax_last_poll_timestamp_seconds{{{A}}}": "3600+60x60",
         f'asterisk_fax_oldest_progress_timestamp_seconds{{{A}, operation="send"}}': progress,
         f'asterisk_fax_oldest_progress_timestamp_seconds{{{A}, operation="V.21"}}': progress,
         f'asterisk_fax_sessions{{{A}, operation="send", state="Active"}}': sessions,
@@ -419,6 +422,27 @@ def test_attempts_that_neither_ended_nor_run_never_completed(answers: Answers) -
     }
     asked = expression("fax-overview.json", "Attempts that never completed")
     answers(asked, given, {"{}": 60 - 3})
+
+
+def test_while_a_pbx_is_away_its_counters_are_no_faxes_of_0(answers: Answers) -> None:
+    of = f'{{{A}, operation="receive", state="Active"}}'
+    given = {
+        f"asterisk_fax_up{{{A}}}": "1x40 0x20",
+        f"asterisk_fax_pages_received_total{of}": "0+2x40 80x20",
+        f"asterisk_fax_polls_total{{{A}}}": "0+60x40 2400x20",
+    }
+    pages = expression("fax-overview.json", "Pages per minute", 1)
+    answers(pages, given, {})
+    answers(pages, given | {f"asterisk_fax_up{{{A}}}": "1x60"}, {"{}": 0})
+    polls = expression("exporter-health.json", "Polls per minute, by PBX")
+    answers(polls, given, {'{instance="a"}': 0})
+
+
+def test_a_pbx_that_is_away_is_no_part_that_does_not_work(answers: Answers) -> None:
+    given = {f"asterisk_fax_up{{{pbx}}}": f"{up}x60" for pbx, up in ((A, 0), (B, 1))} | {
+        f'asterisk_fax_collector_up{{{pbx}, collector="stats"}}': "0x60" for pbx in (A, B)
+    }
+    answers(expression("exporter-health.json", "Parts that do not work"), given, {"{}": 1})
 
 
 @pytest.mark.parametrize("job", ["fax", "exporter"], ids=["one PBX", "a fleet"])

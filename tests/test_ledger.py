@@ -185,7 +185,7 @@ def test_a_reset_that_comes_after_the_page_advance_is_an_ordinary_one() -> None:
     for pages, bad in [(0, 3), (1, 3), (1, 0), (1, 2)]:
         watch.poll(Seen(pages, bad))
     assert watch.bad_lines == 5
-    assert watch.ledger.totals.rejected[RECEIVE] == 0
+    assert watch.ledger.totals.rejected[RECEIVE, ""] == 0
 
 
 def test_a_reset_without_a_page_is_a_rejected_page_and_its_lines_count() -> None:
@@ -193,28 +193,28 @@ def test_a_reset_without_a_page_is_a_rejected_page_and_its_lines_count() -> None
     for pages, bad in [(0, 0), (0, 400), (0, 0), (0, 5), (1, 0)]:
         watch.poll(Seen(pages, bad))
     assert watch.bad_lines == 405
-    assert watch.ledger.totals.rejected[RECEIVE] == 1
+    assert watch.ledger.totals.rejected[RECEIVE, ""] == 1
 
 
 def test_a_page_rejected_after_a_clean_one_is_counted_too() -> None:
     watch = Watch.running()
     for pages, bad in [(0, 0), (1, 0), (1, 300), (1, 0), (2, 0)]:
         watch.poll(Seen(pages, bad))
-    assert watch.ledger.totals.rejected[RECEIVE] == 1
+    assert watch.ledger.totals.rejected[RECEIVE, ""] == 1
 
 
 def test_a_page_rejected_after_a_reset_that_no_poll_saw_at_0_is_counted_too() -> None:
     watch = Watch.running()
     for pages, bad in [(0, 3), (1, 1), (1, 300), (1, 5)]:
         watch.poll(Seen(pages, bad))
-    assert watch.ledger.totals.rejected[RECEIVE] == 1
+    assert watch.ledger.totals.rejected[RECEIVE, ""] == 1
 
 
 def test_a_page_rejected_after_a_hidden_reset_is_counted_too() -> None:
     watch = Watch.running()
     for pages, bad in [(0, 3), (1, 3), (1, 300), (1, 2)]:
         watch.poll(Seen(pages, bad))
-    assert watch.ledger.totals.rejected[RECEIVE] == 1
+    assert watch.ledger.totals.rejected[RECEIVE, ""] == 1
 
 
 def test_pages_that_went_by_unseen_leave_a_lower_bound() -> None:
@@ -703,8 +703,8 @@ def test_a_session_that_ended_unseen_lasted_until_it_was_last_seen() -> None:
 
 def test_a_session_is_observed_once_when_it_is_over() -> None:
     watch = Watch.running()
-    watch.poll(Seen(0, data_rate=9600))
-    watch.poll(Seen(2, data_rate=9600))
+    watch.poll(Seen(0, 4, data_rate=9600))
+    watch.poll(Seen(2, 3, data_rate=9600))
     watch.poll()
     totals = watch.ledger.totals
     assert totals.ended[RECEIVE] == 1
@@ -712,11 +712,17 @@ def test_a_session_is_observed_once_when_it_is_over() -> None:
     watch.hear(3)
     watch.poll()
     watch.wait()
-    for histogram in (totals.session_pages, totals.session_seconds, totals.session_rate):
+    for histogram in (
+        totals.session_pages,
+        totals.session_seconds,
+        totals.session_rate,
+        totals.session_lines,
+    ):
         assert sum(histogram[RECEIVE].counts) == 1
     assert totals.session_pages[RECEIVE].sum == 3
     assert totals.session_seconds[RECEIVE].sum == 2
     assert totals.session_rate[RECEIVE].sum == 9600
+    assert totals.session_lines[RECEIVE].sum == sum(totals.bad_lines.values()) == 7
 
 
 def test_a_fax_that_could_not_train_has_no_data_rate() -> None:
@@ -837,6 +843,20 @@ def test_peers_beyond_the_limit_are_other_and_a_peer_that_leaves_keeps_its_count
     assert pages[RECEIVE, State.ACTIVE, "other"] == 2
 
 
+def test_a_rejected_page_is_its_peers() -> None:
+    watch = Watch.running(peer_limit=1)
+    for bad in (0, 400, 0):
+        watch.poll(Seen(0, bad, channel="PJSIP/berlin-00000001"))
+    assert watch.ledger.totals.rejected == {(RECEIVE, "PJSIP/berlin"): 1}
+
+
+@pytest.mark.parametrize("peer_limit", [None, 10])
+def test_a_list_of_no_session_is_not_the_same_as_no_list(peer_limit: int | None) -> None:
+    watch = Watch.running(peer_limit)
+    assert watch.ledger.gauges.sessions[RECEIVE, State.ACTIVE, ""] == 0
+    assert watch.ledger.gauges.transports[RECEIVE, Transport.T38, ""] == 0
+
+
 # --- memory ---------------------------------------------------------------------------------
 
 
@@ -906,7 +926,13 @@ def flat(ledger: Ledger) -> Mapping[object, float]:
         "results_unknown",
     ):
         numbers |= {(name, key): value for key, value in getattr(totals, name).items()}
-    for name in ("page_seconds", "session_seconds", "session_pages", "session_rate"):
+    for name in (
+        "page_seconds",
+        "session_seconds",
+        "session_pages",
+        "session_rate",
+        "session_lines",
+    ):
         for operation, histogram in getattr(totals, name).items():
             numbers[name, operation, "sum"] = histogram.sum
             numbers |= {

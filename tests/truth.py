@@ -17,10 +17,11 @@ def assert_exact(poller: Poller, pbx: DemoPbx) -> None:
         pages[operation] += count
     assert +pages == +truth.pages
     assert sum(totals.bad_lines.values()) == truth.bad_lines
+    assert totals.session_lines[Operation.RECEIVE].sum == truth.bad_lines
     for operation in Operation:
         assert totals.started[operation] == truth.started[operation.value]
         assert totals.ended[operation] == truth.ended[operation.value]
-        assert totals.rejected[operation] == truth.rejected_pages[operation.value]
+        assert totals.rejected[operation, ""] == truth.rejected_pages[operation.value]
         assert totals.fallbacks[operation] == truth.fallbacks[operation.value]
     finished: Counter[object] = Counter()
     failures: Counter[object] = Counter()
