@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from panoramisk.ami_protocol import AMIProtocol
@@ -23,7 +24,13 @@ from panoramisk.manager import Manager
 from panoramisk.message import Message
 
 from exporter.fax import MAX_LINE, Headers
-from exporter.settings import AmiSettings, load_identity, load_trusted, openssl_words
+from exporter.settings import (
+    AmiSettings,
+    load_identity,
+    load_trusted,
+    openssl_words,
+    signatures,
+)
 
 MAX_MESSAGE: Final = 256 * 1024
 """Bytes of one AMI message; Asterisk's own stay below 8 KiB. What is longer is skipped."""
@@ -490,21 +497,33 @@ async def _login(connection: Connection, challenge: Answer, settings: AmiSetting
 
 
 def _tls(settings: AmiSettings) -> ssl.SSLContext | None:
-    """For one connection, so that renewed certificates need no restart. Raises ConnectError."""
+    """What the files say now, so that renewed certificates need no restart. Raises ConnectError."""
     if not settings.tls:
         return None
+    ca, certificate, key = settings.tls_ca_file, settings.tls_cert_file, settings.tls_key_file
+    system = ssl.get_default_verify_paths()
+    trusted = (system.cafile, system.capath) if ca is None else (ca,)
+    seen = signatures(Path(file) for file in (*trusted, certificate, key) if file is not None)
+    return _context(ca, certificate, key, tuple(seen.values()))
+
+
+@lru_cache(maxsize=256)
+def _context(
+    ca: Path | None, certificate: Path | None, key: Path | None, _signatures: tuple[object, ...]
+) -> ssl.SSLContext:
+    """Made once of the same files: to read the CAs of a system takes 20 ms, in which no PBX of a
+    fleet is polled."""
     # This verifies certificate and name. create_default_context does too, but since Python 3.13
     # refuses the CAs that Asterisk's own ast_tls_cert makes.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        if settings.tls_ca_file is None:
+        if ca is None:
             context.load_default_certs()
         else:
-            load_trusted(context, settings.tls_ca_file)
+            load_trusted(context, ca)
     except ValueError as error:
-        raise ConnectError(f"--ami.tls-ca-file {settings.tls_ca_file}: {error}") from error
-    certificate, key = settings.tls_cert_file, settings.tls_key_file
+        raise ConnectError(f"--ami.tls-ca-file {ca}: {error}") from error
     if certificate is not None:
         try:
             load_identity(context, certificate, key)

@@ -53,10 +53,13 @@ class Fleet:
                 if name in kept:
                     pollers[name] = before[name]
                     continue
-                pollers[name] = poller = self._poller(name, settings, before.get(name))
-                self._tasks[name] = asyncio.create_task(poller.run(), name=name)
-                await asyncio.sleep(0)  # with a thousand at once, the others would have to wait
-            self.pollers = pollers
+                pollers[name] = self._poller(name, settings, before.get(name))
+                if before:  # with a thousand at once, the others would have to wait
+                    await asyncio.sleep(0)
+            self.pollers = pollers  # before they begin: until then they are not ready
+            for name in pollers.keys() - kept:
+                self._tasks[name] = asyncio.create_task(pollers[name].run(), name=name)
+                await asyncio.sleep(0)
         added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())
         log.info(
             "%d targets: %d added, %d removed, %d changed",

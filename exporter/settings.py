@@ -5,6 +5,7 @@ settings do is the business of the files that use them.
 """
 
 import argparse
+import contextlib
 import difflib
 import ipaddress
 import os
@@ -12,7 +13,7 @@ import re
 import ssl
 import textwrap
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args
@@ -201,6 +202,22 @@ def load_identity(context: ssl.SSLContext, certificate: Path, key: Path | None) 
         raise ValueError("holds no PEM private key") from None
     except OSError as error:
         raise ValueError(unread(error)) from None
+
+
+Signatures = dict[Path, tuple[int, int, int] | None]
+
+
+def signatures(files: Iterable[Path]) -> Signatures:
+    """Of each file that which changes with it; None while it cannot be read.
+
+    Links are followed: Kubernetes changes a mounted file by turning a link to another.
+    """
+    found: Signatures = dict.fromkeys(files)
+    for file in found:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: a NUL in its name
+            stat = file.stat()
+            found[file] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return found
 
 
 def _no_pass_phrase() -> NoReturn:

@@ -103,7 +103,9 @@ class _Routes:
         try:
             await self._reload()
         except SettingsError as error:
-            text = f"not reloaded, what was there goes on:\n{error}\n"
+            text = (
+                f"of a file with a fault nothing is taken, what it said before goes on:\n{error}\n"
+            )
             raise web.HTTPInternalServerError(text=text) from None
         return web.Response(text="reloaded\n")
 

@@ -9,12 +9,11 @@ What is made of it, and reading it again. Who serves by it is the business of au
 """
 
 import asyncio
-import contextlib
 import logging
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -35,12 +34,14 @@ from pydantic_core import ErrorDetails
 from exporter.config import PIPE, is_pipe, read_yaml
 from exporter.settings import (
     SettingsError,
+    Signatures,
     Takes,
     load_identity,
     load_trusted,
     no_such,
     reason_of,
     shown,
+    signatures,
 )
 
 log = logging.getLogger(__name__)
@@ -357,8 +358,6 @@ def _not_a_hash(key: str) -> str:
 
 # --- reading again --------------------------------------------------------------------------
 
-_Signatures = dict[Path, tuple[int, int, int] | None]
-
 
 class WebConfigFile:
     """The file as it was last read without fault."""
@@ -379,7 +378,7 @@ class WebConfigFile:
         self.changed: list[Callable[[], None]] = []
         """Called whenever `current` is another."""
         self._clock = clock
-        self._seen: _Signatures = {}
+        self._seen: Signatures = {}
         if path is not None:
             result, self._seen = _read(path)
             if isinstance(result, SettingsError):
@@ -421,38 +420,25 @@ class WebConfigFile:
         before = self._seen
         while self.path is not None:
             await asyncio.sleep(CHECK_SECONDS)
-            now = await asyncio.to_thread(_signatures, self._seen)
+            now = await asyncio.to_thread(signatures, self._seen)
             if before == now != self._seen:
                 await self.reload()
             before = now
 
 
-def _read(path: Path) -> tuple[WebConfig | SettingsError, _Signatures]:
+def _read(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
     """What the files say, and their signatures from just before they were read."""
-    seen = _signatures([path])
+    seen = signatures([path])
     try:
         content = _filled(read_yaml(path), path)
         # Those it names even if it is refused: what is wrong with it may be one of them.
         tls = content.get("tls_server_config") if isinstance(content, dict) else None
         if isinstance(tls, dict):
             named = [tls.get(key) for key in _FILE_KEYS]
-            seen |= _signatures(Path(file) for file in named if isinstance(file, str))
+            seen |= signatures(Path(file) for file in named if isinstance(file, str))
         config = _made(path, content)
     except SettingsError as error:
         return error, seen
-    if _signatures(seen) != seen:
+    if signatures(seen) != seen:
         return SettingsError(f"{path}: was being written while it was read"), seen
     return config, seen
-
-
-def _signatures(files: Iterable[Path]) -> _Signatures:
-    """Of each file that which changes with it; None while it cannot be read.
-
-    Links are followed: Kubernetes changes a mounted file by turning a link to another.
-    """
-    signatures: _Signatures = dict.fromkeys(files)
-    for file in signatures:
-        with contextlib.suppress(OSError, ValueError):  # ValueError: a NUL in its name
-            stat = file.stat()
-            signatures[file] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-    return signatures

@@ -91,6 +91,18 @@ async def test_while_many_come_the_others_have_their_turn_after_each() -> None:
 
 
 @in_virtual_time
+async def test_who_is_about_to_be_watched_is_not_ready_from_the_first_moment_on() -> None:
+    async with pbxs(1) as (pbx,):
+        fleet = Fleet(1.0, None, clock=clock())
+        names = [f"pbx-{number}" for number in range(100)]
+        begun = asyncio.create_task(fleet.watch({name: settings_for(pbx) for name in names}))
+        while not begun.done():
+            await asyncio.sleep(0)
+            assert fleet.stale == list(fleet.pollers) == names
+        await fleet.close()
+
+
+@in_virtual_time
 async def test_of_two_reloads_at_once_the_later_holds_and_nothing_is_left_of_the_other() -> None:
     async with pbxs(3) as started:
         fleet = Fleet(1.0, None, clock=clock())

@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from exporter import __version__
-from exporter.demo import DemoPbx, DemoSession
+from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.fleet import Fleet
 from exporter.history import KEPT
@@ -36,7 +36,7 @@ from exporter.poller import Poller
 from tests.pbx.browser import assert_fits, chromium, tab
 from tests.running import Exporter
 from tests.virtual_time import clock, in_virtual_time, run, until, wall
-from tests.watching import SECRET, begin, settings_for, watched
+from tests.watching import SECRET, begin, settings_for, tell, watched
 
 PHONE: Final = 360
 HOSTILE: Final = "<script>alert(1)</script>'\"&\u202e\x1b[2J\u2028"
@@ -142,23 +142,6 @@ def page_of(
             watched=len(fleet.pollers),
         )
     )
-
-
-def tell(pbx: DemoPbx, session: DemoSession, *, local: str, remote: str, file: str) -> None:
-    """The end of a session in an event with these texts in it."""
-    pbx.end(session, announce=False)
-    lines = [
-        "Event: ReceiveFAX",
-        f"Channel: {session.channel}",
-        f"Uniqueid: {session.uniqueid}",
-        f"LocalStationID: {local}",
-        f"RemoteStationID: {remote}",
-        "PagesTransferred: 1",
-        f"FileName: {file}",
-        "ChanVariable: FAXSTATUS=SUCCESS",
-        "ChanVariable: FAXMODE=audio",
-    ]
-    pbx.inject(("\r\n".join(lines) + "\r\n\r\n").encode())
 
 
 # --- situations: each also stands in a browser further down ----------------------------------
@@ -809,6 +792,7 @@ def test_it_takes_no_text_away_that_somebody_marks_to_copy(exporter: Exporter) -
         page.clock.run_for(60_000)
         page.evaluate("0")  # what was asked before it is known by now
         assert asked == []
+        expect(page.get_by_role("status")).to_have_text("stands still while text is marked")
         with page.expect_request(f"{exporter.base}/"):
             page.evaluate("getSelection().empty()")
             page.clock.run_for(60_000)

@@ -412,6 +412,18 @@ async def test_a_renewed_client_certificate_needs_no_restart(
     await pbx.stop()
 
 
+def test_files_are_read_once_until_one_of_them_changes(ca: trustme.CA, tmp_path: Path) -> None:
+    def context(**files: Path) -> ssl.SSLContext | None:
+        return ami._tls(AmiSettings(username="fax", secret=SecretStr(SECRET), tls=True, **files))
+
+    assert context() is context()
+    trusted = written(ca.cert_pem, tmp_path / "ca.pem")
+    once = context(tls_ca_file=trusted)
+    assert once is context(tls_ca_file=trusted) is not context()
+    written(trustme.CA().cert_pem, trusted)
+    assert context(tls_ca_file=trusted) is not once
+
+
 async def test_files_that_are_lost_are_named(ca: trustme.CA, trusted: Path, tmp_path: Path) -> None:
     client = ca.issue_cert("fax")
     certificate = written(client.cert_chain_pems[0], tmp_path / "client.pem")

@@ -9,7 +9,7 @@ from exporter.ledger import EVENT_LATENESS
 from exporter.poller import Failure
 from exporter.views import ResolutionView, session_views, shown, target_view
 from tests.virtual_time import EPOCH, in_virtual_time, until, wall
-from tests.watching import CHANNEL, begin, watched
+from tests.watching import CHANNEL, begin, tell, watched
 
 
 @in_virtual_time
@@ -58,7 +58,8 @@ async def test_what_has_no_meaning_for_an_operation_is_none() -> None:
 @in_virtual_time
 async def test_names_are_shown_only_where_details_are_wanted() -> None:
     async with watched() as (pbx, poller):
-        pbx.end(begin(pbx, channel="PJSIP/alice-1"))
+        alice = begin(pbx, channel="PJSIP/alice-1")
+        tell(pbx, alice, local="+49 30 1", remote="+33 1 2", file="/var/spool/in.tif")
         pbx.drop(begin(pbx, channel="PJSIP/bob-2"))
         begin(pbx, channel="PJSIP/carol-3")
         await until(lambda: bool(list(poller.ledger.history.failed)))
@@ -67,7 +68,7 @@ async def test_names_are_shown_only_where_details_are_wanted() -> None:
             sessions = [asdict(view) for view in session_views("fax", poller, details=details)]
             target = asdict(target_view("fax", poller, details=details))
             seen = repr((sessions, target))
-            for name in ("alice", "bob", "carol", "/var/spool"):
+            for name in ("alice", "bob", "carol", "/var/spool", "+49 30 1", "+33 1 2"):
                 assert (name in seen) == details, name
             assert (sessions[0]["channel"] is None) != details
 

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web as http
 from aiohttp.test_utils import TestClient, TestServer
 
-from exporter import listen, metrics, web
+from exporter import listen, metrics, page, web
 from exporter.demo import DemoPbx
 from exporter.fleet import Fleet
 from exporter.settings import SettingsError, WebSettings
@@ -143,6 +143,17 @@ async def test_no_cache_keeps_what_runs_now(path: str) -> None:
     async with site("fax-berlin") as on, on.client.get(path) as answer:
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_page_may_load_nothing_but_its_own_files_and_tells_nobody_where_it_is() -> None:
+    async with site("fax-berlin") as on:
+        async with on.client.get("/") as answer:
+            assert answer.headers["Content-Security-Policy"] == page.CONTENT_SECURITY_POLICY
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+        for name in page.STATIC:
+            async with on.client.get(f"/static/{name}") as answer:
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                assert answer.headers["Cache-Control"] == "no-cache"
 
 
 async def test_ready_names_the_targets_whose_last_poll_is_not_fresh() -> None:

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from exporter import webconfig
 from exporter.config import read_yaml
-from exporter.settings import SettingsError
+from exporter.settings import SettingsError, Signatures, signatures
 from exporter.webconfig import WebConfig, WebConfigFile, load
 from tests.certificates import renewed
 from tests.virtual_time import until
@@ -409,13 +409,12 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     are looked at in threads."""
     monkeypatch.setattr(webconfig, "CHECK_SECONDS", 0.02)
     looks: list[int] = []
-    signatures = webconfig._signatures
 
-    def counted(files: Iterable[Path]) -> webconfig._Signatures:
+    def counted(files: Iterable[Path]) -> Signatures:
         looks.append(1)
         return signatures(files)
 
-    monkeypatch.setattr(webconfig, "_signatures", counted)
+    monkeypatch.setattr(webconfig, "signatures", counted)
     return looks
 
 

@@ -51,3 +51,20 @@ def begin(pbx: DemoPbx, operation: str = "receive", channel: str = CHANNEL) -> D
     session = pbx.begin(operation, channel)
     session.negotiate()
     return session
+
+
+def tell(pbx: DemoPbx, session: DemoSession, *, local: str, remote: str, file: str) -> None:
+    """The end of a session in an event with these texts in it."""
+    pbx.end(session, announce=False)
+    lines = [
+        "Event: ReceiveFAX",
+        f"Channel: {session.channel}",
+        f"Uniqueid: {session.uniqueid}",
+        f"LocalStationID: {local}",
+        f"RemoteStationID: {remote}",
+        "PagesTransferred: 1",
+        f"FileName: {file}",
+        "ChanVariable: FAXSTATUS=SUCCESS",
+        "ChanVariable: FAXMODE=audio",
+    ]
+    pbx.inject(("\r\n".join(lines) + "\r\n\r\n").encode())

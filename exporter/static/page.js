@@ -24,8 +24,12 @@ function replace(next) {
 }
 
 async function refresh() {
+  if (document.hidden) return;
   // Nobody could mark a text to copy it if it were taken away meanwhile.
-  if (document.hidden || getSelection()?.type === "Range") return;
+  if (getSelection()?.type === "Range") {
+    connection.textContent ||= "stands still while text is marked";
+    return;
+  }
   try {
     replace(await fresh());
     connection.textContent = "";
