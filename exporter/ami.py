@@ -59,6 +59,7 @@ _WANTED: Final = re.compile(
     r"(?:\r\n|\Z)"
 )
 """How a message begins that is not dropped at once."""
+_COMPLETIONS: Final = ("Event: SendFAX", "Event: ReceiveFAX")
 _IDENTITY: Final = "\r\nActionID: "
 _SUCCEEDED: Final[Headers] = {"Response": "Success"}
 """What is read of a response that is followed by its event at once."""
@@ -229,7 +230,7 @@ class _Protocol(AMIProtocol):
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.idle = asyncio.Event()
         self.idle.set()
-        self.heard_at = asyncio.get_running_loop().time()
+        self.heard_at = self.answered_at = asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -244,6 +245,8 @@ class _Protocol(AMIProtocol):
     def submit(self, requests: Sequence[Request], take: Take) -> "asyncio.Future[None]":
         """Sends all requests at once; each answer is taken at the moment it is complete, and the
         future is done with the last."""
+        if self.idle.is_set():
+            self.answered_at = asyncio.get_running_loop().time()
         self.idle.clear()
         batch = _Batch(len(requests), take)
         written = []
@@ -329,24 +332,25 @@ class _Protocol(AMIProtocol):
         text = text.lstrip("\r\n")
         if not _WANTED.match(text):
             return
-        _, *identities = text.split(_IDENTITY)
-        if len(identities) > 1:
+        if text.startswith(_COMPLETIONS):
+            # No action is answered by one, though the far end's station id may hold such a line.
+            self._on_event(Message.from_line(text))
             return
-        headers: Headers = Message.from_line(text) or {}
-        if identities:
-            identity = identities[0].partition("\r\n")[0]
-            pending = self.responses.get(identity)
-            if pending is None:
-                return
-            if pending.answer is None:
-                self._drop_before(identity)
-            if pending.add_message(headers, len(text)):
-                self._answered(identity, pending)
-        elif isinstance(headers.get("Event"), str):
-            self._on_event(headers)
+        _, *identities = text.split(_IDENTITY)
+        if len(identities) != 1:
+            return
+        identity = identities[0].partition("\r\n")[0]
+        pending = self.responses.get(identity)
+        if pending is None:
+            return
+        if pending.answer is None:
+            self._drop_before(identity)
+        if pending.add_message(Message.from_line(text) or {}, len(text)):
+            self._answered(identity, pending)
 
     def _answered(self, identity: str, pending: _Pending) -> None:
         del self.responses[identity]
+        self.answered_at = self.heard_at
         if not self.responses:
             self.idle.set()
         assert pending.answer is not None
@@ -391,6 +395,12 @@ class Connection:
     def silent_for(self) -> float:
         """Seconds since the PBX said anything."""
         return asyncio.get_running_loop().time() - self._protocol.heard_at
+
+    @property
+    def unanswered_for(self) -> float:
+        """Seconds since an answer was complete, or since something was asked when nothing was
+        awaited: events that nobody asked for are no sign that it answers."""
+        return asyncio.get_running_loop().time() - self._protocol.answered_at
 
     async def drained(self) -> None:
         """Returns once nothing asked earlier is awaited, so that requests never pile up.

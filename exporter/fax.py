@@ -5,22 +5,22 @@ named in `problems`. The facts are from Asterisk's res_fax.c and res_fax_spandsp
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 Headers: TypeAlias = Mapping[str, str | list[str]]
 """One AMI message: header name to its value, or to all its values where it was repeated."""
 
 
 MAX_TEXT: Final = 1024
 """Characters kept of free text. Channel names have at most 80; strangers may write more."""
-MAX_REMEMBERED: Final = 5000
-"""Messages of each kind that are not read again when the next poll brings the same: what is said of
-a session stays the same for long."""
-MAX_LINE: Final = 2048
+MAX_REMEMBERED: Final = 10_000
+"""Messages of each kind that are not read again when the next poll brings the same."""
+MAX_LINE: Final = 1024
 """Characters of such a message; Asterisk's own have some 300."""
 MAX_NUMBER: Final = 2**31 - 1
 MAX_PAGES: Final = 10_000
@@ -297,7 +297,34 @@ _FAX: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=MAX_REMEMBERED)
+class Remembered(Generic[Key, Value]):
+    """What was made of each thing, for as long as every poll brings it again: what is said of a
+    session stays the same for long, and nothing is remembered of one that is gone."""
+
+    def __init__(self, make: Callable[[Key], Value]) -> None:
+        """`make`: what is remembered of; its None is not."""
+        self._make = make
+        self._before: dict[Key, Value] = {}
+        self._now: dict[Key, Value] = {}
+
+    def __len__(self) -> int:
+        """How many things the last poll brought."""
+        return len(self._now)
+
+    def __call__(self, key: Key) -> Value:
+        """What `make` makes of it."""
+        value = self._before.get(key)
+        if value is None:
+            value = self._make(key)
+        if value is not None and len(self._now) < MAX_REMEMBERED:
+            self._now[key] = value
+        return value
+
+    def turn(self) -> None:
+        """The next poll begins."""
+        self._before, self._now = self._now, {}
+
+
 def read_listed(body: str) -> ListedSession | None:
     """What `parse_listed` makes of a FAXSessionsEntry, if it is written as for any fax. `body`: its
     lines after Event and ActionID, MAX_LINE characters at most."""
@@ -315,7 +342,6 @@ def read_listed(body: str) -> ListedSession | None:
     )
 
 
-@lru_cache(maxsize=MAX_REMEMBERED)
 def read_session(body: str) -> FaxSession | None:
     """What `parse_session` makes of a FAXSession, if it is written as for any fax. `body`: its
     lines after Event and ActionID, MAX_LINE characters at most."""

@@ -359,6 +359,8 @@ class _Session:
     channel: str
     listed: ListedSession
     operation: Operation
+    begun_as: Operation
+    """Under which it was counted as started, and will be as ended."""
     peer: str
     first_seen: float
     start_seen: bool
@@ -394,10 +396,10 @@ class Ledger:
         self._peers = Peers(peer_limit)
         self._running: dict[tuple[int, int, str], _Session] = {}
         self._gone: dict[tuple[int, int, str], _Session] = {}
-        self._awaiting: dict[tuple[str, Operation], deque[_Session]] = {}
+        self._awaiting: dict[tuple[int, str, Operation], deque[_Session]] = {}
         self.unobserved = Unobserved()
         self.history = History()
-        self._results: deque[tuple[float, FaxResult]] = deque(maxlen=MAX_TRACKED)
+        self._results: deque[tuple[float, int, FaxResult]] = deque(maxlen=MAX_TRACKED)
         self._boot_id: str | None = None
         self._boot = 0
         self._began: float | None = None
@@ -432,7 +434,10 @@ class Ledger:
             self._boot_id = boot_id
 
     def hear(self, result: FaxResult, received_at: float) -> None:
-        """A completion event. Its pages wait for the next list, which tells whose they are."""
+        """A completion event. Its pages wait for the next list, which tells whose they are.
+
+        After a restart of Asterisk channels have names that they had before it.
+        """
         self.unobserved.heard()
         totals, operation = self.totals, result.operation
         peer = self._peers.name(result.channel)
@@ -442,7 +447,7 @@ class Ledger:
             totals.results_unknown[operation] += 1
         elif result.reason is not None:
             totals.failures[operation, result.transport, result.reason, peer] += 1
-        self._results.append((received_at, result))
+        self._results.append((received_at, self._boot, result))
 
     def observe(self, seen: Observation) -> None:
         """One poll's list, and what FAXSession said of the sessions in it."""
@@ -493,6 +498,7 @@ class Ledger:
             channel=entry.channel,
             listed=entry,
             operation=entry.operation,
+            begun_as=entry.operation,
             peer=self._peers.name(entry.channel),
             first_seen=at,
             start_seen=not self._first_of_connection,
@@ -556,13 +562,13 @@ class Ledger:
     def _leave(self, session: _Session, at: float) -> None:
         if not session.ended:
             session.ended = True
-            self.totals.ended[session.operation] += 1
+            self.totals.ended[session.begun_as] += 1
         session.gone_at = at
         # Over a lost connection nobody knows when it ended: the last time it was seen must do.
         session.ended_at = session.last_seen if self._first_of_connection else at
         self._gone[session.key] = session
         if session.operation in RESULT_OPERATIONS and not session.closed:
-            place = (session.channel, session.operation)
+            place = (session.key[0], session.channel, session.operation)
             self._awaiting.setdefault(place, deque()).append(session)
 
     def _settle(self, listed_at: float) -> None:
@@ -573,20 +579,20 @@ class Ledger:
         if listed_at == math.inf:  # no list: a session once seen may be the one
             still_there = {(one.channel, one.operation) for one in self._running.values()}
         waiting = []
-        for received_at, result in self._results:
-            if self._match(result, received_at):
+        for received_at, boot, result in self._results:
+            if self._match(boot, result, received_at):
                 continue
             if received_at < listed_at and (result.channel, result.operation) not in still_there:
                 self._count_unlisted(received_at, result)
             else:
-                waiting.append((received_at, result))
+                waiting.append((received_at, boot, result))
         self._results.clear()
         self._results.extend(waiting)
 
-    def _match(self, result: FaxResult, received_at: float) -> bool:
+    def _match(self, boot: int, result: FaxResult, received_at: float) -> bool:
         """Events of one channel come in the order of its faxes: the oldest takes it, of those
         whose event could come so late."""
-        place = (result.channel, result.operation)
+        place = (boot, result.channel, result.operation)
         sessions = self._awaiting.get(place, deque())
         session = None
         while sessions and session is None:
@@ -694,7 +700,7 @@ class Ledger:
                 self._close(session, None)
 
     def _stop_awaiting(self, session: _Session) -> None:
-        place = (session.channel, session.operation)
+        place = (session.key[0], session.channel, session.operation)
         sessions = self._awaiting.get(place)
         if sessions and session in sessions:
             sessions.remove(session)

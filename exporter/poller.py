@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
 from exporter.ami import (
@@ -26,12 +25,12 @@ from exporter.ami import (
     connect,
 )
 from exporter.fax import (
-    MAX_REMEMBERED,
     FaxSession,
     FaxStats,
     Headers,
     ListedSession,
     Problem,
+    Remembered,
     may_ask,
     parse_listed,
     parse_result,
@@ -53,19 +52,11 @@ REFUSED_PAUSE: Final = 60.0
 """Seconds before what was refused is tried again, be it a login or an action: Asterisk logs each
 refusal, and faster ones get the host banned."""
 SILENT_TIMEOUTS: Final = 3
-"""Poll timeouts without a word after which a connection is taken for half-open and given up."""
+"""Poll timeouts without an answer after which a connection is taken for half-open and given up."""
 
-FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST, read=read_listed)
 FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
-
-
-@lru_cache(maxsize=MAX_REMEMBERED)
-def _about(number: int) -> Request:
-    """What asks about one session, made once."""
-    return Request("FAXSession", Expects.EVENT, {"SessionNumber": str(number)}, read_session)
-
 
 CHANNELVARS: Final = "channelvars = FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING"
 """The line of manager.conf that puts a fax' result on its completion event."""
@@ -203,6 +194,10 @@ class Poller:
         self._jitter = jitter
         self._name = name
         self._phase = phase
+        self._listing = Remembered(read_listed)
+        self._reading = Remembered(read_session)
+        self._asking = Remembered(self._about)
+        self._sessions = Request("FAXSessions", Expects.LIST, read=self._listing)
         self._said: dict[str, str] = {}
         self._denied_at: dict[str, float] = {}
         self._quiet_since: float | None = None
@@ -330,7 +325,7 @@ class Poller:
         """Lists the sessions, asks for those that may be asked about, and for FAXStats.
 
         What came is recorded even if the rest did not. Raises ConnectionLost, also if the PBX has
-        been silent for SILENT_TIMEOUTS times the poll timeout.
+        given no answer for SILENT_TIMEOUTS times the poll timeout.
         """
         self.status.polls += 1
         begun = self._clock.monotonic()
@@ -347,8 +342,9 @@ class Poller:
                 "the PBX is slow or the network loses packets",
             )
             seen.failures.add(Failure.TIMEOUT)
-            if connection.silent_for > SILENT_TIMEOUTS * self.settings.timeout:
-                raise ConnectionLost(f"silent for {connection.silent_for:.0f} s") from None
+            if connection.unanswered_for > SILENT_TIMEOUTS * self.settings.timeout:
+                silent = f"no answer for {connection.unanswered_for:.0f} s"
+                raise ConnectionLost(silent) from None
         except ConnectionLost:
             seen.failures.add(Failure.LOST)
             raise
@@ -358,12 +354,14 @@ class Poller:
     async def _ask(self, connection: Connection, seen: _Seen) -> None:
         requests = []
         if not self._denied("FAXSessions", seen):
-            answer = await connection.ask(FAXSESSIONS)
+            for remembered in (self._listing, self._reading, self._asking):
+                remembered.turn()
+            answer = await connection.ask(self._sessions)
             if answer.success:
                 self._granted("FAXSessions")
                 requests = self._listed(answer, seen)
             else:
-                seen.failures |= self._refused(FAXSESSIONS, answer)
+                seen.failures |= self._refused(self._sessions, answer)
         if not self._denied("FAXStats", seen):
             requests.append(FAXSTATS)
 
@@ -404,7 +402,12 @@ class Poller:
             log.debug("%s: not asked about: %s", self.name, dict(left))
         if not asked or self._denied("FAXSession", seen):
             return []
-        return [_about(session.number) for session in asked]
+        return [self._asking(session.number) for session in asked]
+
+    def _about(self, number: int) -> Request:
+        """What asks about one session."""
+        about = {"SessionNumber": str(number)}
+        return Request("FAXSession", Expects.EVENT, about, self._reading)
 
     def _record(self, seen: _Seen, begun: float) -> None:
         status, now, wall = self.status, self._clock.monotonic(), self._clock.wall()

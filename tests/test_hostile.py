@@ -19,10 +19,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter import ami, metrics
-from exporter.fax import Operation, State, Transport
+from exporter.fax import Headers, Operation, State, Transport
 from exporter.log import Json, Logfmt
 from exporter.poller import Failure, Poller
 from fuzz.conversation import INTERVAL, Line, Pbx, conversation, converse, script, seeds
+from tests.test_stream import Unread
 from tests.virtual_time import in_virtual_time, until
 from tests.watching import begin, watched
 
@@ -165,13 +166,16 @@ async def test_a_header_of_100_mb_takes_less_than_2_mib() -> None:
     assert poller.status.connects == 1
 
 
-@in_virtual_time
 async def test_what_follows_in_a_message_too_long_is_not_taken_for_another() -> None:
-    pbx = Pbx(b"")
-    async with conversation(pbx) as poller:
-        await send(pbx.line, b"Event: ReceiveFAX\r\nFileName: " + b"x" * ami.MAX_MESSAGE + b"Eve")
-        await send(pbx.line, b"nt: ReceiveFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n")
-        assert poller.ledger.totals.finished.total() == 0
+    heard: list[Headers] = []
+    protocol = ami._Protocol(heard.append)
+    protocol.connection_made(Unread())
+    protocol.data_received(b"Asterisk Call Manager/1\r\n")
+    # Of what is too long the last three bytes are kept, as an empty line may be about to end there.
+    protocol.data_received(b"Event: ReceiveFAX\r\nFileName: " + b"x" * ami.MAX_MESSAGE + b"Eve")
+    protocol.data_received(b"nt: ReceiveFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n")
+    protocol.data_received(b"Event: ReceiveFAX\r\nChannel: PJSIP/a-00000002\r\n\r\n")
+    assert [headers["Channel"] for headers in heard] == ["PJSIP/a-00000002"]
 
 
 @in_virtual_time
@@ -399,6 +403,29 @@ async def test_names_by_strangers_break_no_page_no_log_line_and_no_terminal(
         for line in (Logfmt().format(record), Json().format(record)):
             assert line.isprintable()
             assert len(line) < 20_000
+
+
+@pytest.mark.parametrize(
+    "station",
+    [
+        *(b"\r\nActionID: 1", b"\r\nEvent: x", b"\r\n\r\nActionID: 1", b"\r\n\r\nEvent: SendFAX"),
+        *(b"\r\n", b"\r\nChannel: x/y", b"\r\nResponse: Success", b"Response: Success"),
+    ],
+)
+@in_virtual_time
+async def test_no_station_id_hides_the_completion_of_its_fax(station: bytes) -> None:
+    async with watched() as (pbx, poller):
+        pbx.stats.completed += 1
+        pbx.inject(
+            b"Event: ReceiveFAX\r\nPrivilege: call,all\r\nChannel: PJSIP/a-00000002\r\n"
+            b"ChanVariable: FAXSTATUS=SUCCESS\r\nLocalStationID: 1\r\nRemoteStationID: "
+            + station
+            + b"\r\nPagesTransferred: 2\r\nTransferRate: 14400\r\nFileName: x\r\n\r\n"
+        )
+        await asyncio.sleep(30)
+        assert poller.ledger.totals.finished.total() == 1
+        assert poller.ledger.unobserved.total == 0
+        assert poller.status.failures.total() == 0
 
 
 @in_virtual_time

@@ -178,6 +178,8 @@ def test_a_hidden_reset_is_owed_when_the_event_tells_of_another_page() -> None:
     watch.poll()
     assert watch.ledger.totals.bad_lines[RECEIVE, State.COMPLETE, ""] == 3
     assert watch.bad_lines == 6
+    assert watch.ledger.totals.session_lines[RECEIVE].sum == 6
+    assert [fax.bad_lines for fax in watch.ledger.history.others] == [6]
 
 
 def test_a_reset_that_comes_after_the_page_advance_is_an_ordinary_one() -> None:
@@ -513,13 +515,15 @@ def test_a_start_of_asterisk_told_late_makes_no_other_sessions() -> None:
     assert watch.ledger.totals.started[RECEIVE] == 1
 
 
-def test_a_session_whose_operation_is_told_late_is_counted_by_it() -> None:
+def test_a_session_whose_operation_is_told_late_has_its_pages_and_ends_as_it_began() -> None:
     watch = Watch.running()
     watch.poll(Seen(operation=Operation.NONE))
     watch.poll(Seen(1))
     assert watch.pages() == 1
     watch.poll()
-    assert watch.ledger.totals.ended[RECEIVE] == 1
+    totals = watch.ledger.totals
+    assert (totals.started[Operation.NONE], totals.ended[Operation.NONE]) == (1, 1)
+    assert (totals.started[RECEIVE], totals.ended[RECEIVE]) == (0, 0)
 
 
 def test_a_session_that_is_back_in_the_list_is_not_counted_again() -> None:
@@ -814,6 +818,37 @@ def test_a_restart_of_asterisk_does_not_hide_what_it_has_counted_since() -> None
     assert watch.ledger.unobserved.total == 4
 
 
+def test_what_is_said_of_a_session_of_another_operation_is_not_of_this_one() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1, operation=SEND))
+    listed, other = Seen(operation=SEND), Seen(7, operation=RECEIVE)
+    watch.now += 1
+    watch.ledger.observe(
+        Observation(watch.now, watch.now, watch.now, [listed.listed], True, {0: other.detail})
+    )
+    assert watch.pages(SEND) == 1
+    assert watch.pages(RECEIVE) == 0
+
+
+# --- restarts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pages_before", [0, 5])
+@pytest.mark.parametrize("pages_seen", [0, 1, 2])
+def test_an_event_after_a_restart_is_not_of_the_fax_that_had_its_channel_before(
+    pages_before: int, pages_seen: int
+) -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0))
+    watch.poll(Seen(pages_before))
+    watch.ledger.connected("another start")
+    watch.poll(Seen(pages_seen))
+    watch.poll()
+    watch.hear(2)
+    watch.wait()
+    assert watch.pages() == pages_before + 2
+
+
 # --- gauges and peers -----------------------------------------------------------------------
 
 
@@ -858,6 +893,15 @@ def test_a_list_of_no_session_is_not_the_same_as_no_list(peer_limit: int | None)
 
 
 # --- memory ---------------------------------------------------------------------------------
+
+
+def test_nothing_is_kept_of_sessions_whose_event_never_came() -> None:
+    watch = Watch.running()
+    for number in range(10):
+        watch.poll(Seen(1, number=number, channel=f"PJSIP/a-{number:08x}"))
+    watch.wait()
+    watch.wait()
+    assert (watch.ledger._running, watch.ledger._gone, watch.ledger._awaiting) == ({}, {}, {})
 
 
 def test_of_too_many_sessions_that_have_left_the_first_wait_no_longer(

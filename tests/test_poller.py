@@ -163,6 +163,61 @@ async def test_a_silent_pbx_is_down_at_once_and_left_after_three_timeouts() -> N
         await until(lambda: poller.status.up, 70)
 
 
+@in_virtual_time
+async def test_a_pbx_that_answers_nothing_any_more_is_left_though_it_sends_events() -> None:
+    async with watched() as (pbx, poller):
+        lost: list[str] = []
+
+        def rewrite(action: str, answer: bytes) -> bytes:
+            if action in ("FAXStats", "Ping") and action not in lost:
+                lost.append(action)
+                return b""
+            return answer
+
+        pbx.rewrite = rewrite
+        for _ in range(120):
+            await asyncio.sleep(1)
+            pbx.inject(b"Event: Newexten\r\nPrivilege: call,all\r\n\r\n")
+        assert lost == ["FAXStats", "Ping"]
+        assert poller.status.up
+        assert poller.status.failures[Failure.LOST] == 1
+
+
+@in_virtual_time
+async def test_at_a_long_interval_one_slow_answer_is_no_reason_to_leave() -> None:
+    async with watched(interval=60) as (pbx, poller):
+        await asyncio.sleep(120)
+        pbx.delay["FAXSessions"] = poller.settings.timeout + 2
+        await asyncio.sleep(60)
+        assert poller.status.failures[Failure.TIMEOUT] == 1
+        pbx.delay.clear()
+        await asyncio.sleep(120)
+        assert poller.status.up
+        assert poller.status.connects == 1
+
+
+@in_virtual_time
+async def test_a_fax_after_a_restart_is_not_the_one_that_had_its_channel_before() -> None:
+    async with watched() as (pbx, poller):
+        before = begin(pbx)
+        for _ in range(5):
+            await asyncio.sleep(2)
+            before.finish_page()
+        await asyncio.sleep(2)
+        pbx.crash()
+        await asyncio.sleep(20)
+        pbx.restart()
+        after = begin(pbx)
+        await asyncio.sleep(1)
+        after.finish_page()
+        await until(lambda: poller.status.connects == 2)
+        await asyncio.sleep(2)
+        after.finish_page(last=True)
+        pbx.end(after)
+        await asyncio.sleep(30)
+        assert_exact(poller, pbx)
+
+
 # --- connections ----------------------------------------------------------------------------
 
 
