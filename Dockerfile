@@ -20,7 +20,7 @@ RUN python -m venv /build \
       --requirement deploy/docker/build.txt \
  && /build/bin/pip wheel --quiet --require-hashes --only-binary :all: --wheel-dir /wheels \
       --requirement deploy/docker/requirements.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY exporter/ exporter/
 # Compiled here, as the root of the container is read-only; by content, not by time, so that it is
 # the same every time.

@@ -334,7 +334,7 @@ class _Protocol(AMIProtocol):
             return
         if text.startswith(_COMPLETIONS):
             # No action is answered by one, though the far end's station id may hold such a line.
-            self._on_event(Message.from_line(text))
+            self._on_event(Message.from_line(text) or {})
             return
         _, *identities = text.split(_IDENTITY)
         if len(identities) != 1:

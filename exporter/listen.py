@@ -268,9 +268,12 @@ class Server:
         """Listens. Raises OSError if the address is not free."""
         await self._runner.setup()
         try:
-            self._listening = await asyncio.get_running_loop().create_server(
+            listening = await asyncio.get_running_loop().create_server(
                 lambda: _Accepted(self), self._address.host, self._address.port
             )
+            if not listening.sockets:  # asyncio passes over a family that the machine has not
+                raise OSError("this machine has no addresses of that kind")
+            self._listening = listening
         except BaseException:
             await self._runner.cleanup()
             raise

@@ -114,3 +114,6 @@ def test_where_there_are_users_a_stranger_gets_401_exactly_where_described(tmp_p
         for path, item in DESCRIBED["paths"].items():
             refused = status(exporter.base + path) == (401, "text/plain")
             assert refused == ("401" in item["get"]["responses"]), path
+            # The same door answers 503 where too many knock at once.
+            described = item["get"]["responses"].get("503", {}).get("$ref", "").endswith("/busy")
+            assert refused == described, path

@@ -142,7 +142,11 @@ def test_the_defaults_alone_make_an_exporter_that_watches_nothing(tmp_path: Path
 
 
 def test_the_chart_is_of_this_version_of_the_exporter() -> None:
-    assert read(CHART / "Chart.yaml")["appVersion"] == __version__
+    chart = read(CHART / "Chart.yaml")
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+    named = re.findall(r"asterisk-fax-exporter:(\S+)", (CHART / "README.md").read_text())
+    assert named
+    assert set(named) == {__version__}
     assert container(rendered(MINIMAL))["image"] == f"asterisk-fax-exporter:{__version__}"
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import asyncio.sslproto
 import contextlib
+import errno
 import gc
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -151,6 +153,23 @@ async def test_an_address_that_is_taken_is_an_error() -> None:
             await other.server.start()
         assert other.server.addresses == []
         await other.server.stop()
+
+
+async def test_a_machine_without_that_kind_of_address_is_no_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class OldSocket(socket.socket):
+        def __init__(self, family: int = -1, *more: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *more)
+
+    monkeypatch.setattr(socket, "socket", OldSocket)
+    config = WebConfigFile(None)
+    server = listen.Server(web.Application(), ListenAddress("::1", 0), config, max_connections=1)
+    with pytest.raises(OSError, match="no addresses of that kind"):
+        await server.start()
+    await server.stop()
 
 
 async def test_without_a_host_it_serves_on_every_interface() -> None:

@@ -20,6 +20,9 @@ from tests.monitoring import succeeds
 
 ROOT = Path(__file__).parent.parent
 NEEDED_BY_TESTS = ("bench", "deploy", "docs", "exporter", "fuzz", "grafana", "tests")
+PROJECT_URL = "https://forge.example/fax"
+KINDS = {".py", ".typed", ".html", ".css", ".js", ".svg"}
+"""Of the files of the package, so that none is in it by accident."""
 MADE = {"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", ".hypothesis"}
 
 
@@ -27,7 +30,9 @@ MADE = {"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", ".hypothes
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the sdist is, and the wheel that was made from it; hatchling is that installed here."""
     made = tmp_path_factory.mktemp("dist")
-    succeeds(sys.executable, "-m", "build", "--no-isolation", "--outdir", made, ROOT)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PROJECT_URL", PROJECT_URL)
+        succeeds(sys.executable, "-m", "build", "--no-isolation", "--outdir", made, ROOT)
     return made
 
 
@@ -68,6 +73,7 @@ def test_the_wheel_has_the_whole_package_with_its_types_and_nothing_else(wheel: 
     beside = {name.partition(".data/data/")[2] for name in names if ".data/data/" in name}
     assert {name for name in names if ".data/data/" not in name} == in_the_tree("exporter")
     assert "exporter/py.typed" in names
+    assert {Path(name).suffix for name in names if ".data/data/" not in name} == KINDS
     # Where man and the shells look.
     assert beside == {
         "share/bash-completion/completions/asterisk-fax-exporter",
@@ -99,6 +105,16 @@ def test_the_classifiers_name_the_pythons_that_are_supported(
     assert named
     assert named == list(range(int(least[1]), max(named) + 1))
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
+
+
+def test_the_packages_name_the_address_that_whoever_builds_them_gives(
+    metadata: email.message.Message,
+) -> None:
+    assert metadata.get_all("Project-URL") == [
+        f"Homepage, {PROJECT_URL}",
+        f"Source, {PROJECT_URL}",
+        f"Issues, {PROJECT_URL}/issues",
+    ]
 
 
 def test_the_version_is_that_of_the_changelog(wheel: Path) -> None:

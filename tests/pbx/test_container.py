@@ -164,3 +164,4 @@ def test_the_asterisk_image_faxes_and_the_exporter_image_counts_its_bad_lines(
     for part in ("sessions", "stats", "events"):
         assert scrape.value("collector_up", collector=part) == 1
     assert asterisk.status()["Uid"].split() == ["10330"] * 4
+    assert asterisk.execute(pbx.healthcheck) == 0
