@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from bench import pbx
 from bench.floor import Floor
 from bench.measuring import RUNS, Cost, Numbers
-from exporter.ami import connect
+from exporter.ami import READ_PAUSE, connect
 from exporter.ledger import Ledger
 from exporter.poller import Poller
 from exporter.settings import AmiSettings
@@ -31,11 +31,12 @@ def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
     numbers: Numbers = {}
     for sessions in sizes:
         for way in pbx.WAYS:
-            with pbx.running(sessions, way=way) as address:
-                floor = _floor(address.ports[0], sessions)
+            for name, pause in (("floor", 0.0), ("floor with pauses", READ_PAUSE)):
+                with pbx.running(sessions, way=way) as address:
+                    floor = _floor(address.ports[0], sessions, pause)
+                numbers[f"{sessions} sessions, written {way}: {name}"] = floor
             with pbx.running(sessions, way=way) as address:
                 ours = asyncio.run(_exporter(address.ports[0], sessions))
-            numbers[f"{sessions} sessions, written {way}: floor"] = floor
             numbers[f"{sessions} sessions, written {way}: exporter"] = ours
             for name, poll in (("pipelined", _pipelined), ("awaited", _awaited)):
                 with pbx.running(sessions, way=way) as address:
@@ -44,8 +45,8 @@ def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
     return numbers
 
 
-def _floor(port: int, sessions: int) -> dict[str, float]:
-    floor, cost = Floor(port, sessions), Cost()
+def _floor(port: int, sessions: int, pause: float) -> dict[str, float]:
+    floor, cost = Floor(port, sessions, pause=pause), Cost()
     for run in range(WARM + POLLS):
         with cost.measured():
             came = floor.poll()

@@ -35,13 +35,13 @@ def start() -> Numbers:
                 exporter.scrape()
                 ours.wall.append(time.perf_counter() - begun)
                 ours.cpu.append(cpu_of(exporter.process.pid))
-    for _ in range(RUNS):
-        begun, before = time.perf_counter(), os.times()
-        subprocess.run([sys.executable, "-c", f"import {LIBRARIES}"], check=True)
-        after = os.times()
-        libraries.wall.append(time.perf_counter() - begun)
-        used = after.children_user + after.children_system
-        libraries.cpu.append(used - before.children_user - before.children_system)
+            # In turn, since the machine is faster and slower from moment to moment.
+            begun, before = time.perf_counter(), os.times()
+            subprocess.run([sys.executable, "-c", f"import {LIBRARIES}"], check=True)
+            after = os.times()
+            libraries.wall.append(time.perf_counter() - begun)
+            used = after.children_user + after.children_system
+            libraries.cpu.append(used - before.children_user - before.children_system)
     return {
         "start to first scrape": ours.median(),
         "import of the libraries": libraries.median(),
