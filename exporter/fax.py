@@ -295,6 +295,12 @@ _FAX: Final = re.compile(
     r"FileName: [^\r\n]*\r\nPagesTransmitted: ([0-9]{1,4})\r\nPagesReceived: ([0-9]{1,4})\r\n"
     r"TotalBadLines: ([0-9]{1,5})"
 )
+_GATEWAY: Final = re.compile(
+    r"SessionNumber: ([0-9]{1,9})\r\n"
+    rf"Operation: gateway\r\nState: ({'|'.join(State)})\r\n"
+    rf"ErrorCorrectionMode: (yes|no)\r\nDataRate: ({'|'.join(map(str, MODEM_RATES))})\r\n"
+    r"PageNumber: ([0-9]{1,4})"
+)
 
 
 class Remembered(Generic[Key, Value]):
@@ -347,7 +353,7 @@ def read_session(body: str) -> FaxSession | None:
     lines after Event and ActionID, MAX_LINE characters at most."""
     said = _FAX.fullmatch(body)
     if said is None:
-        return None
+        return _read_gateway(body)
     number, operation, state, ecm, rate, x, y, page, sent, received, bad_lines = said.groups()
     return FaxSession(
         int(number),
@@ -359,6 +365,24 @@ def read_session(body: str) -> FaxSession | None:
         int(page),
         int(sent if operation == "send" else received),
         int(bad_lines),
+    )
+
+
+def _read_gateway(body: str) -> FaxSession | None:
+    said = _GATEWAY.fullmatch(body)
+    if said is None:
+        return None
+    number, state, ecm, rate, page = said.groups()
+    return FaxSession(
+        number=int(number),
+        operation=Operation.GATEWAY,
+        state=_STATE[state],
+        ecm=ecm == "yes",
+        data_rate=int(rate),
+        resolution=None,
+        page_number=int(page),
+        pages=max(0, int(page) - 1),
+        bad_lines=None,
     )
 
 

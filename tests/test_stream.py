@@ -155,6 +155,15 @@ SESSION = st.builds(
     NUMBER,
     mostly("0", "5", odd=("200001",)),
 )
+GATEWAY = st.builds(
+    "Event: FAXSession\r\nActionID: @\r\nSessionNumber: {}\r\nOperation: gateway\r\nState: {}\r\n"
+    "ErrorCorrectionMode: {}\r\nDataRate: {}\r\nPageNumber: {}".format,
+    NUMBER,
+    STATE,
+    mostly("yes", "no", odd=("Yes",)),
+    mostly("14400", "9600", odd=("0", "16843010", "٣")),
+    mostly("0", "1", "2", odd=("10001", "99999")),
+)
 FOLLOWS = "Response: Success\r\nActionID: @\r\nMessage: FAXSession event will follow"
 RESPONSE = st.sampled_from(
     (FOLLOWS,) * 5
@@ -197,7 +206,7 @@ def answers(draw: st.DrawFn, request: Request) -> list[str]:
     elif request is PING:
         said = ["Response: Success\r\nActionID: @\r\nPing: Pong"]
     else:
-        said = [draw(RESPONSE), draw(SESSION) if request is ABOUT else COUNTS]
+        said = [draw(RESPONSE), draw(SESSION | GATEWAY) if request is ABOUT else COUNTS]
     for _ in range(draw(st.sampled_from((0,) * 6 + (1, 2)))):
         which = draw(st.integers(0, len(said) - 1))
         lines = said[which].split("\r\n")
