@@ -31,7 +31,7 @@ FAILURES: Final = "AsteriskFaxFailureRatioHigh"
 
 NOTHING_TO_SHOW: Final = {
     "exporter-health: Failed polls per minute, by reason: asterisk_fax_poll_failures_total",
-    "fax-overview: Pages per minute: asterisk_fax_pages_relayed_total",
+    "fax-overview: Pages per minute: asterisk_fax_pages_relayed_total, asterisk_fax_up",
 }
 """In a test without a failed poll and without a gateway; panels, and what they ask for."""
 
