@@ -5,6 +5,7 @@ only has to have the answers in hand.
 """
 
 import asyncio
+import logging
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -24,6 +25,8 @@ SIZES: Final = (10, 100, 1000, 5000)
 WARM: Final = 3
 POLLS: Final = 3 * RUNS
 """Of the floor and of the exporter, as what they read is another thing from poll to poll."""
+_SILENT: Final = logging.getLogger("bench.panoramisk")
+_SILENT.setLevel(logging.CRITICAL + 1)
 
 
 def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
@@ -85,7 +88,7 @@ async def _exporter(port: int, sessions: int) -> dict[str, float]:
 async def _panoramisk(
     port: int, sessions: int, poll: Callable[[Manager, int], Awaitable[None]]
 ) -> dict[str, float]:
-    manager = Manager(host="127.0.0.1", port=port, ping_delay=10**6)
+    manager = Manager(host="127.0.0.1", port=port, ping_delay=10**6, log=_SILENT)
     heard: list[Any] = []
     manager.register_event("FAXSession", lambda _, event: heard.append(event))
     await manager.connect()
