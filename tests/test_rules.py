@@ -202,6 +202,7 @@ def test_the_knob_of_the_end_to_end_test_changes_times_and_nothing_else() -> Non
           expr: increase(x[1h]) > 1 + sum(x[1d] offset 1h) / 5
         - alert: B
           for: 10m
+          keep_firing_for: 10m
           description: over 1h {{ printf "sum(increase(x[1h])) > 10" }}
         """)
     assert shortened(text, 20) == textwrap.dedent("""\
@@ -210,6 +211,7 @@ def test_the_knob_of_the_end_to_end_test_changes_times_and_nothing_else() -> Non
           expr: increase(x[180000ms]) > 1 + sum(x[4320000ms] offset 180000ms) / 5
         - alert: B
           for: 30000ms
+          keep_firing_for: 30000ms
           description: over 1h {{ printf "sum(increase(x[180000ms])) > 10" }}
         """)
     shipped = RULES.read_text()
