@@ -57,7 +57,7 @@ class Fleet:
                 if before:  # with a thousand at once, the others would have to wait
                     await asyncio.sleep(0)
             self.pollers = pollers  # before they begin: until then they are not ready
-            for name in pollers.keys() - kept:
+            for name in [name for name in pollers if name not in kept]:
                 self._tasks[name] = asyncio.create_task(pollers[name].run(), name=name)
                 await asyncio.sleep(0)
         added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())

@@ -434,10 +434,7 @@ class Ledger:
             self._boot_id = boot_id
 
     def hear(self, result: FaxResult, received_at: float) -> None:
-        """A completion event. Its pages wait for the next list, which tells whose they are.
-
-        After a restart of Asterisk channels have names that they had before it.
-        """
+        """A completion event. Its pages wait for the next list, which tells whose they are."""
         self.unobserved.heard()
         totals, operation = self.totals, result.operation
         peer = self._peers.name(result.channel)
@@ -591,7 +588,7 @@ class Ledger:
 
     def _match(self, boot: int, result: FaxResult, received_at: float) -> bool:
         """Events of one channel come in the order of its faxes: the oldest takes it, of those
-        whose event could come so late."""
+        whose event could come so late. After a restart channels have the same names again."""
         place = (boot, result.channel, result.operation)
         sessions = self._awaiting.get(place, deque())
         session = None

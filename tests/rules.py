@@ -51,9 +51,10 @@ def names(expression: str) -> set[str]:
 def shortened(text: str, factor: float) -> str:
     """A rules file in which everything that takes time takes `factor` times less of it.
 
-    That is every range (`[1h]`), every `offset`, and every `for:`, `keep_firing_for:` and `interval:`; expressions,
-    thresholds, labels and texts stay as they are. For an end-to-end test, which cannot wait for an
-    hour to pass: nothing else about the rules may differ from what is shipped.
+    That is every range (`[1h]`), every `offset`, and every `for:`, `keep_firing_for:` and
+    `interval:`; expressions, thresholds, labels and texts stay as they are. For an end-to-end test,
+    which cannot wait for an hour to pass: nothing else about the rules may differ from what is
+    shipped.
     """
 
     def shorter(wait: re.Match[str]) -> str:
