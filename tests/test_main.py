@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -215,3 +216,21 @@ def test_it_listens_on_ipv6_and_logs_json(tmp_path: Path) -> None:
         exporter.wait_until(lambda now: now.value("up") == 1, 20)
     for line in exporter.log.splitlines():
         json.loads(line)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_reads_no_further_what_was_checked_still_gets_the_status(unbuffered: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "exporter", "--demo", "--check-pbx"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        said = process.stderr.read()
+    assert "Traceback" not in said
+    assert process.returncode == 0
