@@ -271,7 +271,7 @@ class Server:
             listening = await asyncio.get_running_loop().create_server(
                 lambda: _Accepted(self), self._address.host, self._address.port
             )
-            if not listening.sockets:  # asyncio passes over a family that the machine has not
+            if not listening.sockets:  # an older asyncio passes over a family there is not
                 raise OSError("this machine has no addresses of that kind")
             self._listening = listening
         except BaseException:
