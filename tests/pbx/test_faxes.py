@@ -1,5 +1,6 @@
 """Real faxes through real Asterisks, seen through the exporter's own /metrics."""
 
+import base64
 import itertools
 import random
 import re
@@ -281,3 +282,27 @@ def test_hundreds_of_fax_starts_under_polls_every_50_ms_leave_asterisk_alive(
     assert now.value("poll_failures_total", reason="connection_lost") == 0
     assert now.value("unobserved_completions_total") == 0
     assert now.sum("finished_total") == now.value("completed_total")
+
+
+def test_a_far_end_that_writes_a_line_into_its_station_id_hides_no_completion(
+    suite: str, watch: Start, tmp_path: Path
+) -> None:
+    """Asterisk passes on what the far end calls itself, line ends and all."""
+    said = base64.b64encode(b"\r\nActionID: 1").decode()
+    extra = {
+        "modules.conf": "load = func_base64.so\n",
+        "extensions.conf": "[hostile]\n"
+        f"exten => send,1,Set(FAXOPT(localstationid)=${{BASE64_DECODE({said})}})\n"
+        " same => n,SendFAX(${FAXFILE})\n same => n,Hangup()\n",
+    }
+    with Asterisk(suite, extra=extra) as asterisk:
+        exporter = watch(asterisk)
+        tiff = asterisk.inside(make_tiff(tmp_path / "short.tif", 1, seconds=3))
+        headers = {"Context": "hostile", "Exten": "send", "Priority": "1", "Async": "true"}
+        asterisk.driver.action(
+            "Originate", Channel="Local/recv@fax/n", Variable=f"FAXFILE={tiff}", **headers
+        )
+        received = asterisk.driver.wait_for(lambda e: e.event == "ReceiveFAX", FAX_SECONDS)
+        assert received.get("ActionID") == "1"
+        now = exporter.wait_until(lambda now: now.sum("finished_total") == 2, FAX_SECONDS)
+        assert now.sum("failures_total") == 0
