@@ -493,5 +493,4 @@ def _never_completed() -> str:
         f"{period('asterisk_fax_transmit_attempts_total')}"
         f" + {period('asterisk_fax_receive_attempts_total')}"
     )
-    running = total(series("asterisk_fax_sessions", 'operation=~"send|receive"'))
-    return f"clamp_min({begun} - {period('asterisk_fax_completed_total')} - {running}, 0)"
+    return f"clamp_min({begun} - {period('asterisk_fax_completed_total')} - {total(_RUNNING)}, 0)"
