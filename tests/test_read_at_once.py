@@ -12,6 +12,7 @@ from exporter.fax import (
     MAX_LINE,
     MAX_TEXT,
     Problem,
+    Remembered,
     parse_listed,
     parse_session,
     read_listed,
@@ -87,6 +88,21 @@ def test_any_change_to_a_message_is_read_the_same(
         both("\r\n".join(lines))
 
 
+def test_what_every_poll_brings_is_made_once_and_what_is_gone_is_forgotten() -> None:
+    made: list[str] = []
+
+    def make(text: str) -> int:
+        made.append(text)
+        return len(text)
+
+    remembered = Remembered(make)
+    for polled in (["a", "bb"], ["bb"], ["bb"], ["a", "bb"]):
+        remembered.turn()
+        assert [remembered(text) for text in polled] == [len(text) for text in polled]
+        assert len(remembered) == len(polled)
+    assert made == ["a", "bb", "a"]
+
+
 @in_virtual_time
 async def test_no_message_is_remembered_that_would_fill_the_memory() -> None:
     async with watched() as (pbx, poller):
@@ -97,3 +113,4 @@ async def test_no_message_is_remembered_that_would_fill_the_memory() -> None:
             assert len(poller._listing) == remembered
             pbx.end(session)
             await until(lambda: not poller.ledger.running)
+            assert len(poller._listing) == 0
