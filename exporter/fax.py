@@ -143,15 +143,28 @@ class FaxStats:
     failed: int | None
 
 
+class CoreStatus(NamedTuple):
+    """One answer of CoreStatus: what tells one life of Asterisk from another."""
+
+    started: str
+    """Date and time to the second, in the PBX' own words; empty if it did not tell."""
+    reloaded: str
+    """The same as `started` until modules are reloaded."""
+    calls: int | None
+    """Processed since the start; older Asterisks do not tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaxResult:
     """One SendFAX or ReceiveFAX event: a fax has ended, well or not."""
 
     operation: Operation
     channel: str
+    """The name that the channel has now; in the list it keeps the first."""
     pages: int | None
     """Final, but 0 when the call dropped before the end although pages went through."""
     data_rate: int | None
+    """bit/s; None if none was agreed."""
     transport: Transport
     """From FAXMODE; NONE without `channelvars`."""
     succeeded: bool | None
@@ -163,6 +176,12 @@ class FaxResult:
     """Station ids; the far end writes its own as it likes."""
     file: str = ""
     """The first, if there are several."""
+    files: str = ""
+    """All, as FAXSessions writes them: with commas between."""
+    began: bool = True
+    """False if no modem ever ran: FAXStats counts it as failed, and not as completed."""
+    agreed: bool | None = None
+    """Whether the two ends had agreed on anything; None if that was not told."""
 
 
 ASKABLE_STATES: Final = frozenset({State.ACTIVE, State.COMPLETE})
@@ -268,13 +287,35 @@ _REASONS: Final[dict[str, Reason]] = {
         ),
         Reason.MEMORY: ("MEMORY_ERROR", "Cannot allocate memory for more pages"),
         Reason.T38_NEGOTIATION: ("T38_NEG_ERROR",),
-        Reason.TIMEOUT: ("TIMEOUT",),
-        Reason.INIT: ("INIT_ERROR",),
+        Reason.TIMEOUT: ("TIMEOUT", "fax session timed-out"),
+        Reason.INIT: (
+            "INIT_ERROR",
+            "Channel Problems",
+            "Error before FAX transmission started.",
+            "error starting fax session",
+            "failed to start FAX session",
+        ),
         Reason.ARGUMENTS: ("INVALID_ARGUMENTS", "INVALID_ARGUMENT"),
         Reason.UNKNOWN: ("UNKNOWN",),
     }.items()
     for text in texts
 }
+
+
+_NEVER_BEGAN: Final = frozenset(
+    {"error before fax transmission started.", "error starting fax session"}
+)
+"""FAXSTATUSSTRING, in lower case, that res_fax leaves on a channel for which no session was made.
+Source: receivefax_exec, sendfax_exec and generic_fax_exec in res_fax.c."""
+_NO_MODEM: Final = frozenset(
+    {
+        "failed to start fax session",
+        "fax session timed-out",
+        "t.38 switch failed",
+        "error polling data",
+    }
+)
+"""What generic_fax_exec says itself of a session that it ends before the modem has."""
 
 
 _OPERATION: Final = {operation.value: operation for operation in Operation}
@@ -440,6 +481,15 @@ def parse_stats(headers: Headers, problems: list[Problem]) -> FaxStats:
     )
 
 
+def parse_core_status(headers: Headers) -> CoreStatus:
+    """A CoreStatus."""
+    return CoreStatus(
+        started=f"{_text(headers, 'CoreStartupDate')} {_text(headers, 'CoreStartupTime')}".strip(),
+        reloaded=f"{_text(headers, 'CoreReloadDate')} {_text(headers, 'CoreReloadTime')}".strip(),
+        calls=_number(headers, "CoreProcessedCalls", MAX_NUMBER, []),
+    )
+
+
 def parse_result(headers: Headers, problems: list[Problem]) -> FaxResult | None:
     """A SendFAX or ReceiveFAX event; None if it is neither, or of no channel."""
     operation = {"SendFAX": Operation.SEND, "ReceiveFAX": Operation.RECEIVE}.get(
@@ -454,20 +504,42 @@ def parse_result(headers: Headers, problems: list[Problem]) -> FaxResult | None:
     if succeeded is None and status:
         problems.append(Problem("FAXSTATUS", status))
     mode = variables.get("FAXMODE", "")
+    error, status_string = variables.get("FAXERROR", ""), variables.get("FAXSTATUSSTRING", "")
+    pages = _number(headers, "PagesTransferred", MAX_PAGES, problems)
+    rate, resolution = _text(headers, "TransferRate"), _text(headers, "Resolution")
+    empty = not (pages or rate or resolution or status_string)
+    began = not (
+        status_string.lower() in _NEVER_BEGAN
+        or error.lower() == "channel problems"
+        or (empty and pages == 0 and error.lower() in ("", "init_error") and not succeeded)
+    )
+    if not began or status_string.lower() in _NO_MODEM:
+        # Nobody filled these in: they are empty, or still those of the fax before on this channel.
+        pages, rate, resolution = None, "", ""
+    files = headers.get("FileName", "")
     return FaxResult(
         operation=operation,
         channel=_text(headers, "Channel"),
-        pages=_number(headers, "PagesTransferred", MAX_PAGES, problems),
-        data_rate=_data_rate(headers, "TransferRate", problems),
+        pages=pages,
+        data_rate=_data_rate(headers, "TransferRate", problems)
+        if rate and resolution != "0x0"
+        else None,
         transport=_transport(variables, "FAXMODE", problems) if mode else Transport.NONE,
         succeeded=succeeded,
-        reason=failure_reason(variables.get("FAXERROR", ""), variables.get("FAXSTATUSSTRING", ""))
-        if succeeded is False
-        else None,
+        reason=failure_reason(error, status_string) if succeeded is False else None,
         local_station=_text(headers, "LocalStationID"),
         remote_station=_text(headers, "RemoteStationID"),
         file=_text(headers, "FileName"),
+        files=(files if isinstance(files, str) else ",".join(files))[:MAX_TEXT],
+        began=began,
+        agreed=resolution != "0x0" if resolution else None,
     )
+
+
+def last_file(files: str) -> str:
+    """The file of a fax, of those that its channel has been given so far, with commas between, and
+    with what a far end put before it by its station id; empty if that cannot be told."""
+    return "" if len(files) >= MAX_TEXT else files.rpartition(",")[2]
 
 
 def failure_reason(error: str, status_string: str) -> Reason:
@@ -488,22 +560,45 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("?", text[:MAX_TEXT])
 
 
-_SERIAL: Final = re.compile(r"-[0-9A-Fa-f]+$")
-_LEG: Final = re.compile(r";[12]$")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+_WRAPPERS: Final = frozenset({"AsyncGoto", "Bridge", "Parked", "Surrogate", "Transfered"})
+"""What Asterisk, of one version or another, puts before the whole name of a channel."""
+_ENDED: Final = re.compile(r"(?:<(?:ZOMBIE|MASQ)>|;[12])+$")
+"""What it puts behind one that was masqueraded, and behind each half of a Local channel."""
+_SERIAL: Final = re.compile(
+    r"-(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # AudioSocket, a UUID
+    r"|0x[0-9A-Fa-f]+"  # UnicastRTP, WebSocket: an address
+    r"|u[0-9]+"  # mISDN
+    r"|[0-9]+\.[0-9]+"  # Khomp
+    r"|[0-9A-Fa-f]+)$"  # all others
+)
+_ADDRESS: Final = re.compile(r"0x[0-9A-Fa-f]+")
+_WITH_SLASH: Final = frozenset({"MGCP"})
+"""Technologies whose endpoints may have a slash: MGCP/aaln/1@gateway."""
 
 
 def peer_of(channel: str) -> str:
     """A channel's technology and endpoint without its serial: `PJSIP/trunk-berlin`.
 
     What a technology adds behind the endpoint is left out: in `DAHDI/i1/5551234-2` it is the
-    number dialled. Empty if the name is not of the form technology/endpoint.
+    number dialled. So is what stands before the context of a Local channel, and for the same
+    reason: `Local/5551234@faxes-0000002a;1` is of `Local/faxes`. What is not printable becomes a
+    question mark. Empty if the name is not of the form technology/endpoint.
     """
-    technology, slash, rest = printable(channel).partition("/")
+    technology, slash, rest = _ENDED.sub("", channel[:MAX_TEXT]).partition("/")
+    while technology in _WRAPPERS and "/" in rest:
+        technology, slash, rest = _ENDED.sub("", rest).partition("/")
     if not slash:
         return ""
-    endpoint = _SERIAL.sub("", _LEG.sub("", rest)).partition("/")[0]
-    return f"{technology}/{endpoint}" if technology and endpoint else ""
+    endpoint = _SERIAL.sub("", rest)
+    if technology == "Local":
+        endpoint = endpoint.rpartition("@")[2] if "@" in endpoint else ""
+    if technology not in _WITH_SLASH:
+        endpoint = endpoint.partition("/")[0]
+    if _ADDRESS.fullmatch(endpoint):  # MulticastRTP has no endpoint, and another one each time
+        endpoint = ""
+    peer = f"{technology}/{endpoint}" if technology and endpoint else ""
+    return "".join([c if c.isprintable() else "?" for c in peer])
 
 
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -588,9 +683,12 @@ def _resolution(headers: Headers, problems: list[Problem]) -> tuple[int, int] | 
 
 
 def _channel_variables(headers: Headers) -> dict[str, str]:
-    value = headers.get("ChanVariable", [])
+    """By name. Asterisk up to 12 names the channel in the header: `ChanVariable(SIP/trunk-1)`."""
     variables = {}
-    for item in [value] if isinstance(value, str) else value:
-        name, _, content = item.partition("=")
-        variables[name] = content[:MAX_TEXT]
+    for header, value in headers.items():
+        if header.lower().partition("(")[0] != "chanvariable":
+            continue
+        for item in [value] if isinstance(value, str) else value:
+            name, _, content = item.partition("=")
+            variables[name] = content[:MAX_TEXT]
     return variables

@@ -1,4 +1,5 @@
 """Observations in, exact totals out: pages, bad lines, sessions and results, each counted once.
+Which session an event is of tells matching.py, and whether Asterisk was restarted, lives.py.
 
 No I/O, no clock, no Prometheus: every time is an argument, in seconds of a monotonic clock.
 Nothing here goes down, and all of it is bounded whatever Asterisk says.
@@ -18,8 +19,10 @@ from typing import Final
 
 from exporter.fax import (
     MODEM_RATES,
+    CoreStatus,
     FaxResult,
     FaxSession,
+    FaxStats,
     ListedSession,
     Operation,
     Reason,
@@ -28,13 +31,9 @@ from exporter.fax import (
     peer_of,
 )
 from exporter.history import EndedFax, History
+from exporter.lives import Lives, is_another
+from exporter.matching import EVENT_LATENESS, Heard, Matching, Outcome, Phase
 
-EVENT_LATENESS: Final = 8.0
-"""Seconds a completion event is waited for: measured, they come up to 5 s after the session has
-left the list. Waiting longer would let a session without an event take that of the next one."""
-MAX_TRACKED: Final = 20_000
-"""Sessions that have left the list, or should be in one that is not whole, and results, remembered
-at most."""
 OTHER_PEER: Final = "other"
 MOST_COMPLETIONS: Final = 1000
 """Completions a second; a count that rises faster is no count."""
@@ -215,6 +214,11 @@ class Peers:
         self._limit = limit
         self._known: set[str] = set()
 
+    @property
+    def told_apart(self) -> bool:
+        """Whether they are."""
+        return self._limit is not None
+
     def name(self, channel: str) -> str:
         """The peer's name, `other` for those beyond the limit; empty if not told apart."""
         if self._limit is None:
@@ -239,6 +243,8 @@ class Observation:
     whole: bool
     """False if a line of the list could not be read: absence then proves nothing."""
     details: Mapping[int, FaxSession]
+    stats: FaxStats | None = None
+    """None if they did not come."""
 
 
 # Keys are the same objects for every PBX, of which there can be thousands.
@@ -355,7 +361,6 @@ class RunningSession:
 
 @dataclass(slots=True, eq=False)
 class _Session:
-    key: tuple[int, int, str]
     channel: str
     listed: ListedSession
     operation: Operation
@@ -378,10 +383,24 @@ class _Session:
     """Bad lines of the whole session, as far as seen."""
     last_seen: float = 0.0
     gone_at: float = 0.0
-    ended_at: float = 0.0
-    ended: bool = False
-    closed: bool = False
-    """Its histograms have been observed."""
+    ended_at: float | None = None
+    """None until it has left the list, and was counted as ended."""
+    phase: Phase = Phase.LISTED
+
+    @property
+    def files(self) -> str:
+        """As the list has them."""
+        return self.listed.files
+
+    @property
+    def pages_seen(self) -> int:
+        """In the transport that it last had, which is what its event tells of."""
+        return self.pages.last
+
+    @property
+    def agreed(self) -> bool:
+        """Whether a rate was agreed while it was looked at."""
+        return self.data_rate is not None
 
 
 class Ledger:
@@ -394,15 +413,12 @@ class Ledger:
         sessions = dict.fromkeys(_ALL_SESSIONS, 0)
         self.gauges = Gauges(sessions, {}, {}, {}, dict.fromkeys(_ALL_TRANSPORTS, 0))
         self._peers = Peers(peer_limit)
-        self._running: dict[tuple[int, int, str], _Session] = {}
-        self._gone: dict[tuple[int, int, str], _Session] = {}
-        self._awaiting: dict[tuple[int, str, Operation], deque[_Session]] = {}
+        self._matching: Matching[_Session] = Matching()
+        self._lives = Lives()
         self.unobserved = Unobserved()
         self.history = History()
-        self._results: deque[tuple[float, int, FaxResult]] = deque(maxlen=MAX_TRACKED)
-        self._boot_id: str | None = None
-        self._boot = 0
         self._began: float | None = None
+        self._connected_at = -math.inf
         self._first_of_connection = True
         if peer_limit is None:
             for operation in Operation:
@@ -420,47 +436,53 @@ class Ledger:
                 start_seen=session.start_seen,
                 progress_at=session.progress_at,
             )
-            for session in self._running.values()
+            for session in self._matching.listed
         ]
 
-    def connected(self, boot_id: str | None) -> None:
-        """A new connection. `boot_id` names this start of Asterisk, None if it does not tell:
-        with another one, session numbers mean other sessions."""
+    def connected(self, status: CoreStatus, at: float) -> None:
+        """A new connection, on which events can have come since `at`, and what Asterisk says of its
+        life."""
         self._first_of_connection = True
-        if boot_id is not None:
-            if self._boot_id not in (None, boot_id):
-                self._boot += 1
-                self.unobserved.restarted()
-            self._boot_id = boot_id
+        self._connected_at = at
+        if self._lives.connected(status):
+            self._matching.restarted(at)
+            self.unobserved.restarted()
 
     def hear(self, result: FaxResult, received_at: float) -> None:
-        """A completion event. Its pages wait for the next list, which tells whose they are."""
-        self.unobserved.heard()
+        """A completion event. Its pages wait for the next list, which tells whose they are; and so
+        does all else that it says if peers are told apart."""
+        if result.began:
+            self.unobserved.heard()
+        if not self._peers.told_apart:
+            self._count_result(result, "")
+        self._take(self._matching.hear(result, received_at))
+
+    def _count_result(self, result: FaxResult, peer: str) -> None:
         totals, operation = self.totals, result.operation
-        peer = self._peers.name(result.channel)
         totals.open(operation, peer)
         totals.finished[operation, result.transport, peer] += 1
         if result.succeeded is None:
             totals.results_unknown[operation] += 1
         elif result.reason is not None:
             totals.failures[operation, result.transport, result.reason, peer] += 1
-        self._results.append((received_at, self._boot, result))
 
     def observe(self, seen: Observation) -> None:
         """One poll's list, and what FAXSession said of the sessions in it."""
-        if self._began is None:
+        first = self._began is None
+        if first:
             self._began = seen.at
-            first = True
-        else:
-            first = False
-        listed: dict[tuple[int, int, str], ListedSession] = {}
+        listed: dict[tuple[int, str], ListedSession] = {}
         for entry in seen.listed:
-            listed.setdefault((self._boot, entry.number, entry.channel), entry)
+            listed.setdefault((entry.number, entry.channel), entry)
+        if seen.stats is not None and self._lives.counted(seen.stats):
+            self._matching.restarted(self._connected_at if self._first_of_connection else math.inf)
+        elif self._first_of_connection and self._shows_others(seen):
+            self._matching.restarted(self._connected_at)
         running = []
-        for key, entry in listed.items():
-            session = self._running.get(key) or self._resume(key)
+        for (number, channel), entry in listed.items():
+            session = self._matching.find(number, channel)
             if session is None:
-                session = self._begin(key, entry, seen.at, first=first)
+                session = self._begin(entry, seen.at, first=first)
             running.append(session)
             session.last_seen = seen.at
             session.listed = entry
@@ -470,13 +492,9 @@ class Ledger:
                 self.totals.open(session.operation, session.peer)
             if detail is not None and detail.operation is session.operation:
                 self._read(session, detail, entry.transport, seen.at)
-        absent = [key for key in self._running if key not in listed]
-        if not seen.whole:  # which proves nothing, but the oldest must not pile up for ever
-            del absent[max(0, len(self._running) - MAX_TRACKED) :]
-        for key in absent:
-            self._leave(self._running.pop(key), seen.at)
-        self._settle(seen.listed_at if seen.whole else -math.inf)
-        self._forget(seen.at)
+        for session in self._matching.leave(listed.keys(), seen.at, whole=seen.whole):
+            self._leave(session, seen.at)
+        self._take(self._matching.settle(seen.at, seen.listed_at if seen.whole else -math.inf))
         self._measure(running, seen)
         self._first_of_connection = False
 
@@ -484,14 +502,21 @@ class Ledger:
         """A poll to which FAXSessions was refused: results of faxes never listed count now."""
         if self._began is None:
             self._began = at
-        self._settle(math.inf)
-        self._forget(at)
+        self._take(self._matching.settle(at, None))
 
-    def _begin(
-        self, key: tuple[int, int, str], entry: ListedSession, at: float, *, first: bool
-    ) -> _Session:
+    def _shows_others(self, seen: Observation) -> bool:
+        """Whether a list, the first over a connection, has another fax under the number and channel
+        of one before."""
+        for entry in seen.listed:
+            session = self._matching.known(entry.number, entry.channel)
+            if session is not None:
+                detail = seen.details.get(entry.number)
+                if is_another(session.listed, session.pages.last, entry, detail):
+                    return True
+        return False
+
+    def _begin(self, entry: ListedSession, at: float, *, first: bool) -> _Session:
         session = _Session(
-            key=key,
             channel=entry.channel,
             listed=entry,
             operation=entry.operation,
@@ -502,19 +527,10 @@ class Ledger:
             counts_from_first_reading=first and entry.state not in _NOT_BEGUN,
             progress_at=at,
         )
-        self._running[key] = session
+        self._matching.begin(entry.number, session)
         self.totals.open(entry.operation, session.peer)
         if not session.counts_from_first_reading:
             self.totals.started[entry.operation] += 1
-        return session
-
-    def _resume(self, key: tuple[int, int, str]) -> _Session | None:
-        """A session that had left the list and is back: still the same, and counted once."""
-        session = self._gone.pop(key, None)
-        if session is not None:
-            self._stop_awaiting(session)
-            session.reading = None  # a completion event may have told of more pages meanwhile
-            self._running[key] = session
         return session
 
     def _read(self, session: _Session, detail: FaxSession, transport: Transport, at: float) -> None:
@@ -557,61 +573,38 @@ class Ledger:
             session.data_rate = detail.data_rate
 
     def _leave(self, session: _Session, at: float) -> None:
-        if not session.ended:
-            session.ended = True
+        if session.ended_at is None:
             self.totals.ended[session.begun_as] += 1
-        session.gone_at = at
+        session.reading = None  # if it comes back, an event may have told of more pages meanwhile
         # Over a lost connection nobody knows when it ended: the last time it was seen must do.
         session.ended_at = session.last_seen if self._first_of_connection else at
-        self._gone[session.key] = session
-        if session.operation in RESULT_OPERATIONS and not session.closed:
-            place = (session.key[0], session.channel, session.operation)
-            self._awaiting.setdefault(place, deque()).append(session)
 
-    def _settle(self, listed_at: float) -> None:
-        """Gives results to sessions that have left. One heard before the list was asked for
-        (`listed_at`) and of no session that left belongs to a fax that no poll ever saw; one heard
-        later may belong to a session that this list still shows."""
-        still_there = set()
-        if listed_at == math.inf:  # no list: a session once seen may be the one
-            still_there = {(one.channel, one.operation) for one in self._running.values()}
-        waiting = []
-        for received_at, boot, result in self._results:
-            if self._match(boot, result, received_at):
-                continue
-            if received_at < listed_at and (result.channel, result.operation) not in still_there:
-                self._count_unlisted(received_at, result)
-            else:
-                waiting.append((received_at, boot, result))
-        self._results.clear()
-        self._results.extend(waiting)
+    def _take(self, outcomes: Sequence[Outcome[_Session]]) -> None:
+        for outcome in outcomes:
+            session, heard = outcome.session, outcome.heard
+            if heard is not None and self._peers.told_apart:
+                result = heard.result
+                peer = self._peers.name(result.channel) if session is None else session.peer
+                self._count_result(result, peer)
+            if session is not None:
+                self._close(session, None if heard is None else heard.result)
+            elif heard is not None:
+                self._count_unlisted(heard)
 
-    def _match(self, boot: int, result: FaxResult, received_at: float) -> bool:
-        """Events of one channel come in the order of its faxes: the oldest takes it, of those
-        whose event could come so late. After a restart channels have the same names again."""
-        place = (boot, result.channel, result.operation)
-        sessions = self._awaiting.get(place, deque())
-        session = None
-        while sessions and session is None:
-            oldest = sessions.popleft()
-            if received_at <= oldest.gone_at + EVENT_LATENESS:
-                session = oldest
-        if not sessions:
-            self._awaiting.pop(place, None)
-        if session is None:
-            return False
+    def _read_result(self, session: _Session, result: FaxResult) -> None:
+        """What the event of a session adds to what was seen of it."""
+        if result.pages is None or session.counts_from_first_reading:
+            return
         key = (session.operation, State.COMPLETE, session.peer)
-        if result.pages is not None and not session.counts_from_first_reading:
-            added = session.pages.read(result.pages, result.transport)
-            self.totals.pages[key] += added
-            if added and session.bad_lines.owed:
-                owed = session.bad_lines.settle()
-                self.totals.bad_lines[key] += owed
-                session.lines += owed
-        self._close(session, result)
-        return True
+        added = session.pages.read(result.pages, result.transport)
+        self.totals.pages[key] += added
+        if added and session.bad_lines.owed:
+            owed = session.bad_lines.settle()
+            self.totals.bad_lines[key] += owed
+            session.lines += owed
 
-    def _count_unlisted(self, received_at: float, result: FaxResult) -> None:
+    def _count_unlisted(self, heard: Heard) -> None:
+        received_at, result = heard.at, heard.result
         trained = result.reason is not Reason.TRAINING
         self.history.add(
             EndedFax(
@@ -644,9 +637,11 @@ class Ledger:
 
     def _close(self, session: _Session, result: FaxResult | None) -> None:
         """Observes what is known of a session only once it is over."""
-        session.closed = True
+        if result is not None:
+            self._read_result(session, result)
         totals, operation = self.totals, session.operation
-        seconds = session.ended_at - session.first_seen if session.start_seen else None
+        ended_at = session.last_seen if session.ended_at is None else session.ended_at
+        seconds = ended_at - session.first_seen if session.start_seen else None
         if seconds is not None:
             totals.session_seconds[operation].observe(seconds)
         if operation not in PAGE_OPERATIONS:
@@ -657,10 +652,12 @@ class Ledger:
         # After "cannot train" the rate jumps back to 14400: no fax ever had it.
         trained = result is None or result.reason is not Reason.TRAINING
         data_rate = session.data_rate if trained else None
+        if data_rate is None and trained and result is not None:
+            data_rate = result.data_rate  # agreed, and over, between two polls
         if data_rate is not None:
             totals.session_rate[operation].observe(data_rate)
         fax = EndedFax(
-            ended_at=session.ended_at,
+            ended_at=ended_at,
             operation=operation,
             transport=session.pages.transport,
             channel=session.channel,
@@ -684,25 +681,6 @@ class Ledger:
                 file=result.file,
             )
         self.history.add(fax)
-
-    def _forget(self, at: float) -> None:
-        """Sessions whose event can no longer come, or that are too many."""
-        while self._gone:
-            session = next(iter(self._gone.values()))
-            if at - session.gone_at <= EVENT_LATENESS and len(self._gone) <= MAX_TRACKED:
-                break
-            del self._gone[session.key]
-            self._stop_awaiting(session)
-            if not session.closed:
-                self._close(session, None)
-
-    def _stop_awaiting(self, session: _Session) -> None:
-        place = (session.key[0], session.channel, session.operation)
-        sessions = self._awaiting.get(place)
-        if sessions and session in sessions:
-            sessions.remove(session)
-            if not sessions:
-                del self._awaiting[place]
 
     def _measure(self, running: Sequence[_Session], seen: Observation) -> None:
         old = self.gauges

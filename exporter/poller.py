@@ -32,6 +32,7 @@ from exporter.fax import (
     Problem,
     Remembered,
     may_ask,
+    parse_core_status,
     parse_listed,
     parse_result,
     parse_session,
@@ -40,7 +41,8 @@ from exporter.fax import (
     read_listed,
     read_session,
 )
-from exporter.ledger import EVENT_LATENESS, Ledger, Observation
+from exporter.ledger import Ledger, Observation
+from exporter.matching import EVENT_LATENESS
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)
@@ -200,6 +202,9 @@ class Poller:
         self._sessions = Request("FAXSessions", Expects.LIST, read=self._listing)
         self._said: dict[str, str] = {}
         self._denied_at: dict[str, float] = {}
+        self._heard_any = False
+        self._unheard = 0
+        """Completions without an event since the last event."""
         self._quiet_since: float | None = None
         """When an event last came, or FAXStats was first heard over this connection."""
         self._step_ends = self._clock.monotonic()
@@ -274,6 +279,7 @@ class Poller:
 
     async def _watch(self) -> None:
         """One connection from login to loss. Raises what `ami.connect` does, and TimeoutError."""
+        begun = self._clock.monotonic()
         self._begin_step(self.settings.timeout)
         async with asyncio.timeout(self.settings.timeout):
             connection = await connect(self.settings, self._hear)
@@ -287,7 +293,7 @@ class Poller:
                 self._said.pop(failure, None)
             self._begin_step(self.settings.timeout)
             async with asyncio.timeout(self.settings.timeout):
-                await self._introduce(connection)
+                await self._introduce(connection, begun)
             due = self._clock.monotonic()
             if self._phase is not None:
                 due -= (due - self._phase * self._interval) % self._interval
@@ -303,8 +309,8 @@ class Poller:
             self.status.up = False
             connection.close()
 
-    async def _introduce(self, connection: Connection) -> None:
-        """Once a connection: which Asterisk, and since when."""
+    async def _introduce(self, connection: Connection, begun: float) -> None:
+        """Once a connection, which was `begun` then: which Asterisk, and since when."""
         said: dict[str, Headers] = {}
 
         def take(request: Request, answer: Answer) -> None:
@@ -317,9 +323,7 @@ class Poller:
         await connection.ask_each([CORESETTINGS, CORESTATUS], take)
         version = _word(said.get("CoreSettings", {}), "AsteriskVersion")
         self.status.asterisk_version = printable(version)
-        started = said.get("CoreStatus", {})
-        boot = f"{_word(started, 'CoreStartupDate')} {_word(started, 'CoreStartupTime')}"
-        self.ledger.connected(boot.strip() or None)
+        self.ledger.connected(parse_core_status(said.get("CoreStatus", {})), begun)
 
     async def poll(self, connection: Connection) -> None:
         """Lists the sessions, asks for those that may be asked about, and for FAXStats.
@@ -413,7 +417,15 @@ class Poller:
         status, now, wall = self.status, self._clock.monotonic(), self._clock.wall()
         if seen.listed is not None:
             self.ledger.observe(
-                Observation(seen.listed_at, now, wall, tuple(seen.listed), seen.whole, seen.details)
+                Observation(
+                    listed_at=seen.listed_at,
+                    at=now,
+                    wall=wall,
+                    listed=tuple(seen.listed),
+                    whole=seen.whole,
+                    details=seen.details,
+                    stats=seen.stats,
+                )
             )
         elif seen.failures & {Failure.DENIED, Failure.UNKNOWN_ACTION}:
             self.ledger.unlisted(now)
@@ -445,6 +457,9 @@ class Poller:
         # What becomes known sooner was missed between two connections; so was what becomes known
         # later because events of other faxes stood in for it.
         if unobserved and now - self._quiet_since > 2 * EVENT_LATENESS:
+            self._unheard += unobserved
+        # A call that is moved by AMI can end its fax without an event, though all others come.
+        if self._unheard > self._heard_any:
             self.status.events_come = False
             self._say(
                 "events",
@@ -471,7 +486,8 @@ class Poller:
             self._mention(problems)
         if result is None:
             return
-        self.status.events_come = True
+        self.status.events_come = self._heard_any = True
+        self._unheard = 0
         self._quiet_since = self._clock.monotonic()
         self._said.pop("events", None)
         if result.succeeded is not None:

@@ -22,7 +22,8 @@ from prometheus_client.exposition import generate_latest
 
 from exporter import demo_traffic, metrics
 from exporter.demo import DemoPbx
-from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.ledger import Ledger
+from exporter.matching import EVENT_LATENESS
 from exporter.poller import Clock, Poller
 from tests.truth import assert_exact
 from tests.virtual_time import run, until, wall

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from exporter.demo import DemoPbx
 from exporter.fax import Operation, State, Transport
-from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.ledger import Ledger
+from exporter.matching import EVENT_LATENESS
 from exporter.poller import Clock, Failure, Poller
 from exporter.settings import AmiSettings
 from tests.running import Exporter, Scrape

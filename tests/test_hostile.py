@@ -319,7 +319,7 @@ async def test_lists_that_are_never_whole_and_always_new_do_not_pile_up() -> Non
             listed = b"".join(entry % number for number in range(start, start + 8000))
             pbx.listed = listed + b"Event: FAXSessionsEntry\r\nActionID: =0\r\n\r\n"
             await asyncio.sleep(INTERVAL)
-            assert len(poller.ledger._running) <= 20_000
+            assert len(poller.ledger.running) <= 20_000
         assert poller.ledger.totals.started[Operation.SEND] == 40_000
         pbx.listed = None
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter import ledger
+from exporter import matching
 from exporter.fax import (
+    CoreStatus,
     FaxResult,
     FaxSession,
     ListedSession,
@@ -19,7 +20,6 @@ from exporter.fax import (
     Transport,
 )
 from exporter.ledger import (
-    EVENT_LATENESS,
     PAGE_OPERATIONS,
     BadLines,
     Ledger,
@@ -27,6 +27,7 @@ from exporter.ledger import (
     PageCount,
     Unobserved,
 )
+from exporter.matching import EVENT_LATENESS
 
 CHANNEL = "Local/recv@fax-00000001;2"
 SEND, RECEIVE, GATEWAY = Operation.SEND, Operation.RECEIVE, Operation.GATEWAY
@@ -79,10 +80,15 @@ class Watch:
     def running(cls, peer_limit: int | None = None) -> "Watch":
         """One that has been watching an idle PBX for so long that no event is from before."""
         watch = cls(Ledger(peer_limit))
-        watch.ledger.connected("boot 1")
+        watch.connect("boot 1")
         watch.poll()
         watch.now += LONG_AGO
         return watch
+
+    def connect(self, started: str | None = "boot 1") -> None:
+        """A new connection; `started`: what Asterisk says of when it did."""
+        status = CoreStatus(started or "", started or "", None)
+        self.ledger.connected(status, self.now)
 
     def poll(self, *sessions: Seen, whole: bool = True, listed_at: float | None = None) -> None:
         self.now += 1
@@ -489,7 +495,7 @@ def test_a_session_initialized_at_the_start_counts_whole() -> None:
 def test_known_sessions_go_on_after_a_lost_connection() -> None:
     watch = Watch.running()
     watch.poll(Seen(1, 5))
-    watch.ledger.connected("boot 1")
+    watch.connect("boot 1")
     watch.now += 30
     watch.poll(Seen(3, 2))
     assert (watch.pages(), watch.bad_lines) == (3, 7)
@@ -498,7 +504,7 @@ def test_known_sessions_go_on_after_a_lost_connection() -> None:
 def test_after_a_restart_of_asterisk_the_same_number_is_another_session() -> None:
     watch = Watch.running()
     watch.poll(Seen(2, 5))
-    watch.ledger.connected("boot 2")
+    watch.connect("boot 2")
     watch.poll(Seen(1, 5))
     assert (watch.pages(), watch.bad_lines) == (3, 10)
     assert watch.ledger.totals.ended[RECEIVE] == 1
@@ -506,10 +512,10 @@ def test_after_a_restart_of_asterisk_the_same_number_is_another_session() -> Non
 
 def test_a_start_of_asterisk_told_late_makes_no_other_sessions() -> None:
     watch = Watch()
-    watch.ledger.connected(None)
+    watch.connect(None)
     watch.poll()
     watch.poll(Seen(2))
-    watch.ledger.connected("boot 1")
+    watch.connect("boot 1")
     watch.poll(Seen(3))
     assert watch.pages() == 3
     assert watch.ledger.totals.started[RECEIVE] == 1
@@ -699,7 +705,7 @@ def test_a_session_that_ended_unseen_lasted_until_it_was_last_seen() -> None:
     watch = Watch.running()
     watch.poll(Seen(0))
     watch.poll(Seen(1))
-    watch.ledger.connected("boot 1")
+    watch.connect("boot 1")
     watch.now += 600
     watch.wait()
     assert watch.ledger.totals.session_seconds[RECEIVE].sum == 1
@@ -811,7 +817,7 @@ def test_a_restart_of_asterisk_does_not_hide_what_it_has_counted_since() -> None
     for _ in range(20):
         watch.now += 1
         watch.ledger.unobserved.counted(3, watch.now)
-    watch.ledger.connected("boot 2")
+    watch.connect("boot 2")
     for _ in range(20):
         watch.now += 1
         watch.ledger.unobserved.counted(4, watch.now)
@@ -841,7 +847,7 @@ def test_an_event_after_a_restart_is_not_of_the_fax_that_had_its_channel_before(
     watch = Watch.running()
     watch.poll(Seen(0))
     watch.poll(Seen(pages_before))
-    watch.ledger.connected("another start")
+    watch.connect("another start")
     watch.poll(Seen(pages_seen))
     watch.poll()
     watch.hear(2)
@@ -901,28 +907,30 @@ def test_nothing_is_kept_of_sessions_whose_event_never_came() -> None:
         watch.poll(Seen(1, number=number, channel=f"PJSIP/a-{number:08x}"))
     watch.wait()
     watch.wait()
-    assert (watch.ledger._running, watch.ledger._gone, watch.ledger._awaiting) == ({}, {}, {})
+    kept = watch.ledger._matching
+    assert (kept._listed, kept._left, list(kept._heard)) == ({}, {}, [])
 
 
 def test_of_too_many_sessions_that_have_left_the_first_wait_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger, "MAX_TRACKED", 3)
+    monkeypatch.setattr(matching, "MAX_TRACKED", 3)
     watch = Watch.running()
     watch.poll(*(Seen(1, number=number, channel=f"PJSIP/a-{number:08x}") for number in range(10)))
     watch.poll()
     assert sum(watch.ledger.totals.session_pages[RECEIVE].counts) == 10 - 3
 
 
-def test_of_too_many_results_between_two_polls_the_last_are_kept(
+def test_of_too_many_results_between_two_polls_the_first_wait_no_longer_and_all_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger, "MAX_TRACKED", 3)
+    monkeypatch.setattr(matching, "MAX_TRACKED", 3)
     watch = Watch.running()
     for _ in range(10):
         watch.hear(1)
+    assert watch.pages() == 10 - 3
     watch.poll()
-    assert watch.pages() == 3
+    assert watch.pages() == 10
 
 
 # --- whatever comes -------------------------------------------------------------------------
@@ -1002,7 +1010,7 @@ def test_whatever_is_said_no_counter_goes_down_and_no_series_leaves(
             watch.hear(first, operation=second, channel="PJSIP/a-00000001")
         elif what == "connected":
             assert first is None or isinstance(first, str)
-            watch.ledger.connected(first)
+            watch.connect(first)
         elif what == "unlisted":
             watch.ledger.unlisted(watch.now)
         else:

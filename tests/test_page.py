@@ -19,7 +19,7 @@ from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.fleet import Fleet
 from exporter.history import KEPT
-from exporter.ledger import EVENT_LATENESS
+from exporter.matching import EVENT_LATENESS
 from exporter.page import (
     CONTENT_SECURITY_POLICY,
     MOST_SECTIONS,

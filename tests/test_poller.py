@@ -15,7 +15,8 @@ from exporter import ami, demo_traffic
 from exporter import poller as poller_module
 from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
-from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.ledger import Ledger
+from exporter.matching import EVENT_LATENESS
 from exporter.poller import Failure, Poller
 from exporter.settings import AmiSettings
 from tests.truth import assert_exact

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from exporter.ledger import EVENT_LATENESS
+from exporter.matching import EVENT_LATENESS
 from exporter.poller import Failure
 from exporter.views import ResolutionView, session_views, shown, target_view
 from tests.virtual_time import EPOCH, in_virtual_time, until, wall

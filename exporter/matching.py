@@ -1,0 +1,294 @@
+"""Which session a completion event is of: sessions and events in, pairs of them out.
+
+Pure: no I/O, no clock, no counting. Every time is an argument, in seconds of a monotonic clock.
+
+An event names no session. It comes 20 to 50 ms after its session has left the list, by Asterisk's
+source up to 5 s, or never. Its channel tells whose it is; where that was masqueraded it has another
+name in the event than in the list, which keeps the first, and then the file tells (measured on
+Asterisk 16.28 and 22.10). Faxes in a row on one channel have the same name and mostly other files.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from exporter.fax import FaxResult, Operation, last_file
+
+EVENT_LATENESS: Final = 8.0
+"""Seconds a completion event is waited for: measured, they come up to 5 s after the session has
+left the list. Waiting longer would let a session without an event take that of the next one."""
+MAX_TRACKED: Final = 20_000
+"""Sessions that have left the list, or should be in one that is not whole, and results, remembered
+at most."""
+
+_MAX_ALIKE: Final = 100
+"""Sessions among which an event's is looked for: no PBX can make it a long search."""
+
+
+class Phase(Enum):
+    """Where a session is in its life."""
+
+    LISTED = "in the last list"
+    AWAITING = "has left the list, and its event may come"
+    OVER = "its event came, or will not"
+    BACK = "in the list again, after it was over"
+
+
+class Session(Protocol):
+    """What tells whether an event can be a session's."""
+
+    phase: Phase
+    gone_at: float
+    """Seconds: when a list first lacked it."""
+
+    @property
+    def channel(self) -> str:
+        """As the list has it, which keeps the first name."""
+
+    @property
+    def operation(self) -> Operation:
+        """What it does."""
+
+    @property
+    def files(self) -> str:
+        """As the list has them, with commas between; empty if it told none."""
+
+    @property
+    def pages_seen(self) -> int:
+        """Pages confirmed in the transport that it last had."""
+
+    @property
+    def agreed(self) -> bool:
+        """Whether its two ends were seen to agree on a rate."""
+
+
+S = TypeVar("S", bound=Session)
+
+
+class Heard(NamedTuple):
+    """A completion event."""
+
+    at: float
+    life: int
+    """Of Asterisk: after a restart channels have the same names again."""
+    result: FaxResult
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[S]):
+    """A session and its event; a session whose event will not come; or the event of a fax that was
+    never listed."""
+
+    session: S | None
+    heard: Heard | None
+
+
+_Key: TypeAlias = tuple[int, int, str]
+"""Life of Asterisk, number and channel, of which none alone tells a session."""
+_Place: TypeAlias = tuple[int, Operation, str]
+"""Life of Asterisk, operation, and a channel or file."""
+
+
+class Matching(Generic[S]):
+    """The sessions of one Asterisk, and the events that wait to be paired with them.
+
+    No event is used twice, and no session has two outcomes.
+    """
+
+    def __init__(self) -> None:
+        self._life = 0
+        self._listed: dict[_Key, S] = {}
+        self._left: dict[_Key, S] = {}
+        """In the order in which they left, for as long as they may be back."""
+        self._heard: deque[Heard] = deque()
+
+    @property
+    def listed(self) -> Collection[S]:
+        """Those of the last list, the oldest first."""
+        return self._listed.values()
+
+    def restarted(self, since: float) -> None:
+        """Asterisk has been restarted: numbers and channels mean other sessions now, to events too
+        that came at `since` or later."""
+        self._life += 1
+        for index, heard in enumerate(self._heard):
+            if heard.at >= since:
+                self._heard[index] = heard._replace(life=self._life)
+
+    def find(self, number: int, channel: str) -> S | None:
+        """The session that the list shows, if it is known; it may have been gone for a while."""
+        key = (self._life, number, channel)
+        session = self._listed.get(key)
+        if session is None and (session := self._left.pop(key, None)) is not None:
+            session.phase = Phase.BACK if session.phase is Phase.OVER else Phase.LISTED
+            self._listed[key] = session
+        return session
+
+    def known(self, number: int, channel: str) -> S | None:
+        """The session that `find` would find; it stays where it is."""
+        key = (self._life, number, channel)
+        return self._listed.get(key) or self._left.get(key)
+
+    def begin(self, number: int, session: S) -> None:
+        """A session that no list has shown before."""
+        self._listed[self._life, number, session.channel] = session
+
+    def leave(self, present: Collection[tuple[int, str]], at: float, *, whole: bool) -> list[S]:
+        """Those that are not `present`, by number and channel. A list that is not `whole` proves
+        nothing of this life of Asterisk, but the oldest must not pile up for ever."""
+        absent = [
+            key for key in self._listed if key[0] != self._life or (key[1], key[2]) not in present
+        ]
+        if not whole:
+            many = len(self._listed) - MAX_TRACKED
+            absent = [
+                key for index, key in enumerate(absent) if index < many or key[0] != self._life
+            ]
+        left = []
+        for key in absent:
+            session = self._left[key] = self._listed.pop(key)
+            session.phase = Phase.OVER if session.phase is Phase.BACK else Phase.AWAITING
+            session.gone_at = at
+            left.append(session)
+        return left
+
+    def hear(self, result: FaxResult, at: float) -> list[Outcome[S]]:
+        """An event, which waits for the next list to tell whose it is. Of too many the oldest wait
+        no longer."""
+        self._heard.append(Heard(at, self._life, result))
+        if len(self._heard) <= MAX_TRACKED:
+            return []
+        return [Outcome(None, self._heard.popleft())]
+
+    def settle(self, at: float, listed_at: float | None) -> list[Outcome[S]]:
+        """What is certain by now. `listed_at`: when the list was asked for, -inf if it was not
+        whole; None if there is none to be had. An event that came earlier is of no session in it,
+        a later one may be."""
+        outcomes, undecided = self._pair(listed_at) if self._heard else ([], [])
+        outcomes += self._forget(at, undecided)
+        self._heard = deque(sorted([*self._heard, *undecided], key=lambda heard: heard.at))
+        return outcomes
+
+    def _pair(self, listed_at: float | None) -> tuple[list[Outcome[S]], list[Heard]]:
+        """The outcomes of all events but those that wait for another list, and those that may yet
+        be of a session that has left."""
+        outcomes: list[Outcome[S]] = []
+        waiting, unnamed, undecided = deque[Heard](), [], []
+        awaiting = _Index(self._left, Phase.AWAITING)
+        listed: _Index[S] | None = None
+        for heard in self._heard:
+            late = listed_at is None or heard.at >= listed_at
+            if late and listed is None:
+                listed = _Index(self._listed, Phase.LISTED)
+            if late and listed is not None and listed.knows(heard):
+                waiting.append(heard)
+            elif (session := awaiting.of_channel(heard)) is not None:
+                outcomes.append(awaiting.take(session, heard))
+            else:
+                unnamed.append(heard)
+        # Only now: by its file one could take a session whose own event stands behind it.
+        for heard in unnamed:
+            fitting = awaiting.of_file(heard)
+            sure = [one for one in fitting if one.pages_seen <= (heard.result.pages or 0)]
+            if sure:
+                # Of several any will do, if no event is left that says less than was seen.
+                session = max(sure, key=lambda one: one.pages_seen)
+                outcomes.append(awaiting.take(session, heard))
+            elif fitting:
+                undecided.append(heard)
+            elif listed_at is not None and heard.at >= listed_at:
+                waiting.append(heard)
+            else:
+                outcomes.append(Outcome(None, heard))
+        self._heard = waiting
+        return outcomes, undecided
+
+    def _forget(self, at: float, undecided: list[Heard]) -> Iterator[Outcome[S]]:
+        """Sessions whose own event can no longer come, or that are too many: what is undecided may
+        say less than was seen of them, but nothing else says anything."""
+        old: list[_Key] = []
+        for key, session in self._left.items():
+            many = len(self._left) - len(old) > MAX_TRACKED
+            if at - session.gone_at <= EVENT_LATENESS and not many:
+                break
+            old.append(key)
+        awaiting = _Index({key: self._left.pop(key) for key in old}, Phase.AWAITING)
+        for heard in list(undecided):
+            if fitting := awaiting.of_file(heard):
+                undecided.remove(heard)
+                yield awaiting.take(fitting[0], heard)
+        for session in awaiting.all:
+            yield awaiting.take(session, None)
+
+
+class _Index(Generic[S]):
+    """Sessions that are in a phase, by what an event may know of them."""
+
+    def __init__(self, sessions: Mapping[_Key, S], phase: Phase) -> None:
+        self._phase = phase
+        self._channels: defaultdict[_Place, dict[S, None]] = defaultdict(dict)
+        self._files: defaultdict[_Place, dict[S, None]] = defaultdict(dict)
+        self._places: dict[S, tuple[dict[S, None], dict[S, None]]] = {}
+        for (life, _, channel), session in sessions.items():
+            if session.phase is phase:
+                channels = self._channels[life, session.operation, channel]
+                files = self._files[life, session.operation, last_file(session.files)]
+                channels[session] = files[session] = None
+                self._places[session] = channels, files
+
+    @property
+    def all(self) -> list[S]:
+        """Those that are still in it."""
+        return list(self._places)
+
+    def knows(self, heard: Heard) -> bool:
+        """Whether the event may be of one of them."""
+        return self.of_channel(heard) is not None or bool(self.of_file(heard))
+
+    def of_channel(self, heard: Heard) -> S | None:
+        """The session that has the event's channel and file. Of several the one that has all its
+        files, and no more pages; of those the first, since events come in the order of faxes."""
+        result, file = heard.result, last_file(heard.result.files)
+        place = (heard.life, result.operation, result.channel)
+        return min(
+            (
+                one
+                for one in islice(self._channels.get(place, ()), _MAX_ALIKE)
+                if self._in_time(one, heard) and (not file or last_file(one.files) in ("", file))
+            ),
+            key=lambda one: (one.files != result.files, not _may_have_pages(one, result)),
+            default=None,
+        )
+
+    def of_file(self, heard: Heard) -> list[S]:
+        """Those whose channel may have the event's name by now. A fax that never began was never
+        listed, and many such can be of one file."""
+        result, file = heard.result, last_file(heard.result.files)
+        place = (heard.life, result.operation, file)
+        if not file or not result.began:
+            return []
+        return [
+            one
+            for one in islice(self._files.get(place, ()), _MAX_ALIKE)
+            if self._in_time(one, heard)
+            and _may_have_pages(one, result)
+            and not (one.agreed and result.agreed is False)
+        ]
+
+    def take(self, session: S, heard: Heard | None) -> Outcome[S]:
+        """The session is over, and no event finds it any more."""
+        for place in self._places.pop(session):
+            del place[session]
+        session.phase = Phase.OVER
+        return Outcome(session, heard)
+
+    def _in_time(self, session: S, heard: Heard) -> bool:
+        return self._phase is Phase.LISTED or heard.at <= session.gone_at + EVENT_LATENESS
+
+
+def _may_have_pages(session: Session, result: FaxResult) -> bool:
+    """An event says no page where a call dropped, though some went through; never too few."""
+    return not result.pages or result.pages >= session.pages_seen
