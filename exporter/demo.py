@@ -230,6 +230,8 @@ class DemoPbx:
         # Asterisk takes longer than a second to start, and tells its start to the second.
         self.started = max(self.clock(), self.started + 1)
         self._channels = 0
+        self.calls_begun = 0
+        """Since this start of Asterisk, on whichever channels."""
         self._begin_life()
 
     def _begin_life(self) -> None:
@@ -333,6 +335,7 @@ class DemoPbx:
             life=self._life,
         )
         self._numbers += 1
+        self.calls_begun += 1
         self.sessions[session.number] = session
         self.truth.started[operation] += 1
         if fax:
@@ -672,7 +675,7 @@ class _Client:
             f"CoreReloadDate: {started:%Y-%m-%d}",
             f"CoreReloadTime: {started:%H:%M:%S}",
             f"CoreCurrentCalls: {calls}",
-            *(() if self._is_old else (f"CoreProcessedCalls: {calls}",)),
+            *(() if self._is_old else (f"CoreProcessedCalls: {pbx.calls_begun}",)),
         )
 
     def _core_settings(self, reply: "_Reply", headers: dict[str, str]) -> bytes:

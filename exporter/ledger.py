@@ -367,6 +367,7 @@ class _Session:
     begun_as: Operation
     """Under which it was counted as started, and will be as ended."""
     peer: str
+    listed_at: float
     first_seen: float
     start_seen: bool
     """False if it may have run for longer than we know."""
@@ -474,15 +475,14 @@ class Ledger:
         listed: dict[tuple[int, str], ListedSession] = {}
         for entry in seen.listed:
             listed.setdefault((entry.number, entry.channel), entry)
-        if seen.stats is not None and self._lives.counted(seen.stats):
-            self._matching.restarted(self._connected_at if self._first_of_connection else math.inf)
-        elif self._first_of_connection and self._shows_others(seen):
+        fell = seen.stats is not None and self._lives.counted(seen.stats)
+        if self._first_of_connection and (fell or self._shows_others(seen)):
             self._matching.restarted(self._connected_at)
         running = []
         for (number, channel), entry in listed.items():
-            session = self._matching.find(number, channel)
+            session = self._matching.find(number, channel, seen.listed_at)
             if session is None:
-                session = self._begin(entry, seen.at, first=first)
+                session = self._begin(entry, seen, first=first)
             running.append(session)
             session.last_seen = seen.at
             session.listed = entry
@@ -515,17 +515,18 @@ class Ledger:
                     return True
         return False
 
-    def _begin(self, entry: ListedSession, at: float, *, first: bool) -> _Session:
+    def _begin(self, entry: ListedSession, seen: Observation, *, first: bool) -> _Session:
         session = _Session(
             channel=entry.channel,
             listed=entry,
             operation=entry.operation,
             begun_as=entry.operation,
             peer=self._peers.name(entry.channel),
-            first_seen=at,
+            listed_at=seen.listed_at,
+            first_seen=seen.at,
             start_seen=not self._first_of_connection,
             counts_from_first_reading=first and entry.state not in _NOT_BEGUN,
-            progress_at=at,
+            progress_at=seen.at,
         )
         self._matching.begin(entry.number, session)
         self.totals.open(entry.operation, session.peer)

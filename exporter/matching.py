@@ -41,6 +41,8 @@ class Session(Protocol):
     """What tells whether an event can be a session's."""
 
     phase: Phase
+    listed_at: float
+    """Seconds: when the last list that has it was asked for."""
     gone_at: float
     """Seconds: when a list first lacked it."""
 
@@ -118,13 +120,16 @@ class Matching(Generic[S]):
             if heard.at >= since:
                 self._heard[index] = heard._replace(life=self._life)
 
-    def find(self, number: int, channel: str) -> S | None:
-        """The session that the list shows, if it is known; it may have been gone for a while."""
+    def find(self, number: int, channel: str, listed_at: float) -> S | None:
+        """The session that a list shows which was asked for then, if it is known; it may have been
+        gone for a while."""
         key = (self._life, number, channel)
         session = self._listed.get(key)
         if session is None and (session := self._left.pop(key, None)) is not None:
             session.phase = Phase.BACK if session.phase is Phase.OVER else Phase.LISTED
             self._listed[key] = session
+        if session is not None:
+            session.listed_at = listed_at
         return session
 
     def known(self, number: int, channel: str) -> S | None:
@@ -192,13 +197,13 @@ class Matching(Generic[S]):
         # Only now: by its file one could take a session whose own event stands behind it.
         for heard in unnamed:
             fitting = awaiting.of_file(heard)
-            sure = [one for one in fitting if one.pages_seen <= (heard.result.pages or 0)]
-            if sure:
-                # Of several any will do, if no event is left that says less than was seen.
-                session = max(sure, key=lambda one: one.pages_seen)
-                outcomes.append(awaiting.take(session, heard))
+            seen = {one.pages_seen for one in fitting}
+            if len(seen) == 1 and max(seen) <= (heard.result.pages or 0):
+                outcomes.append(awaiting.take(fitting[0], heard))  # any adds the same pages
             elif fitting:
-                undecided.append(heard)
+                undecided.append(heard)  # until some of them have had their own event
+            elif (session := awaiting.of_channel(heard, any_file=True)) is not None:
+                outcomes.append(awaiting.take(session, heard))
             elif listed_at is not None and heard.at >= listed_at:
                 waiting.append(heard)
             else:
@@ -207,21 +212,33 @@ class Matching(Generic[S]):
         return outcomes, undecided
 
     def _forget(self, at: float, undecided: list[Heard]) -> Iterator[Outcome[S]]:
-        """Sessions whose own event can no longer come, or that are too many: what is undecided may
-        say less than was seen of them, but nothing else says anything."""
-        old: list[_Key] = []
+        """Sessions whose own event can no longer come, or that are too many."""
+        old: dict[S, _Key] = {}
+        many = len(self._left) - MAX_TRACKED
         for key, session in self._left.items():
-            many = len(self._left) - len(old) > MAX_TRACKED
-            if at - session.gone_at <= EVENT_LATENESS and not many:
+            if at - session.gone_at <= EVENT_LATENESS and len(old) >= many:
                 break
-            old.append(key)
-        awaiting = _Index({key: self._left.pop(key) for key in old}, Phase.AWAITING)
+            old[session] = key
+        awaiting = _Index(self._left if undecided else {}, Phase.AWAITING)
         for heard in list(undecided):
-            if fitting := awaiting.of_file(heard):
+            # So that no event is left that says less than was seen of the others.
+            pages, fitting = heard.result.pages or 0, awaiting.of_file(heard)
+            best = max(
+                fitting,
+                key=lambda one: (one.pages_seen <= pages, one.pages_seen),
+                default=None,
+            )
+            if best in old:
                 undecided.remove(heard)
-                yield awaiting.take(fitting[0], heard)
-        for session in awaiting.all:
-            yield awaiting.take(session, None)
+                yield awaiting.take(best, heard)
+            elif many <= 0:
+                for session in fitting:
+                    old.pop(session, None)  # if the best has its own event, this is one of these
+        for session, key in old.items():
+            del self._left[key]
+            if session.phase is Phase.AWAITING:
+                session.phase = Phase.OVER
+                yield Outcome(session, None)
 
 
 class _Index(Generic[S]):
@@ -239,25 +256,22 @@ class _Index(Generic[S]):
                 channels[session] = files[session] = None
                 self._places[session] = channels, files
 
-    @property
-    def all(self) -> list[S]:
-        """Those that are still in it."""
-        return list(self._places)
-
     def knows(self, heard: Heard) -> bool:
         """Whether the event may be of one of them."""
-        return self.of_channel(heard) is not None or bool(self.of_file(heard))
+        return self.of_channel(heard, any_file=True) is not None or bool(self.of_file(heard))
 
-    def of_channel(self, heard: Heard) -> S | None:
-        """The session that has the event's channel and file. Of several the one that has all its
-        files, and no more pages; of those the first, since events come in the order of faxes."""
+    def of_channel(self, heard: Heard, *, any_file: bool = False) -> S | None:
+        """The session that has the event's channel and, unless any will do, its file. Of several
+        the one that has all its files, and no more pages; of those the first, since events come in
+        the order of faxes."""
         result, file = heard.result, last_file(heard.result.files)
         place = (heard.life, result.operation, result.channel)
         return min(
             (
                 one
                 for one in islice(self._channels.get(place, ()), _MAX_ALIKE)
-                if self._in_time(one, heard) and (not file or last_file(one.files) in ("", file))
+                if self._in_time(one, heard)
+                and ((any_file and result.began) or not file or last_file(one.files) in ("", file))
             ),
             key=lambda one: (one.files != result.files, not _may_have_pages(one, result)),
             default=None,
@@ -278,14 +292,16 @@ class _Index(Generic[S]):
             and not (one.agreed and result.agreed is False)
         ]
 
-    def take(self, session: S, heard: Heard | None) -> Outcome[S]:
-        """The session is over, and no event finds it any more."""
+    def take(self, session: S, heard: Heard) -> Outcome[S]:
+        """Its event has found it, and no other does any more."""
         for place in self._places.pop(session):
             del place[session]
         session.phase = Phase.OVER
         return Outcome(session, heard)
 
     def _in_time(self, session: S, heard: Heard) -> bool:
+        if heard.at < session.listed_at:
+            return False  # it ran on
         return self._phase is Phase.LISTED or heard.at <= session.gone_at + EVENT_LATENESS
 
 
