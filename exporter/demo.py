@@ -24,6 +24,11 @@ UNTRAINED_RATE: Final = 14400
 """bit/s that a session reads before it has negotiated anything."""
 NO_RESOLUTION: Final = (0, 0)
 _FAXES: Final = ("send", "receive")
+_NO_SESSION: Final = {
+    "send": ("INIT_ERROR", "error starting fax session"),
+    "receive": ("Channel Problems", "Error before FAX transmission started."),
+}
+"""FAXERROR and FAXSTATUSSTRING of a fax that cannot start."""
 
 
 class FaxGone(Exception):
@@ -62,6 +67,8 @@ class Truth:
     completions: Counter[Completion] = field(default_factory=Counter)
     heard: Counter[Completion] = field(default_factory=Counter)
     """Those of `completions` whose event was sent to at least one client."""
+    never_began: Counter[Completion] = field(default_factory=Counter)
+    """Likewise events of faxes for which no session could be made: none of the above has them."""
 
 
 @dataclass
@@ -91,6 +98,7 @@ class DemoSession:
     state: str
     rate: int
     uniqueid: str
+    """Of the call as it is now; likewise `linkedid`."""
     linkedid: str
     truth: Truth = field(repr=False)
     life: object = field(repr=False)
@@ -100,7 +108,11 @@ class DemoSession:
     resolution: tuple[int, int] = NO_RESOLUTION
     pages: int = 0
     bad_lines: int = 0
+    moved_to: str = ""
+    """What its channel is called now, which only its event tells."""
     gone: bool = False
+    began: bool = True
+    """False if no session could be made."""
     completion: Completion | None = None
     """Set when a send or receive has ended."""
     pages_transferred: int = 0
@@ -119,6 +131,12 @@ class DemoSession:
         self.state, self.rate, self.ecm = "Active", rate, ecm
         if self.operation in _FAXES:
             self.resolution = resolution
+
+    def move(self, channel: str, uniqueid: str) -> None:
+        """The call is replaced by another (REFER or INVITE with Replaces), whose name and number
+        its channel now has; the list goes on with the name that it began with."""
+        self._must_live()
+        self.moved_to, self.uniqueid = channel, uniqueid
 
     def switch_to_t38(self) -> None:
         """From audio to T.38: modem, pages and negotiation start anew.
@@ -195,6 +213,8 @@ class DemoPbx:
         self.channelvars = channelvars
         self.version, self.ami_version = version, ami_version
         self.clock, self.sleep = clock, sleep
+        self.keeps_time = True
+        """False: its clock begins at the same moment with each start, as without a battery."""
         self.originate: Callable[[Mapping[str, str]], Coroutine[Any, Any, None]] | None = None
         """What an Originate starts, given its headers by lower-case name; refused if None."""
 
@@ -228,7 +248,8 @@ class DemoPbx:
 
     def _boot(self) -> None:
         # Asterisk takes longer than a second to start, and tells its start to the second.
-        self.started = max(self.clock(), self.started + 1)
+        if self.keeps_time or not self.started:
+            self.started = max(self.clock(), self.started + 1)
         self._channels = 0
         self.calls_begun = 0
         """Since this start of Asterisk, on whichever channels."""
@@ -387,11 +408,28 @@ class DemoPbx:
         """The call of a session is hung up before its fax was over."""
         self.end(session, status="FAILED", error=DROPPED, pages=pages, announce=announce)
 
+    def fail_to_start(self, operation: str, channel: str, *, files: Iterable[str] = ()) -> None:
+        """A fax for which no session can be made, as without a timing module. FAXStats counts it as
+        failed and not as completed, and an event tells of it."""
+        session = self.begin(operation, channel, files=files)
+        del self.sessions[session.number]
+        self.truth.started[operation] -= 1
+        self.stats.failed += 1
+        session.gone, session.began = True, False
+        error, session.status_string = _NO_SESSION[operation]
+        session.completion = Completion(operation, "audio", "FAILED", error)
+        self.announce(session)
+
     def hang_up(self, channel: str) -> bool:
         """Hangs a channel up, and the other half of a Local channel; False if it has no session."""
         call = channel[:-2] if channel.endswith((";1", ";2")) else channel
         halves = (channel,) if call == channel else (f"{call};2", f"{call};1")
-        found = [s for half in halves for s in self.sessions.values() if s.channel == half]
+        found = [
+            session
+            for half in halves
+            for session in self.sessions.values()
+            if (session.moved_to or session.channel) == half
+        ]
         for session in found:
             self.drop(session)
         return bool(found)
@@ -410,7 +448,8 @@ class DemoPbx:
         for client in hearers:
             client.event(event)
         if hearers and not self.mute:
-            self.truth.heard[session.completion] += 1
+            told = self.truth.heard if session.began else self.truth.never_began
+            told[session.completion] += 1
 
     def _completion_event(self, session: DemoSession, completion: Completion) -> Iterable[str]:
         send = session.operation == "send"
@@ -422,7 +461,7 @@ class DemoPbx:
         }
         yield f"Event: {'SendFAX' if send else 'ReceiveFAX'}"
         yield "Privilege: call,all"
-        yield f"Channel: {session.channel}"
+        yield f"Channel: {session.moved_to or session.channel}"
         yield "ChannelState: 6"
         yield "ChannelStateDesc: Up"
         yield "CallerIDNum: <unknown>"
@@ -441,8 +480,8 @@ class DemoPbx:
         yield "LocalStationID: "
         yield "RemoteStationID: "
         yield f"PagesTransferred: {session.pages_transferred}"
-        yield "Resolution: {}x{}".format(*session.resolution)
-        yield f"TransferRate: {session.rate}"
+        yield "Resolution: {}".format("{}x{}".format(*session.resolution) if session.began else "")
+        yield f"TransferRate: {session.rate if session.began else ''}"
         yield from (f"FileName: {name}" for name in session.files)
 
     # --- connections

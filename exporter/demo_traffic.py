@@ -17,6 +17,8 @@ Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 Story: TypeAlias = Callable[[], Awaitable[None]]
 
 TRUNKS: Final = ("PJSIP/trunk-berlin", "PJSIP/trunk-paris", "PJSIP/trunk-oslo")
+TRANSFER: Final = "Local/transfer@office"
+"""What a channel is called once its call was transferred."""
 QUIET: Final = 1.2
 """Seconds before and after a page's bad lines: a real page's number stands that long, too."""
 RATES: Final = (14400, 12000, 9600)
@@ -49,6 +51,10 @@ class Plan:
     """It fails with this FAXERROR before the first page."""
     hang_up: bool = False
     """Somebody hangs up in the middle of the last page."""
+    moved: bool = False
+    """The call is transferred in the middle of the last page."""
+    untold: bool = False
+    """It is taken away in the middle of the last page, so that no event tells of its end."""
     lateness: float = 1.0
     """Seconds from the end to the completion event; Asterisk takes up to 5."""
 
@@ -80,9 +86,15 @@ class Traffic:
             session.fall_back(lower_rate)
         for page in range(1, plan.pages + 1):
             await self._page(session, bad_lines=self.rng.randint(3, 30) if plan.noisy else 0)
+            if plan.moved and page == plan.pages:
+                channel = self.pbx.new_channel(TRANSFER)
+                session.move(f"{channel};1", f"{session.uniqueid}1")
+            if plan.untold and page == plan.pages:
+                self.pbx.drop(session, announce=False)
+                return
             if plan.hang_up and page == plan.pages:
                 # What the event says of pages that went through is not to be relied on.
-                pages = self.rng.choice((0, session.pages))
+                pages = session.pages if plan.moved else self.rng.choice((0, session.pages))
                 self.pbx.drop(session, pages=pages, announce=False)
                 await self.pbx.sleep(plan.lateness)
                 self.pbx.announce(session)
@@ -93,6 +105,11 @@ class Traffic:
             await self.sleep(2)
         # The sender often still waits for the line to clear when the other end hangs up.
         await self._end(session, plan, "SUCCESS", "HANGUP" if plan.operation == "send" else "")
+
+    async def never_begins(self, operation: str, trunk: str) -> None:
+        """A fax for which Asterisk can make no session."""
+        files = self._outgoing(operation)
+        self.pbx.fail_to_start(operation, self.pbx.new_channel(trunk), files=files)
 
     async def gateway(self, trunk: str, pages: int, *, ecm: bool = False) -> None:
         """Audio on one side, T.38 on the other; two V.21 detectors wait for a fax to begin."""
@@ -175,7 +192,8 @@ class Traffic:
     def _any_story(self) -> Story:
         rng = self.rng
         trunk = rng.choice(TRUNKS)
-        kind = rng.choices(("fax", "local", "gateway", "voice"), (14, 2, 3, 2))[0]
+        kinds = ("fax", "local", "gateway", "voice", "nothing")
+        kind = rng.choices(kinds, (14, 2, 3, 2, 1))[0]
         if kind == "local":
             file = f"/var/spool/asterisk/fax/letter-{rng.randrange(1000)}.tif"
             return lambda: self.both_ends("Local/recv@fax", file, rng.randint(1, 3))
@@ -184,6 +202,8 @@ class Traffic:
         if kind == "voice":
             return lambda: self.voice(trunk)
         operation = rng.choice(("send", "receive"))
+        if kind == "nothing":
+            return lambda: self.never_begins(operation, trunk)
         ecm = rng.random() < 0.5
         hears_noise = operation == "receive" and not ecm
         plan = Plan(
@@ -196,12 +216,19 @@ class Traffic:
             rejections=rng.choice((0, 0, 0, 1, 2)) if hears_noise else 0,
             error=rng.choice(MISFORTUNES) if rng.random() < 0.08 else "",
             hang_up=rng.random() < 0.08,
+            moved=rng.random() < 0.08,
+            untold=rng.random() < 0.02,
             lateness=rng.uniform(0, 5),
         )
         return lambda: self.fax(plan)
 
+    def _outgoing(self, operation: str) -> list[str]:
+        """The file that is sent: a moved call is known by it, if nobody else sends the same."""
+        name = f"/var/spool/asterisk/fax/outgoing-{self.rng.randrange(10**9)}.tif"
+        return [name] if operation == "send" else []
+
     async def _call(self, operation: str, trunk: str) -> DemoSession:
-        files = ["/var/spool/asterisk/fax/outgoing.tif"] if operation == "send" else []
+        files = self._outgoing(operation)
         session = self.pbx.begin(operation, self.pbx.new_channel(trunk), files=files)
         await self.sleep(self.rng.uniform(0.2, 0.8))
         session.state = "Active"

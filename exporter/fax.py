@@ -143,6 +143,10 @@ class FaxStats:
     failed: int | None
 
 
+RESULT_VARIABLES: Final = ("FAXSTATUS", "FAXERROR", "FAXMODE", "FAXSTATUSSTRING")
+"""What tells a fax' result, if `channelvars` in manager.conf names it."""
+
+
 class CoreStatus(NamedTuple):
     """One answer of CoreStatus: what tells one life of Asterisk from another."""
 
@@ -182,6 +186,8 @@ class FaxResult:
     """False if no modem ever ran: FAXStats counts it as failed, and not as completed."""
     agreed: bool | None = None
     """Whether the two ends had agreed on anything; None if that was not told."""
+    missing: tuple[str, ...] = ()
+    """Those of RESULT_VARIABLES that `channelvars` did not put on the event."""
 
 
 ASKABLE_STATES: Final = frozenset({State.ACTIVE, State.COMPLETE})
@@ -533,6 +539,11 @@ def parse_result(headers: Headers, problems: list[Problem]) -> FaxResult | None:
         files=(files if isinstance(files, str) else ",".join(files))[:MAX_TEXT],
         began=began,
         agreed=resolution != "0x0" if resolution else None,
+        missing=tuple(
+            name
+            for name in RESULT_VARIABLES
+            if name not in variables or (name == "FAXSTATUS" and not status)
+        ),
     )
 
 

@@ -490,14 +490,17 @@ class Poller:
         self._unheard = 0
         self._quiet_since = self._clock.monotonic()
         self._said.pop("events", None)
-        if result.succeeded is not None:
-            self._said.pop("channelvars", None)
-        else:
+        if result.missing:
+            lack = "failures" if result.succeeded is None else "reasons of failures"
             self._say(
                 "channelvars",
-                f"completion events carry no result; add '{CHANNELVARS}' to [general] in "
-                "manager.conf; until then failures and their reasons are unknown, all else goes on",
+                f"completion events lack {', '.join(result.missing)}; add '{CHANNELVARS}', without "
+                "blanks, to the first [general] of manager.conf, or below '[general](+)' at its "
+                "end (a second [general] is ignored), then 'manager reload'; until then "
+                f"{lack} are unknown, all else goes on",
             )
+        else:
+            self._said.pop("channelvars", None)
         self.ledger.hear(result, self._clock.monotonic())
 
     def _refused(self, request: Request, answer: Answer) -> set[Failure]:

@@ -178,9 +178,11 @@ class Soak:
         await self.connection_dropped()
 
     async def asterisk_restarted(self) -> None:
+        self.pbx.keeps_time = self.rng.random() < 0.5
         self.pbx.restart()
 
     async def asterisk_crashed(self) -> None:
+        self.pbx.keeps_time = self.rng.random() < 0.5
         self.pbx.crash()
         await self.pause(300)
         self.pbx.restart()

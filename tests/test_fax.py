@@ -294,6 +294,123 @@ def test_a_text_never_heard_of_is_other_and_a_code_that_says_nothing_gives_way()
     assert failure_reason("", "T38_NEG_ERROR") is Reason.T38_NEGOTIATION
 
 
+def written(text: str) -> Headers:
+    """As the exporter gets it."""
+    message: Headers = Message.from_line(text.replace("\n", "\r\n"))
+    return message
+
+
+NO_TIMING = "\n".join(
+    [
+        "Event: ReceiveFAX",
+        "Channel: PJSIP/trunk-00000001",
+        "ChanVariable: FAXSTATUS=FAILED",
+        "ChanVariable: FAXERROR=Channel Problems",
+        "ChanVariable: FAXMODE=audio",
+        "ChanVariable: FAXSTATUSSTRING=Error before FAX transmission started.",
+        "LocalStationID: ",
+        "RemoteStationID: ",
+        "PagesTransferred: 0",
+        "Resolution: ",
+        "TransferRate: ",
+        "FileName: /fax/rx-1.tif",
+    ]
+)
+SENT = NO_TIMING.replace("ReceiveFAX", "SendFAX").replace("Channel Problems", "INIT_ERROR")
+SENT = SENT.replace("Error before FAX transmission started.", "error starting fax session")
+VARIABLES = "\n".join(line for line in SENT.split("\n") if line.startswith("ChanVariable"))
+AFTER_ANOTHER = (
+    SENT.replace("PagesTransferred: 0", "PagesTransferred: 3")
+    .replace("Resolution: ", "Resolution: 8031x3850")
+    .replace("TransferRate: ", "TransferRate: 9600")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (NO_TIMING, Reason.INIT),
+        (NO_TIMING.replace(": \n", ":\n"), Reason.INIT),
+        (SENT, Reason.INIT),
+        (AFTER_ANOTHER, Reason.INIT),
+        (SENT.replace(VARIABLES, "ChanVariable: FAXSTATUS=FAILED"), Reason.OTHER),
+        (SENT.replace(VARIABLES + "\n", ""), None),
+    ],
+    ids=[
+        "receive",
+        "no blank after a colon",
+        "send",
+        "after another fax",
+        "status alone",
+        "untold",
+    ],
+)
+def test_a_fax_that_never_began_has_neither_page_nor_rate_and_nothing_is_malformed(
+    text: str, reason: Reason | None
+) -> None:
+    problems: list[Problem] = []
+    result = parse_result(written(text), problems)
+    assert result is not None
+    assert problems == []
+    assert not result.began
+    assert not result.pages
+    assert (result.data_rate, result.agreed, result.reason) == (None, None, reason)
+
+
+def test_a_fax_that_timed_out_began_and_says_what_the_one_before_did() -> None:
+    said = {"FAXERROR": "TIMEOUT", "FAXSTATUSSTRING": "fax session timed-out"}
+    result = parse_result(event(FAXSTATUS="FAILED", **said), [])
+    assert result is not None
+    assert (result.began, result.reason) == (True, Reason.TIMEOUT)
+    assert (result.pages, result.data_rate) == (None, None)
+
+
+def test_a_success_that_tells_little_began() -> None:
+    told = {"Event": "SendFAX", "Channel": "PJSIP/a-1", "PagesTransferred": "0"}
+    result = parse_result({**told, "ChanVariable": "FAXSTATUS=SUCCESS"}, [])
+    assert result is not None
+    assert result.began
+
+
+@pytest.mark.parametrize(
+    ("resolution", "rate", "agreed"),
+    [("0x0", None, False), ("8031x3850", 14400, True), ("", 14400, None)],
+)
+def test_a_rate_counts_only_if_something_was_agreed(
+    resolution: str, rate: int | None, agreed: bool | None
+) -> None:
+    result = parse_result({**event(FAXSTATUS="FAILED"), "Resolution": resolution}, [])
+    assert result is not None
+    assert (result.data_rate, result.agreed) == (rate, agreed)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "ChanVariable(SIP/trunk-0000a194)",
+        "ChanVariable(PJSIP/a(b)-00000001)",
+        "chanvariable",
+        "ChanVariable",
+    ],
+)
+def test_a_result_is_read_in_every_form_of_its_header(header: str) -> None:
+    lines = [f"{header}: FAXSTATUS=FAILED", f"{header}: FAXERROR=HANGUP", f"{header}: FAXMODE=T38"]
+    text = "\n".join(["Event: SendFAX", "Channel: SIP/trunk-0000a194", *lines])
+    result = parse_result(written(text), [])
+    assert result is not None
+    assert (result.succeeded, result.reason) == (False, Reason.CALL_DROPPED)
+    assert result.missing == ("FAXSTATUSSTRING",)
+
+
+def test_variables_whose_names_begin_with_a_blank_are_missing() -> None:
+    blanks = (
+        "Event: SendFAX\nChannel: a/b-1\nChanVariable: FAXSTATUS=SUCCESS\nChanVariable:  FAXERROR="
+    )
+    result = parse_result(written(blanks), [])
+    assert result is not None
+    assert result.missing == ("FAXERROR", "FAXMODE", "FAXSTATUSSTRING")
+
+
 def test_other_events_are_no_results() -> None:
     assert parse_result(event("FAXStatus", FAXSTATUS="FAILED"), []) is None
 

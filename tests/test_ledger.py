@@ -1,8 +1,9 @@
 """The ledger by itself: readings and events in, totals out."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from exporter.fax import (
     CoreStatus,
     FaxResult,
     FaxSession,
+    FaxStats,
     ListedSession,
     Operation,
     Reason,
@@ -49,10 +51,13 @@ class Seen:
     ecm: bool = False
     negotiated: bool = True
     asked: bool = True
+    files: str = ""
 
     @property
     def listed(self) -> ListedSession:
-        return ListedSession(self.number, self.channel, self.operation, self.state, self.transport)
+        return ListedSession(
+            self.number, self.channel, self.operation, self.state, self.transport, self.files
+        )
 
     @property
     def detail(self) -> FaxSession:
@@ -90,7 +95,13 @@ class Watch:
         status = CoreStatus(started or "", started or "", None)
         self.ledger.connected(status, self.now)
 
-    def poll(self, *sessions: Seen, whole: bool = True, listed_at: float | None = None) -> None:
+    def poll(
+        self,
+        *sessions: Seen,
+        whole: bool = True,
+        listed_at: float | None = None,
+        stats: FaxStats | None = None,
+    ) -> None:
         self.now += 1
         self.ledger.observe(
             Observation(
@@ -100,6 +111,7 @@ class Watch:
                 listed=[one.listed for one in sessions],
                 whole=whole,
                 details={one.number: one.detail for one in sessions if one.asked},
+                stats=stats,
             )
         )
 
@@ -113,9 +125,22 @@ class Watch:
         succeeded: bool | None = True,
         reason: Reason | None = None,
         data_rate: int | None = 14400,
+        files: str = "",
+        began: bool = True,
     ) -> None:
         self.ledger.hear(
-            FaxResult(operation, channel, pages, data_rate, transport, succeeded, reason), self.now
+            FaxResult(
+                operation,
+                channel,
+                pages,
+                data_rate,
+                transport,
+                succeeded,
+                reason,
+                files=files,
+                began=began,
+            ),
+            self.now,
         )
 
     def wait(self) -> None:
@@ -836,7 +861,136 @@ def test_what_is_said_of_a_session_of_another_operation_is_not_of_this_one() -> 
     assert watch.pages(RECEIVE) == 0
 
 
+# --- calls that are moved, and faxes that never begin ------------------------------------------
+
+MOVED = "Local/call@fax-00000017;1"
+FILE = "/fax/rx-1.tif"
+
+
+def test_a_fax_whose_call_was_moved_is_counted_once() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1, files=FILE))
+    watch.poll(Seen(2, files=FILE))
+    watch.hear(3, channel=MOVED, files=FILE)
+    watch.wait()
+    totals = watch.ledger.totals
+    assert watch.pages() == 3
+    assert (totals.started[RECEIVE], totals.ended[RECEIVE]) == (1, 1)
+    assert totals.finished[RECEIVE, Transport.G711, ""] == 1
+    assert totals.session_pages[RECEIVE].sum == 3
+    assert sum(totals.session_pages[RECEIVE].counts) == 1
+    assert sum(totals.session_rate[RECEIVE].counts) == 1
+    assert [fax.pages for fax in watch.ledger.history.others] == [3]
+
+
+def test_two_that_are_moved_at_once_and_send_the_same_file_are_counted_once_each() -> None:
+    watch = Watch.running()
+    one = Seen(1, files=FILE, operation=SEND)
+    two = Seen(2, files=FILE, operation=SEND, number=1, channel="PJSIP/b-00000002")
+    watch.poll(one, two)
+    watch.hear(3, channel=MOVED, files=FILE, operation=SEND)
+    watch.hear(3, channel="Local/call@fax-00000018;1", files=FILE, operation=SEND)
+    watch.wait()
+    watch.wait()
+    totals = watch.ledger.totals
+    assert watch.pages(SEND) == 6
+    assert (totals.started[SEND], totals.ended[SEND]) == (2, 2)
+    assert totals.session_pages[SEND].sum == 6
+
+
+def test_all_of_a_moved_fax_is_the_peers_that_it_began_with() -> None:
+    watch = Watch.running(peer_limit=10)
+    watch.poll(Seen(1, channel="PJSIP/berlin-00000001", files=FILE))
+    watch.hear(3, channel=MOVED, files=FILE, succeeded=False, reason=Reason.CALL_DROPPED)
+    watch.wait()
+    totals = watch.ledger.totals
+    berlin = "PJSIP/berlin"
+    failure = (RECEIVE, Transport.G711, Reason.CALL_DROPPED)
+    by_peer: Counter[str] = Counter()
+    for (_, _, peer), pages in totals.pages.items():
+        by_peer[peer] += pages
+    assert +by_peer == {berlin: 3}
+    assert totals.finished[RECEIVE, Transport.G711, berlin] == totals.finished.total() == 1
+    assert totals.failures[*failure, berlin] == totals.failures.total() == 1
+
+
+def test_a_fax_that_never_began_ended_and_has_neither_page_nor_rate() -> None:
+    watch = Watch.running()
+    watch.hear(None, files=FILE, succeeded=False, reason=Reason.INIT, data_rate=None, began=False)
+    watch.poll()
+    totals = watch.ledger.totals
+    assert totals.failures[RECEIVE, Transport.G711, Reason.INIT, ""] == 1
+    assert (totals.started[RECEIVE], totals.ended[RECEIVE]) == (1, 1)
+    assert watch.pages() == 0
+    assert sum(totals.session_rate[RECEIVE].counts) == 0
+
+
+def test_a_fax_that_never_began_is_no_completion_and_hides_none() -> None:
+    watch = Watch.running()
+    for second in range(60):
+        watch.now += 1
+        watch.ledger.unobserved.counted(min(second, 20), watch.now)
+        if second < 15:
+            watch.hear(0, channel=f"PJSIP/a-{second:08x}")
+        if second < 20:
+            watch.hear(None, channel=f"PJSIP/b-{second:08x}", began=False)
+    assert watch.ledger.unobserved.total == 20 - 15
+
+
+def test_a_rate_that_was_agreed_between_two_polls_is_the_one_of_the_event() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0, negotiated=False))
+    watch.hear(0, data_rate=9600, succeeded=False, reason=Reason.CALL_DROPPED)
+    watch.poll()
+    assert watch.ledger.totals.session_rate[RECEIVE].sum == 9600
+
+
+def test_who_agreed_on_nothing_has_no_rate() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0, negotiated=False))
+    watch.hear(0, data_rate=None, succeeded=False, reason=Reason.CALL_DROPPED)
+    watch.hear(0, channel="PJSIP/unseen-00000001", data_rate=None)
+    watch.poll()
+    assert watch.ledger.totals.session_rate[RECEIVE].sum == 0
+
+
 # --- restarts -------------------------------------------------------------------------------
+
+
+def test_the_same_number_and_channel_at_the_same_time_again_is_another_fax() -> None:
+    stats = FaxStats(1, 0, 0, 2, 1, 0)
+    watch = Watch.running()
+    watch.connect("always the same")
+    watch.poll(Seen(0, files=FILE), stats=stats)
+    watch.poll(Seen(2, files=FILE), stats=stats)
+    watch.connect("always the same")
+    watch.poll(Seen(0, files=FILE), stats=replace(stats, completed=0, receive_attempts=1))
+    watch.poll(Seen(1, files=FILE), stats=replace(stats, completed=0, receive_attempts=1))
+    watch.hear(1, files=FILE)
+    watch.wait()
+    totals = watch.ledger.totals
+    assert (totals.started[RECEIVE], totals.ended[RECEIVE]) == (2, 2)
+    assert watch.pages() == 2 + 1
+    assert totals.session_pages[RECEIVE].sum == 3
+
+
+def test_without_faxstats_it_is_told_by_what_a_session_cannot_do() -> None:
+    watch = Watch.running()
+    watch.connect("always the same")
+    watch.poll(Seen(2, files=FILE))
+    watch.connect("always the same")
+    watch.poll(Seen(1, files=FILE))
+    watch.wait()
+    assert watch.ledger.totals.started[RECEIVE] == 2
+    assert watch.pages() == 2 + 1
+
+
+def test_counts_that_fall_within_a_connection_end_no_session() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1), stats=FaxStats(1, 0, 0, 2, 1, 0))
+    watch.poll(Seen(1), stats=FaxStats(1, 0, 0, 1, 0, 0))
+    assert watch.ledger.totals.started[RECEIVE] == 1
+    assert watch.ledger.totals.ended[RECEIVE] == 0
 
 
 @pytest.mark.parametrize("pages_before", [0, 5])

@@ -461,6 +461,59 @@ async def test_without_read_call_the_missing_events_are_noticed_and_said(
 
 
 @in_virtual_time
+async def test_one_fax_without_an_event_is_no_sign_after_others_had_theirs_but_two_are() -> None:
+    async with watched() as (pbx, poller):
+        pbx.end(begin(pbx))
+        for number, comes in enumerate((True, False)):
+            await asyncio.sleep(60)
+            pbx.end(begin(pbx, channel=f"PJSIP/a-{number:08x}"), announce=False)
+            await asyncio.sleep(60)
+            assert poller.ledger.unobserved.total == number + 1
+            assert poller.status.collectors["events"] is comes
+        pbx.end(begin(pbx))
+        await asyncio.sleep(5)
+        assert poller.status.collectors["events"]
+
+
+@in_virtual_time
+async def test_variables_that_a_blank_hides_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    async with watched() as (pbx, poller):
+        pbx.inject(
+            b"Event: SendFAX\r\nChannel: PJSIP/a-00000001\r\nChanVariable: FAXSTATUS=SUCCESS\r\n"
+            b"ChanVariable:  FAXERROR=\r\nChanVariable:  FAXMODE=\r\n\r\n"
+        )
+        await asyncio.sleep(2)
+        (hint,) = poller.hints
+    assert "lack FAXERROR, FAXMODE, FAXSTATUSSTRING; add 'channelvars = FAXSTATUS,FAX" in hint
+    assert hint in caplog.text
+
+
+@in_virtual_time
+async def test_after_a_crash_the_same_start_number_and_channel_are_another_fax() -> None:
+    for before in (0, 1):
+        async with watched() as (pbx, poller):
+            pbx.keeps_time = False
+            fax = begin(pbx, channel="PJSIP/trunk-00000000")
+            await asyncio.sleep(2)
+            for _ in range(before):
+                fax.finish_page()
+            await asyncio.sleep(2)
+            pbx.crash()
+            await until(lambda: not poller.status.up)
+            pbx.restart()
+            again = pbx.begin("receive", "PJSIP/trunk-00000000", files=fax.files)
+            assert again.number == fax.number
+            await until(lambda: poller.status.up)
+            again.negotiate()
+            await asyncio.sleep(2)
+            again.finish_page(last=True)
+            await asyncio.sleep(2)
+            pbx.end(again)
+            await asyncio.sleep(2 * EVENT_LATENESS)
+            assert_exact(poller, pbx)
+
+
+@in_virtual_time
 async def test_completions_during_a_lost_connection_are_known_to_be_unobserved() -> None:
     async with watched() as (pbx, poller):
         await asyncio.sleep(30)
