@@ -8,8 +8,8 @@ name in the event than in the list, which keeps the first, and then the file tel
 Asterisk 16.28 and 22.10). Faxes in a row on one channel have the same name and mostly other files.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -181,28 +181,39 @@ class Matching(Generic[S]):
         """The outcomes of all events but those that wait for another list, and those that may yet
         be of a session that has left."""
         outcomes: list[Outcome[S]] = []
-        waiting, unnamed, undecided = deque[Heard](), [], []
+        waiting: deque[Heard] = deque()
+        free: list[Heard] = []
+        unnamed: list[Heard] = []
+        undecided: list[Heard] = []
         awaiting = _Index(self._left, Phase.AWAITING)
-        listed: _Index[S] | None = None
+        late = [h for h in self._heard if listed_at is None or h.at >= listed_at]
+        listed = _Index(self._listed if late else {}, Phase.LISTED)
         for heard in self._heard:
-            late = listed_at is None or heard.at >= listed_at
-            if late and listed is None:
-                listed = _Index(self._listed, Phase.LISTED)
-            if late and listed is not None and listed.knows(heard):
-                waiting.append(heard)
-            elif (session := awaiting.of_channel(heard)) is not None:
-                outcomes.append(awaiting.take(session, heard))
-            else:
+            may_be_listed = (listed_at is None or heard.at >= listed_at) and listed.knows(heard)
+            (waiting if may_be_listed else free).append(heard)
+        rivals = Counter(map(_channel_of, free))
+        for heard in free:
+            session = awaiting.of_channel(heard, rivals[_channel_of(heard)])
+            if session is None:
                 unnamed.append(heard)
+            else:
+                rivals[_channel_of(heard)] -= 1
+                outcomes.append(awaiting.take(session, heard))
         # Only now: by its file one could take a session whose own event stands behind it.
+        rivals = Counter(map(_file_of, unnamed))
         for heard in unnamed:
             fitting = awaiting.of_file(heard)
             seen = {one.pages_seen for one in fitting}
-            if len(seen) == 1 and max(seen) <= (heard.result.pages or 0):
-                outcomes.append(awaiting.take(fitting[0], heard))  # any adds the same pages
+            # No page is lost or counted twice by which of them has it, if as many events wait as
+            # sessions, or one for some that were seen alike; and if it says no less than was seen.
+            rival = rivals[_file_of(heard)]
+            equal = awaiting.alike(heard) <= rival or (rival == 1 and len(seen) == 1)
+            if fitting and equal and min(seen) <= (heard.result.pages or 0):
+                rivals[_file_of(heard)] -= 1
+                outcomes.append(awaiting.take(_best(fitting, heard), heard))
             elif fitting:
-                undecided.append(heard)  # until some of them have had their own event
-            elif (session := awaiting.of_channel(heard, any_file=True)) is not None:
+                undecided.append(heard)  # until more sessions have had their own
+            elif (session := awaiting.of_channel(heard, 1, any_file=True)) is not None:
                 outcomes.append(awaiting.take(session, heard))
             elif listed_at is not None and heard.at >= listed_at:
                 waiting.append(heard)
@@ -221,13 +232,8 @@ class Matching(Generic[S]):
             old[session] = key
         awaiting = _Index(self._left if undecided else {}, Phase.AWAITING)
         for heard in list(undecided):
-            # So that no event is left that says less than was seen of the others.
-            pages, fitting = heard.result.pages or 0, awaiting.of_file(heard)
-            best = max(
-                fitting,
-                key=lambda one: (one.pages_seen <= pages, one.pages_seen),
-                default=None,
-            )
+            fitting = awaiting.of_file(heard)
+            best = _best(fitting, heard) if fitting else None
             if best in old:
                 undecided.remove(heard)
                 yield awaiting.take(best, heard)
@@ -239,6 +245,21 @@ class Matching(Generic[S]):
             if session.phase is Phase.AWAITING:
                 session.phase = Phase.OVER
                 yield Outcome(session, None)
+
+
+def _channel_of(heard: Heard) -> _Place:
+    return heard.life, heard.result.operation, heard.result.channel
+
+
+def _file_of(heard: Heard) -> _Place:
+    return heard.life, heard.result.operation, last_file(heard.result.files)
+
+
+def _best(fitting: Sequence[S], heard: Heard) -> S:
+    """The session that was seen to have the most pages, but no more than the event says: so none is
+    left over that says less than was seen of the others."""
+    pages = heard.result.pages or 0
+    return max(fitting, key=lambda one: (one.pages_seen <= pages, one.pages_seen))
 
 
 class _Index(Generic[S]):
@@ -258,21 +279,24 @@ class _Index(Generic[S]):
 
     def knows(self, heard: Heard) -> bool:
         """Whether the event may be of one of them."""
-        return self.of_channel(heard, any_file=True) is not None or bool(self.of_file(heard))
+        return self.of_channel(heard, 1, any_file=True) is not None or bool(self.of_file(heard))
 
-    def of_channel(self, heard: Heard, *, any_file: bool = False) -> S | None:
+    def of_channel(self, heard: Heard, rivals: int, *, any_file: bool = False) -> S | None:
         """The session that has the event's channel and, unless any will do, its file. Of several
-        the one that has all its files, and no more pages; of those the first, since events come in
-        the order of faxes."""
+        the one that has all its files, and no more pages. Of those the first, since events come in
+        the order of faxes; but the last if there are fewer events of the channel (`rivals`) than
+        sessions: an event comes soon if it comes at all."""
         result, file = heard.result, last_file(heard.result.files)
-        place = (heard.life, result.operation, result.channel)
+        fitting = [
+            one
+            for one in islice(self._channels.get(_channel_of(heard), ()), _MAX_ALIKE)
+            if self._in_time(one, heard)
+            and ((any_file and result.began) or not file or last_file(one.files) in ("", file))
+        ]
+        if len(fitting) > rivals:
+            fitting.reverse()
         return min(
-            (
-                one
-                for one in islice(self._channels.get(place, ()), _MAX_ALIKE)
-                if self._in_time(one, heard)
-                and ((any_file and result.began) or not file or last_file(one.files) in ("", file))
-            ),
+            fitting,
             key=lambda one: (one.files != result.files, not _may_have_pages(one, result)),
             default=None,
         )
@@ -280,9 +304,8 @@ class _Index(Generic[S]):
     def of_file(self, heard: Heard) -> list[S]:
         """Those whose channel may have the event's name by now. A fax that never began was never
         listed, and many such can be of one file."""
-        result, file = heard.result, last_file(heard.result.files)
-        place = (heard.life, result.operation, file)
-        if not file or not result.began:
+        result, place = heard.result, _file_of(heard)
+        if not place[2] or not result.began:
             return []
         return [
             one
@@ -291,6 +314,10 @@ class _Index(Generic[S]):
             and _may_have_pages(one, result)
             and not (one.agreed and result.agreed is False)
         ]
+
+    def alike(self, heard: Heard) -> int:
+        """How many have the event's operation and file."""
+        return len(self._files.get(_file_of(heard), ()))
 
     def take(self, session: S, heard: Heard) -> Outcome[S]:
         """Its event has found it, and no other does any more."""
