@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -52,8 +53,8 @@ res_timing_timerfd res_timing_pthread res_sorcery_config res_sorcery_memory res_
 res_fax res_fax_spandsp res_mutestream res_rtp_asterisk res_pjproject res_pjsip res_pjsip_session
 res_pjsip_sdp_rtp res_pjsip_t38 res_pjsip_caller_id res_pjsip_endpoint_identifier_user
 res_pjsip_endpoint_identifier_ip res_pjsip_rfc3326 res_pjsip_pubsub chan_pjsip pbx_config app_dial
-app_system app_verbose codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm bridge_simple
-bridge_native_rtp
+app_system app_verbose app_stack app_transfer func_channel res_pjsip_header_funcs res_pjsip_refer
+codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm bridge_simple bridge_native_rtp
 """.split()  # noqa: SIM905 - a list of words, read as such
 
 
@@ -798,6 +799,10 @@ exten => recv,1,Answer()
  same => n,ReceiveFAX({received}.tif)
  same => n,Hangup()
 
+exten => recv-same,1,Answer()
+ same => n,ReceiveFAX({self.fax_dir_inside}/rx-same.tif)
+ same => n,Hangup()
+
 exten => recv-ecm,1,Answer()
  same => n,Set(FAXOPT(ecm)=yes)
  same => n,ReceiveFAX({received}.tif)
@@ -825,6 +830,34 @@ exten => gateway,1,Set(FAXOPT(gateway)=yes,20)
 exten => recv-mute,1,Answer()
  same => n,Set(MUTEAUDIO(out)=on)
  same => n,ReceiveFAX({received}.tif)
+ same => n,Hangup()
+
+; Calls that `move` can transfer while they fax: two legs meet here, and one of them is replaced.
+exten => out,1,Dial(PJSIP/to-recv@audio)
+ same => n,Hangup()
+exten => to-recv,1,Dial(PJSIP/recv@audio)
+ same => n,Hangup()
+exten => to-in,1,Dial(PJSIP/in@audio)
+ same => n,Hangup()
+exten => in,1,Dial(Local/recv@fax/n)
+ same => n,Hangup()
+
+; Over another endpoint than the leg that is replaced: a trunk of its own.
+exten => invite,1,Dial(PJSIP/replaced@peer,,b(fax^replaces^1))
+ same => n,Hangup()
+exten => replaces,1,Set(PJSIP_HEADER(add,Replaces)=${{REPLACES}})
+ same => n,Return()
+exten => replaced,1,Answer()
+ same => n,Wait(300)
+exten => refer,1,Transfer(${{REFER_TO}})
+ same => n,Wait(300)
+exten => wait,1,Answer()
+ same => n,Wait(300)
+
+; another fax on a channel that is sent here while it faxes
+exten => recv-again,1,ReceiveFAX({received}-again.tif)
+ same => n,Hangup()
+exten => send-again,1,SendFAX(${{FAXFILE}})
  same => n,Hangup()
 """
 
@@ -870,6 +903,11 @@ exten => recv-mute,1,Answer()
             Data=f"{self._files(tiff)},{options}".rstrip(","),
         )
 
+    def receive_fax(self, name: str, *, channel: str = "Local/wait@fax/n") -> None:
+        """Starts the receiving end alone, on a call to somebody who sends nothing."""
+        file = self.fax_dir_inside / name
+        self._originate(channel, False, {}, Application="ReceiveFAX", Data=str(file))
+
     def send_fax_twice(self, tiff: Path | Sequence[Path], *, options: str = "") -> None:
         """Starts two faxes in a row on the same two channels."""
         variables = {"FAXFILE": self._files(tiff), "FAXOPTIONS": options}
@@ -892,9 +930,83 @@ exten => recv-mute,1,Answer()
         pairs += [f"{k}={v}" for k, v in variables.items()]
         self.driver.action("Originate", Channel=channel, Async="true", Variable=pairs, **headers)
 
+    def send_movable_fax(self, tiff: Path, *, moved: str) -> None:
+        """Starts a fax of which `move` can replace one end's channel: `moved` is send or receive.
+
+        That end is on a PJSIP channel, the other on a Local one, and between them stands a SIP user
+        agent, this Asterisk again, with a call to each.
+        """
+        channel = {"receive": "Local/out@fax/n", "send": "PJSIP/to-in@audio"}[moved]
+        self.send_fax(tiff, channel=channel)
+
+    def move(self, channel: str, *, by: str) -> None:
+        """Transfers a call of `send_movable_fax` so that another channel takes the place of this
+        one, which faxes: `by` is REFER (an attended transfer) or INVITE, both with Replaces."""
+        call_id, to_tag, from_tag = self._dialog(channel)
+        replaces = f"{call_id};to-tag={to_tag};from-tag={from_tag}"
+        shown = self.driver.ask("CoreShowChannels", "CoreShowChannelsComplete")
+        bridges = {e.get("Channel"): e.get("BridgeId") for e in shown if e.get("Channel")}
+        (agent,) = [
+            leg
+            for leg in bridges
+            if leg.startswith("PJSIP/") and self._dialog(leg) == [call_id, from_tag, to_tag]
+        ]
+        (other,) = [leg for leg in bridges if leg != agent and bridges[leg] == bridges[agent]]
+        if by == "REFER":
+            escaped = urllib.parse.quote(replaces, safe="")
+            name, value = "REFER_TO", f"PJSIP/sip:x@{HOST}:{self.sip_port}?Replaces={escaped}"
+        else:
+            name, value = "__REPLACES", replaces  # the new leg inherits it
+        self.driver.action("Setvar", Channel=other, Variable=name, Value=value)
+        self.redirect(other, by.lower(), agent, "wait")
+
+    def _dialog(self, channel: str) -> list[str]:
+        """Call-ID, own tag and the other's tag of a PJSIP channel."""
+        return [
+            # An Error, and so '', if that call has ended since it was listed.
+            self.driver.ask("Getvar", Channel=channel, Variable=f"CHANNEL(pjsip,{name})")[0].get(
+                "Value"
+            )
+            for name in ("call-id", "local_tag", "remote_tag")
+        ]
+
+    def redirect(self, channel: str, extension: str, other: str = "", to: str = "") -> None:
+        """Sends a channel to an extension, and another one to another at the same moment."""
+        extra = {"ExtraChannel": other, "ExtraContext": "fax", "ExtraExten": to}
+        self.driver.action(
+            "Redirect",
+            Channel=channel,
+            Context="fax",
+            Exten=extension,
+            Priority="1",
+            **(extra | {"ExtraPriority": "1"} if other else {}),
+        )
+
+    def call(self, extension: str) -> str:
+        """Calls an extension and does nothing in that call; returns the name of its channel."""
+        self._originate(f"Local/{extension}@fax/n", False, {}, Application="Wait", Data="300")
+        begun = self.driver.wait_for(
+            lambda e: (
+                e.event == "OriginateResponse"
+                and e.get("Application") == "Wait"
+                and e.get("Channel").startswith(f"Local/{extension}@fax")
+            ),
+            10,
+        )
+        return begun.get("Channel")
+
     def hangup(self, channel: str) -> None:
         """Hangs a channel up, as a caller would who pulls the plug."""
         self.driver.action("Hangup", Channel=channel)
+
+    def hangup_all(self, timeout: float = 10.0) -> None:
+        """Hangs every channel up, and returns when there is none."""
+        self.driver.action("Hangup", Channel="/.*/")
+        deadline = time.monotonic() + timeout
+        while len(shown := self.driver.ask("CoreShowChannels", "CoreShowChannelsComplete")) > 2:
+            if time.monotonic() > deadline:
+                raise AmiError(f"channels are still there after {timeout} s: {shown[1:-1]}")
+            time.sleep(0.05)
 
     def received(self) -> list[Path]:
         """The TIFFs that faxes were received into, oldest first."""

@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.pbx.asterisk import SUITES, Asterisk, available, make_tiff
+from tests.pbx.asterisk import SUITES, AmiError, Asterisk, Message, available, make_tiff
 from tests.running import Exporter
 
 HERE = Path(__file__).parent
@@ -61,3 +62,21 @@ def watch() -> Iterator[Start]:
 def three_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fax of three pages of 6 s each at 14400 bit/s without ECM."""
     return make_tiff(tmp_path_factory.mktemp("tiff") / "three.tif", 3)
+
+
+def let_polls_pass(exporter: Exporter, seconds: float) -> None:
+    """Returns when the exporter, at its default interval, has polled for as long."""
+    polls = exporter.scrape().value("polls_total")
+    exporter.wait_until(lambda now: now.value("polls_total") > polls + seconds, 60 + 2 * seconds)
+
+
+def sessions(
+    asterisk: Asterisk, wanted: Callable[[Message], bool], *, count: int = 1, timeout: float = 10
+) -> list[Message]:
+    """The listed sessions that are wanted, once there are `count` of them."""
+    deadline = time.monotonic() + timeout
+    while len(found := [one for one in asterisk.driver.sessions() if wanted(one)]) != count:
+        if time.monotonic() > deadline:
+            raise AmiError(f"{len(found)} instead of {count} such sessions for {timeout} s")
+        time.sleep(0.02)  # nothing tells of it; this one thing is asked again
+    return found
