@@ -207,7 +207,22 @@ def test_every_recorded_result_is_understood_where_there_is_one() -> None:
     results = [parse_result(one, []) for one in recorded("SendFAX") + recorded("ReceiveFAX")]
     assert {result.succeeded for result in results if result} == {True, False, None}
     failed = {result.reason for result in results if result and result.succeeded is False}
-    assert failed == {Reason.CALL_DROPPED}
+    assert failed == {Reason.CALL_DROPPED, Reason.INIT, Reason.RETRIES}
+
+
+def test_variables_that_name_their_channel_are_the_result_too() -> None:
+    """Asterisk up to 12 writes them so, on any event but a completion; some proxies on that."""
+    said = (TRANSCRIPTS / "asterisk-11.25.3" / "events-all-audio.txt").read_bytes().decode()
+    messages = said.split("\r\n\r\n")
+    for name in ("SendFAX", "ReceiveFAX"):
+        (told,) = (one for one in messages if one.startswith(f"Event: {name}\r\n"))
+        channel = next(one for one in told.split("\r\n") if one.startswith("Channel: "))
+        (ended,) = (one for one in messages if one.startswith("Event: Hangup") and channel in one)
+        variables = [one for one in ended.split("\r\n") if one.startswith("ChanVariable(")]
+        problems: list[Problem] = []
+        result = parse_result(Message.from_line("\r\n".join([told, *variables])), problems)
+        assert result is not None
+        assert (result.succeeded, result.pages, problems) == (True, 3, [])
 
 
 # --- the query rule -------------------------------------------------------------------------
