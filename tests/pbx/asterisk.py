@@ -944,8 +944,7 @@ exten => send-again,1,SendFAX(${{FAXFILE}})
         one, which faxes: `by` is REFER (an attended transfer) or INVITE, both with Replaces."""
         call_id, to_tag, from_tag = self._dialog(channel)
         replaces = f"{call_id};to-tag={to_tag};from-tag={from_tag}"
-        shown = self.driver.ask("CoreShowChannels", "CoreShowChannelsComplete")
-        bridges = {e.get("Channel"): e.get("BridgeId") for e in shown if e.get("Channel")}
+        bridges = {one.get("Channel"): one.get("BridgeId") for one in self.channels()}
         (agent,) = [
             leg
             for leg in bridges
@@ -982,18 +981,24 @@ exten => send-again,1,SendFAX(${{FAXFILE}})
             **(extra | {"ExtraPriority": "1"} if other else {}),
         )
 
-    def call(self, extension: str) -> str:
+    def call(self, extension: str, timeout: float = 10.0) -> str:
         """Calls an extension and does nothing in that call; returns the name of its channel."""
+        before = {one.get("Channel") for one in self.channels()}
         self._originate(f"Local/{extension}@fax/n", False, {}, Application="Wait", Data="300")
-        begun = self.driver.wait_for(
-            lambda e: (
-                e.event == "OriginateResponse"
-                and e.get("Application") == "Wait"
-                and e.get("Channel").startswith(f"Local/{extension}@fax")
-            ),
-            10,
-        )
-        return begun.get("Channel")
+        deadline = time.monotonic() + timeout
+        while True:
+            for one in self.channels():
+                name, answered = one.get("Channel"), one.get("ChannelStateDesc") == "Up"
+                if name not in before and name.endswith(";1") and answered:
+                    return name
+            if time.monotonic() > deadline:
+                raise AmiError(f"nobody answered at {extension} for {timeout} s")
+            time.sleep(0.02)
+
+    def channels(self) -> list[Message]:
+        """The CoreShowChannel events of one CoreShowChannels."""
+        shown = self.driver.ask("CoreShowChannels", "CoreShowChannelsComplete")
+        return [one for one in shown if one.event == "CoreShowChannel"]
 
     def hangup(self, channel: str) -> None:
         """Hangs a channel up, as a caller would who pulls the plug."""
@@ -1003,9 +1008,9 @@ exten => send-again,1,SendFAX(${{FAXFILE}})
         """Hangs every channel up, and returns when there is none."""
         self.driver.action("Hangup", Channel="/.*/")
         deadline = time.monotonic() + timeout
-        while len(shown := self.driver.ask("CoreShowChannels", "CoreShowChannelsComplete")) > 2:
+        while left := self.channels():
             if time.monotonic() > deadline:
-                raise AmiError(f"channels are still there after {timeout} s: {shown[1:-1]}")
+                raise AmiError(f"channels are still there after {timeout} s: {left}")
             time.sleep(0.05)
 
     def received(self) -> list[Path]:

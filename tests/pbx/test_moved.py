@@ -179,6 +179,7 @@ def test_one_fax_without_an_event_is_counted_and_no_sign_that_events_do_not_come
         ami = asterisk.driver
         asterisk.send_fax(three_pages)
         (receiver,) = sessions(asterisk, lambda one: one.get("Operation") == "receive")
+        exporter.wait_until(lambda now: now.sum("sessions") == 2, FAX_SECONDS)
         asterisk.hangup(receiver.get("Channel"))
         ami.wait_for_count(2, *RESULTS, timeout=FAX_SECONDS)
         for by in ("Redirect", "Bridge"):
