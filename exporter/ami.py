@@ -44,6 +44,18 @@ READ_PAUSE: Final = 0.001
 """Seconds in which what comes is gathered before it is read."""
 MAX_OUTSTANDING: Final = 100
 """Requests in flight: the PBX never has more than this of ours to work off."""
+TLS_IN_FLIGHT: Final = 1024
+"""Bytes of requests in flight over TLS: what is written and not answered.
+
+`get_input` of Asterisk's main/manager.c reads into a buffer of 1024 bytes. What more there is of a
+TLS record OpenSSL holds, while Asterisk waits for the socket: until something else comes, nothing
+is answered. Up to 13 a FILE with a buffer of its own lies between (main/tcptls.c), which takes no
+answer as long as it holds something unread, and Asterisk hangs up. So it does, in all versions,
+when a record comes in two pieces (`iostream_read` of main/iostream.c): no write is longer than what
+fits into one TCP segment, and there are few.
+"""
+LONGEST_OVER_TLS: Final = TLS_IN_FLIGHT - 64
+"""Bytes of a request over TLS. The rest is for a Ping, asked whatever else is unanswered."""
 
 _GREETING: Final = b"Asterisk Call Manager/"
 _MAX_GREETING: Final = 100
@@ -85,6 +97,10 @@ class ConnectionLost(AmiError):
     """The connection ended while an answer was awaited."""
 
 
+class TooLong(AmiError):
+    """A request that Asterisk cannot read over TLS."""
+
+
 class Expects(Enum):
     """What follows a successful response."""
 
@@ -108,6 +124,11 @@ class Request:
         """As it goes over the wire: what stands before the ActionID, and what after it."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         return f"Action: {self.action}\r\nActionID: ", f"\r\n{lines}\r\n"
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of its parts."""
+        return len("".join(self.parts).encode())
 
 
 @dataclass(slots=True)
@@ -150,10 +171,12 @@ Take: TypeAlias = Callable[[Request, Answer], None]
 """What is done with an answer, at the moment it is complete."""
 
 _numbers: Final = count(1)
+_DIGITS: Final = 20
+"""More than an ActionID will ever have."""
 
 
 class _Batch:
-    """Requests written at once. `done` when all of them are answered."""
+    """Requests submitted at once. `done` when all of them are answered."""
 
     __slots__ = ("_left", "_take", "done")
 
@@ -184,11 +207,12 @@ class _Batch:
 class _Pending:
     """A request that was sent, and knows when its answer is complete."""
 
-    __slots__ = ("_room", "answer", "batch", "request")
+    __slots__ = ("_room", "answer", "batch", "request", "size")
 
-    def __init__(self, request: Request, batch: _Batch) -> None:
+    def __init__(self, request: Request, batch: _Batch, size: int) -> None:
         self.request = request
         self.batch = batch
+        self.size = size
         self.answer: Answer | None = None
         self._room = MAX_LIST
 
@@ -226,6 +250,9 @@ class _Protocol(AMIProtocol):
         self._buffer = bytearray()
         self._searched = 0
         self._skipping = False
+        self._unwritten: deque[tuple[Request, _Batch]] = deque()
+        self._in_flight = 0
+        self._tls = False
         self.greeted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.idle = asyncio.Event()
@@ -236,6 +263,7 @@ class _Protocol(AMIProtocol):
         super().connection_made(transport)
         # asyncio's 256 KiB are mapped anew for every read, which takes longer than to read.
         transport.max_size = READ_SIZE  # type: ignore[attr-defined]
+        self._tls = transport.get_extra_info("ssl_object") is not None
 
     @property
     def heard(self) -> bytes:
@@ -243,21 +271,51 @@ class _Protocol(AMIProtocol):
         return bytes(self._buffer)
 
     def submit(self, requests: Sequence[Request], take: Take) -> "asyncio.Future[None]":
-        """Sends all requests at once; each answer is taken at the moment it is complete, and the
-        future is done with the last."""
+        """Sends all requests, over TLS as there is room; each answer is taken at the moment it is
+        complete, and the future is done with the last. Raises TooLong."""
+        longest = max(request.size for request in requests) + _DIGITS if self._tls else 0
+        if longest > LONGEST_OVER_TLS:
+            raise TooLong(f"{longest} bytes, and over TLS Asterisk reads {LONGEST_OVER_TLS}")
         if self.idle.is_set():
             self.answered_at = asyncio.get_running_loop().time()
         self.idle.clear()
         batch = _Batch(len(requests), take)
-        written = []
-        for request in requests:
-            identity = str(next(_numbers))
-            self.responses[identity] = _Pending(request, batch)
-            before, after = request.parts
-            written.append(f"{before}{identity}{after}")
-        # By one write, which costs more than all else of a request.
-        self.transport.write("".join(written).encode())
+        self._unwritten.extend([(request, batch) for request in requests])
+        self._write()
         return batch.done
+
+    def _write(self) -> None:
+        """Writes what was submitted and is still wanted, over TLS as far as there is room."""
+        written = []
+        begun, size = self._in_flight, 0
+        while self._unwritten:
+            request, batch = self._unwritten[0]
+            if not batch.done.done():
+                identity = str(next(_numbers))
+                if self._tls:
+                    size = request.size + len(identity)
+                    if not self._has_room(request, size, begun):
+                        break
+                    self._in_flight += size
+                self.responses[identity] = _Pending(request, batch, size)
+                before, after = request.parts
+                written.append(f"{before}{identity}{after}")
+            self._unwritten.popleft()
+        if written:
+            # By one write, which costs more than all else of a request.
+            self.transport.write("".join(written).encode())
+        self._rest()
+
+    def _has_room(self, request: Request, size: int, begun: int) -> bool:
+        """Whether a request may be written now; `begun`: bytes in flight before this write."""
+        if request is _PING:
+            return self._in_flight + size <= TLS_IN_FLIGHT
+        # Not answer by answer: a write for each costs, and each is a record of its own.
+        return begun <= TLS_IN_FLIGHT // 2 and self._in_flight + size <= LONGEST_OVER_TLS
+
+    def _rest(self) -> None:
+        if not self.responses and not self._unwritten:
+            self.idle.set()
 
     def data_received(self, data: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -278,6 +336,8 @@ class _Protocol(AMIProtocol):
             self._skipping = True
             del self._buffer[: 1 - len(_END)]
         self._searched = max(0, len(self._buffer) - len(_END) + 1)
+        if self._unwritten:
+            self._write()
 
     def _greet(self) -> bool:
         """The first line, which is no message: it ends with one CRLF and Login's answer follows."""
@@ -350,9 +410,9 @@ class _Protocol(AMIProtocol):
 
     def _answered(self, identity: str, pending: _Pending) -> None:
         del self.responses[identity]
+        self._in_flight -= pending.size
         self.answered_at = self.heard_at
-        if not self.responses:
-            self.idle.set()
+        self._rest()
         assert pending.answer is not None
         pending.batch.answered(pending.request, pending.answer)
 
@@ -360,6 +420,7 @@ class _Protocol(AMIProtocol):
         """Actions run strictly in order: whatever was asked before and is unanswered stays so."""
         while (earlier := next(iter(self.responses))) != identity:
             lost = self.responses.pop(earlier)
+            self._in_flight -= lost.size
             lost.batch.answered(lost.request, Answer(lost=True))
 
     def close(self) -> None:
@@ -372,9 +433,11 @@ class _Protocol(AMIProtocol):
             self.greeted.set_result("")
         if not self.lost.done():
             self.lost.set_result(reason)
-        for pending in self.responses.values():
-            pending.batch.fail(ConnectionLost(f"connection lost: {reason}"))
+        unanswered = [pending.batch for pending in self.responses.values()]
+        for batch in unanswered + [batch for _, batch in self._unwritten]:
+            batch.fail(ConnectionLost(f"connection lost: {reason}"))
         self.responses.clear()
+        self._unwritten.clear()
         self.idle.set()
 
 
@@ -416,15 +479,15 @@ class Connection:
         self._check()
 
     async def ask(self, request: Request) -> Answer:
-        """Sends one request and waits for its answer. Raises ConnectionLost."""
+        """Sends one request and waits for its answer. Raises ConnectionLost, or TooLong."""
         answers: list[Answer] = []
         await self.ask_each([request], lambda _, answer: answers.append(answer))
         return answers[0]
 
     async def ask_each(self, requests: Sequence[Request], take: Take) -> None:
         """Sends all requests, at most MAX_OUTSTANDING ahead of the answers, and has each answer
-        taken, in order, at the moment it is complete. Raises ConnectionLost, and what `take`
-        raises; then no more answers are taken."""
+        taken, in order, at the moment it is complete. Raises ConnectionLost, TooLong, and what
+        `take` raises; then no more answers are taken."""
         size = MAX_OUTSTANDING // 2
         waiting: deque[asyncio.Future[None]] = deque()
         try:
@@ -495,7 +558,14 @@ async def _login(connection: Connection, challenge: Answer, settings: AmiSetting
         # AMI's challenge is MD5 by definition; nothing is kept secure by it but the wire.
         key = hashlib.md5(f"{salt}{secret}".encode(), usedforsecurity=False).hexdigest()
         login = {"Username": settings.username or "", "AuthType": "MD5", "Key": key}
-        answer = await connection.ask(Request("Login", headers={**login, "Events": "call"}))
+        try:
+            answer = await connection.ask(Request("Login", headers={**login, "Events": "call"}))
+        except TooLong as error:
+            who = f"user {settings.username[:10]}..."
+            raise LoginRefused(
+                f"{settings.host}:{settings.port} cannot read the login of {who}: {error}; "
+                "Asterisk has no user whose name is longer than 79 bytes"
+            ) from error
     else:
         answer = challenge
     if not answer.success:

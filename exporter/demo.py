@@ -1,8 +1,8 @@
 """An Asterisk that exists only in memory, but speaks AMI on a real TCP port.
 
 For `--demo` and for tests. It imports nothing of the exporter, so that it can bear witness against
-it; what it says and in which words was recorded on Asterisk 16.28 and 22.10. The faxes that
-`--demo` shows are in demo_traffic.py.
+it; what it says and in which words was recorded on Asterisk 16.28 and 22.10. How it reads over TLS
+is in demo_tls.py; the faxes that `--demo` shows are in demo_traffic.py.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ssl import SSLContext
 from typing import Any, Final, NamedTuple
+
+from exporter.demo_tls import TlsLine
 
 DROPPED: Final = "The call dropped prematurely"
 """FAXERROR and FAXSTATUSSTRING of a fax whose channel was hung up (spandsp's words)."""
@@ -530,15 +532,22 @@ class DemoPbx:
 
     async def _serve(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        try:
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, connection, ssl=self._ssl
-            )
-        except OSError:  # no TLS came of it
-            return
-        client = _Client(self, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+        reader: asyncio.StreamReader | TlsLine
+        writer: asyncio.StreamWriter | TlsLine
+        if self._ssl is None:
+            reader = asyncio.StreamReader()
+            protocol = asyncio.StreamReaderProtocol(reader)
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection)
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        else:
+            line = TlsLine(self._ssl, buffered=self.version.startswith("13."))
+            reader = writer = line
+            await loop.connect_accepted_socket(lambda: line, connection)
+            try:
+                await line.shake_hands()
+            except OSError:  # no TLS came of it
+                return
+        client = _Client(self, reader, writer)
         self._clients.add(client)
         try:
             # ConnectionError: the other end is gone. ValueError: a line too long to be an action.
@@ -553,7 +562,10 @@ class _Client:
     """One AMI connection: its login and its place in the conversation."""
 
     def __init__(
-        self, pbx: DemoPbx, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        pbx: DemoPbx,
+        reader: asyncio.StreamReader | TlsLine,
+        writer: asyncio.StreamWriter | TlsLine,
     ) -> None:
         self._pbx, self._reader, self._writer = pbx, reader, writer
         self._turn = asyncio.Lock()  # answers and events never mix

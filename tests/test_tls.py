@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from exporter import ami
+from exporter.check import check
 from exporter.demo import DemoPbx
 from exporter.ledger import Ledger
 from exporter.poller import Failure, Poller
@@ -285,7 +286,7 @@ async def test_less_than_tls_1_2_is_refused_also_where_openssl_allows_it(
     async with pbx_with(server) as pbx:
         given = settings_for(pbx, **settings)
         monkeypatch.setattr(ami, "ssl", SimpleNamespace(**vars(ssl) | {"SSLContext": lax}))
-        with pytest.raises(ami.ConnectError, match="TLS handshake"):
+        with pytest.raises(ami.ConnectError, match="refuses TLS with us: protocol version"):
             await connected(given)
         assert pbx.logins == []
 
@@ -389,8 +390,17 @@ async def test_a_server_that_ends_it_without_a_word_may_want_a_client_certificat
 ) -> None:
     server = asking(ca)
     server.maximum_version = version
-    async with pbx_with(server) as pbx:
-        assert "see --ami.tls-cert-file" in await refusal(pbx, tls=True, tls_ca_file=trusted)
+    # Where a handshake fails asyncio sends no alert.
+    async with await asyncio.start_server(lambda *_: None, LOCAL, 0, ssl=server) as listening:
+        settings = AmiSettings(
+            port=listening.sockets[0].getsockname()[1],
+            username="x",
+            secret=SecretStr(SECRET),
+            tls=True,
+            tls_ca_file=trusted,
+        )
+        with pytest.raises(ami.ConnectError, match=r"see --ami\.tls-cert-file"):
+            await connected(settings)
 
 
 # --- files that change while it runs --------------------------------------------------------
@@ -548,3 +558,55 @@ def test_nobody_is_asked_for_the_pass_phrase_of_a_key(files: Path) -> None:
     assert done.returncode == 2
     assert "phrase:" not in done.stdout + done.stderr
     assert "holds an encrypted key" in done.stderr
+
+
+# --- how much Asterisk reads ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sessions", [28, 60, 700])
+@pytest.mark.parametrize("version", ["13.38.3", "22.10.0"])
+@in_virtual_time
+async def test_all_of_many_sessions_are_asked_about_in_every_poll(
+    version: str, sessions: int, ca: trustme.CA, trusted: Path
+) -> None:
+    async with pbx_with(showing(ca.issue_cert(LOCAL))) as pbx:
+        pbx.version = version
+        for number in range(sessions):
+            begin(pbx, channel=f"PJSIP/trunk-{number:08x}")
+        settings = settings_for(pbx, tls=True, tls_ca_file=trusted)
+        async with polled(settings) as poller:
+            await until(lambda: poller.status.polls >= 10)
+            await until(lambda: len(pbx.queries) >= 10 * sessions, 1)
+            asked = [query.number for query in pbx.queries][-sessions:]
+            assert sorted(asked) == list(range(sessions))
+            assert poller.status.up
+            assert not poller.status.failures.total()
+            assert len(pbx.connections) == 1
+
+
+@pytest.mark.parametrize("version", ["13.38.3", "22.10.0"])
+@in_virtual_time
+async def test_a_check_reads_over_tls_what_it_asks(
+    version: str, ca: trustme.CA, trusted: Path
+) -> None:
+    async with pbx_with(showing(ca.issue_cert(LOCAL))) as pbx:
+        pbx.version = version
+        report = await check("pbx", settings_for(pbx, tls=True, tls_ca_file=trusted))
+        findings = {finding.subject: finding for finding in report.findings}
+        assert findings["connection"].text == f"Asterisk {version}, AMI 11.0.0, with TLS"
+
+
+@pytest.mark.parametrize(("name", "works"), [("ü" * 255, True), ("\N{FAX MACHINE}" * 255, False)])
+@in_virtual_time
+async def test_a_user_whose_name_is_too_long_for_tls_is_told_so(
+    name: str, works: bool, ca: trustme.CA, trusted: Path
+) -> None:
+    async with pbx_with(showing(ca.issue_cert(LOCAL))) as pbx:
+        pbx.username = name
+        given: dict[str, Any] = {"username": name, "tls": True, "tls_ca_file": trusted}
+        if works:
+            assert await logged_in(pbx, **given)
+            return
+        with pytest.raises(ami.LoginRefused, match=r"over TLS Asterisk reads 960; .* 79 bytes"):
+            await logged_in(pbx, **given)
+        assert not pbx.failed_logins

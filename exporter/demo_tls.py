@@ -1,0 +1,125 @@
+"""TLS as Asterisk's manager reads it, for the demo PBX: with a small buffer and without mercy.
+
+asyncio's own TLS makes one stream of all records. Here they are read one by one, as main/iostream.c
+does it, and up to Asterisk 13 main/tcptls.c; what comes of it was measured on 16.28 and 22.10.
+"""
+
+import asyncio
+from contextlib import suppress
+from ssl import MemoryBIO, SSLContext, SSLError, SSLWantReadError
+from typing import Final
+
+BUFFER: Final = 1024
+"""Bytes of `inbuf` in main/manager.c, for lines that are not worked off."""
+_FILE_BUFFER: Final = 8192
+"""BUFSIZ of glibc."""
+
+
+class TlsLine(asyncio.Protocol):
+    """A connection, read like an asyncio.StreamReader and written like a StreamWriter."""
+
+    def __init__(self, context: SSLContext, *, buffered: bool) -> None:
+        """`buffered`: there is a FILE between, as there is up to Asterisk 13."""
+        self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._buffered = buffered
+        self._came = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._file = b""
+        self._lines = b""
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the transport of what is encrypted."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what came, to be read when Asterisk would."""
+        self._incoming.write(data)
+        self._came.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends what is read and what is awaited."""
+        self._incoming.write_eof()
+        self._came.set()
+        self._closed.set()
+
+    async def shake_hands(self) -> None:
+        """Raises OSError if no TLS comes of it."""
+        try:
+            while True:
+                try:
+                    self._tls.do_handshake()
+                except SSLWantReadError:
+                    self._flush()
+                    await self._wait_for_input()
+                else:
+                    break
+            self._flush()
+        except BaseException:
+            self._flush()
+            self.transport.close()
+            raise
+
+    async def readline(self) -> bytes:
+        """The next line; b"" if there will be none. Raises ValueError if it is too long."""
+        while b"\n" not in self._lines:
+            room = BUFFER - len(self._lines)
+            if not room:
+                raise ValueError(f"a line longer than {BUFFER} bytes")
+            await self._wait_for_input()
+            # No more than one read, and nobody looks whether TLS holds more of that record.
+            came = self._read_file(room) if self._buffered else self._read(room)
+            if not came:
+                return b""
+            self._lines += came
+        line, end, self._lines = self._lines.partition(b"\n")
+        return line + end
+
+    async def _wait_for_input(self) -> None:
+        """As poll() of the socket would: it knows nothing of what TLS has read from it."""
+        while not self._incoming.pending and not self._incoming.eof:
+            self._came.clear()
+            await self._came.wait()
+
+    def _read(self, room: int) -> bytes:
+        """Of one record; nothing if that is not whole yet, which is taken for the end."""
+        try:
+            return self._tls.read(room)
+        except SSLError:
+            return b""
+
+    def _read_file(self, room: int) -> bytes:
+        while len(self._file) < room and (record := self._read(_FILE_BUFFER)):
+            self._file += record
+        came, self._file = self._file[:room], self._file[room:]
+        return came
+
+    def write(self, data: bytes) -> None:
+        """Sends it; hangs up if a FILE holds something unread, which it would have to seek over."""
+        if self._file:
+            self.transport.abort()
+            return
+        left = memoryview(data)
+        while left:
+            left = left[self._tls.write(left) :]
+        self._flush()
+
+    def _flush(self) -> None:
+        self.transport.write(self._outgoing.read())
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is sent."""
+        return self.transport.is_closing()
+
+    def close(self) -> None:
+        """Ends the connection after sending what is left."""
+        with suppress(SSLError):  # it is the other end's word that is missing
+            self._tls.unwrap()
+        self._flush()
+        self.transport.close()
+
+    async def wait_closed(self) -> None:
+        """Returns once it has ended."""
+        await self._closed.wait()
