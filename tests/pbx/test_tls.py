@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trustme
 
+from exporter.check import Verdict, text
 from tests.pbx.asterisk import HOST, Asterisk, make_tiff
 from tests.pbx.conftest import Start
-from tests.running import Exporter
+from tests.pbx.test_check import checked, subjects
+from tests.running import Exporter, Scrape, every_scrape
 
 FAX_SECONDS = 120
 """No fax of these tests takes as long, on a busy machine either."""
@@ -71,6 +74,42 @@ def test_a_fax_is_watched_over_tls(
         version = {"bullseye": "16.", "sid": "22."}[suite]
         assert f'version="{version}' in now.text
         assert "level=warning" not in exporter.log
+
+
+def test_many_sessions_are_watched_over_tls(
+    suite: str, ca: trustme.CA, watch: Start, tmp_path: Path
+) -> None:
+    """What 28 sessions are asked by is more than Asterisk reads at once, and of 60 far more."""
+    long = make_tiff(tmp_path / "long.tif", 1, seconds=25)
+    trusted = tmp_path / "ca.pem"
+    seen: list[Scrape] = []
+    with speaking_tls(suite, ca) as (asterisk, port):
+        flags = (f"--ami.port={port}", "--ami.tls", f"--ami.tls-ca-file={trusted}")
+        exporter = watch(asterisk, *flags)
+        with every_scrape(exporter, seen):
+            for faxes, sessions in ((14, 28), (16, 60)):
+                for _ in range(faxes):
+                    asterisk.send_fax(long)
+                exporter.wait_until(partial(all_asked, sessions), FAX_SECONDS)
+            report = checked(asterisk, port=port, tls=True, tls_ca_file=trusted)
+            now = exporter.wait_until(
+                lambda now: now.sum("finished_total") == 60 == now.value("completed_total"),
+                FAX_SECONDS,
+                "60 results",
+            )
+    assert all(scrape.value("up") == 1 for scrape in seen)
+    assert now.sum("poll_failures_total") == 0
+    assert now.value("connects_total") == 1
+    assert now.sum("sessions_started_total") == now.sum("sessions_ended_total") == 60
+    assert now.value("unobserved_completions_total") == 0
+    assert now.sum("failures_total") == 0
+    assert now.sum("pages_transmitted_total") == now.sum("pages_received_total") == 30
+    assert not subjects(report, Verdict.WRONG), text(report)
+
+
+def all_asked(sessions: int, now: Scrape) -> bool:
+    """Whether so many sessions have told what only FAXSession tells."""
+    return now.sum("negotiated_sessions") == sessions
 
 
 def test_what_is_wrong_between_the_two_is_said(suite: str, ca: trustme.CA, tmp_path: Path) -> None:
