@@ -20,6 +20,7 @@ from bench.measuring import Numbers
 
 SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
     "polling": polling.measure,
+    "tls": polling.tls,
     "scraping": scraping.measure,
     "start": process.start,
     "storm": process.storm,

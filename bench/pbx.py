@@ -9,13 +9,16 @@ import asyncio
 import contextlib
 import multiprocessing
 import re
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final
 
 from tests.storm import UNWANTED
 
+HOST: Final = "127.0.0.1"
 SECRET: Final = "s"
 PATTERN: Final = (0, 2, 2, 9)
 """Bad lines from list to list while a page is received; then comes the next page."""
@@ -193,18 +196,24 @@ async def _serve(
     storm: int,
     completions: int,
     way: str,
+    certificate: Path | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     unwanted = round(storm * STORM_TICK)
     blow = b"".join((UNWANTED * (unwanted // len(UNWANTED) + 1))[:unwanted])
     blow += b"".join(_completion(number) for number in range(round(completions * STORM_TICK)))
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
     ports = []
     for _ in range(pbxs):
         script = _Script(sessions, way)
         server = await loop.create_server(
-            lambda script=script: _Line(script, blow),  # type: ignore[misc]
-            "127.0.0.1",
+            lambda script=script: _Line(script, blow),
+            HOST,
             0,
+            ssl=context,
         )
         ports.append(server.sockets[0].getsockname()[1])
     pipe.send(ports)
@@ -226,13 +235,17 @@ def running(
     storm: int = 0,
     completions: int = 0,
     way: str = "by message",
+    certificate: Path | None = None,
 ) -> Iterator[Address]:
     """PBXs in a process of their own, each with so many sessions; `storm`: unwanted events a
-    second on every connection, `completions`: SendFAX events. `way`: one of WAYS."""
+    second on every connection, `completions`: SendFAX events. `way`: one of WAYS. `certificate`:
+    a file with it and its key, for TLS."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=_process, args=(theirs, pbxs, sessions, storm, completions, way), daemon=True
+        target=_process,
+        args=(theirs, pbxs, sessions, storm, completions, way, certificate),
+        daemon=True,
     )
     process.start()
     theirs.close()  # so that its end is noticed

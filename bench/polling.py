@@ -6,10 +6,13 @@ only has to have the answers in hand.
 
 import asyncio
 import logging
+import tempfile
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final
 
+import trustme
 from panoramisk.manager import Manager
 from pydantic import SecretStr
 
@@ -22,6 +25,7 @@ from exporter.poller import Poller
 from exporter.settings import AmiSettings
 
 SIZES: Final = (10, 100, 1000, 5000)
+TLS_SIZES: Final = (60, 200, 1000)
 WARM: Final = 3
 POLLS: Final = 3 * RUNS
 """Of the floor and of the exporter, as what they read is another thing from poll to poll."""
@@ -59,10 +63,31 @@ def _floor(port: int, sessions: int, pause: float) -> dict[str, float]:
     return cost.median() | {"bytes": came}
 
 
-async def _exporter(port: int, sessions: int) -> dict[str, float]:
-    poller = Poller(
-        AmiSettings(port=port, username="u", secret=SecretStr(pbx.SECRET)), 1.0, Ledger()
-    )
+def tls(sizes: tuple[int, ...] = TLS_SIZES) -> Numbers:
+    """The exporter's poll over TLS, and the same without."""
+    ca = trustme.CA()
+    numbers: Numbers = {}
+    with ca.cert_pem.tempfile() as trusted, tempfile.TemporaryDirectory() as directory:
+        certificate = Path(directory) / "pbx.pem"
+        ca.issue_cert(pbx.HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
+        for sessions in sizes:
+            with pbx.running(sessions) as address:
+                plain = asyncio.run(_exporter(address.ports[0], sessions))
+            given = {"tls": True, "tls_ca_file": Path(trusted)}
+            with pbx.running(sessions, certificate=certificate) as address:
+                ciphered = asyncio.run(_exporter(address.ports[0], sessions, **given))
+            numbers[f"{sessions} sessions, plain TCP"] = plain
+            numbers[f"{sessions} sessions, TLS"] = ciphered
+            numbers[f"{sessions} sessions, TLS / plain TCP"] = {
+                unit.removesuffix("_ms"): round(ciphered[unit] / plain[unit], 2)
+                for unit in ("cpu_ms", "wall_ms")
+            }
+    return numbers
+
+
+async def _exporter(port: int, sessions: int, **given: Any) -> dict[str, float]:
+    settings = AmiSettings(port=port, username="u", secret=SecretStr(pbx.SECRET), **given)
+    poller = Poller(settings, 1.0, Ledger())
     connection = await connect(poller.settings, lambda _: None)
     cost = Cost()
     for run in range(WARM + POLLS):

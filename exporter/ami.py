@@ -289,33 +289,32 @@ class _Protocol(AMIProtocol):
         written = []
         begun, size = self._in_flight, 0
         while self._unwritten:
-            request, batch = self._unwritten[0]
-            if not batch.done.done():
-                identity = str(next(_numbers))
-                if self._tls:
-                    size = request.size + len(identity)
-                    if not self._has_room(request, size, begun):
-                        break
-                    self._in_flight += size
-                self.responses[identity] = _Pending(request, batch, size)
-                before, after = request.parts
-                written.append(f"{before}{identity}{after}")
-            self._unwritten.popleft()
+            asked = request, batch = self._unwritten.popleft()
+            if batch.done.done():
+                continue
+            identity = str(next(_numbers))
+            if self._tls:
+                size = request.size + len(identity)
+                if not self._has_room(request, size, begun):
+                    self._unwritten.appendleft(asked)
+                    break
+                self._in_flight += size
+            self.responses[identity] = _Pending(request, batch, size)
+            before, after = request.parts
+            written.append(f"{before}{identity}{after}")
         if written:
             # By one write, which costs more than all else of a request.
             self.transport.write("".join(written).encode())
-        self._rest()
+        elif not self.responses and not self._unwritten:
+            self.idle.set()
 
     def _has_room(self, request: Request, size: int, begun: int) -> bool:
         """Whether a request may be written now; `begun`: bytes in flight before this write."""
         if request is _PING:
             return self._in_flight + size <= TLS_IN_FLIGHT
-        # Not answer by answer: a write for each costs, and each is a record of its own.
-        return begun <= TLS_IN_FLIGHT // 2 and self._in_flight + size <= LONGEST_OVER_TLS
-
-    def _rest(self) -> None:
-        if not self.responses and not self._unwritten:
-            self.idle.set()
+        # Not answer by answer: each write costs, and is a record of its own. Nor by halves, when
+        # what comes after a little more than one would have to wait for the next round trip.
+        return begun <= TLS_IN_FLIGHT * 3 // 4 and self._in_flight + size <= LONGEST_OVER_TLS
 
     def data_received(self, data: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -412,7 +411,8 @@ class _Protocol(AMIProtocol):
         del self.responses[identity]
         self._in_flight -= pending.size
         self.answered_at = self.heard_at
-        self._rest()
+        if not self.responses and not self._unwritten:
+            self.idle.set()
         assert pending.answer is not None
         pending.batch.answered(pending.request, pending.answer)
 
