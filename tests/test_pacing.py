@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -65,6 +65,12 @@ class Pbx(asyncio.Transport):
         pass
 
 
+async def in_time(work: Coroutine[Any, Any, None]) -> None:
+    """An answer that is awaited for ever is a failure, not a standstill."""
+    async with asyncio.timeout(20):
+        await work
+
+
 async def turn() -> None:
     """Lets whoever can go on do so."""
     for _ in range(5):
@@ -118,7 +124,7 @@ def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_i
         assert not pbx.protocol.responses
         assert not pbx.unanswered
 
-    asyncio.run(run())
+    asyncio.run(in_time(run()))
 
 
 async def with_asked(pbx: Pbx, requests: list[Request]) -> "asyncio.Task[None]":
@@ -129,7 +135,7 @@ async def with_asked(pbx: Pbx, requests: list[Request]) -> "asyncio.Task[None]":
 
 def in_a_loop(test: Callable[[], Any]) -> Callable[[], None]:
     def run() -> None:
-        asyncio.run(test())
+        asyncio.run(in_time(test()))
 
     run.__name__ = test.__name__
     return run
