@@ -9,9 +9,11 @@ import asyncio
 import hashlib
 import logging
 import re
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property, lru_cache
@@ -23,14 +25,18 @@ from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 from panoramisk.message import Message
 
-from exporter.fax import MAX_LINE, Headers
-from exporter.settings import (
-    AmiSettings,
-    load_identity,
-    load_trusted,
-    openssl_words,
-    signatures,
+from exporter.diagnosis import (
+    SHUTTING_DOWN,
+    Cause,
+    cause_of,
+    no_tls,
+    not_greeted,
+    refused_login,
+    unknown_name,
+    unreached,
 )
+from exporter.fax import MAX_LINE, Headers
+from exporter.settings import AmiSettings, load_identity, load_trusted, signatures
 
 MAX_MESSAGE: Final = 256 * 1024
 """Bytes of one AMI message; Asterisk's own stay below 8 KiB. What is longer is skipped."""
@@ -60,7 +66,6 @@ LONGEST_OVER_TLS: Final = TLS_IN_FLIGHT - 64
 _GREETING: Final = b"Asterisk Call Manager/"
 _MAX_GREETING: Final = 100
 _END: Final = b"\r\n\r\n"
-_TLS_ALERT: Final = b"\x15\x03"
 _OF_A_SESSION: Final = re.compile(
     r"(?:Response: Success\r\nActionID: ([0-9]+)\r\nMessage: [^\r\n]* will follow\r\n\r\n)?"
     r"Event: FAXSession(?:sEntry)?\r\nActionID: (?(1)\1|([0-9]+))\r\n"
@@ -88,9 +93,23 @@ class AmiError(Exception):
 class ConnectError(AmiError):
     """No connection, or not to an Asterisk manager port."""
 
+    def __init__(self, said: str, cause: Cause) -> None:
+        """`said`: what was tried, what came back, what to do."""
+        super().__init__(said)
+        self.cause = cause
+
 
 class LoginRefused(AmiError):
-    """Asterisk does not take the name and secret; trying again soon only locks the user out."""
+    """Asterisk does not let this user in; trying again soon only locks the user out."""
+
+    def __init__(self, said: str, cause: Cause) -> None:
+        """`said`: what was tried, what came back, what to do."""
+        super().__init__(said)
+        self.cause = cause
+
+
+class ShuttingDown(AmiError):
+    """Asterisk stops or restarts once its calls have ended, and lets nobody in until then."""
 
 
 class ConnectionLost(AmiError):
@@ -161,6 +180,17 @@ class Answer:
     def unknown(self) -> bool:
         """Whether the module that has this action is not loaded."""
         return not self.success and self.message.startswith("Invalid/unknown command")
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether Asterisk refuses every action, from `core stop gracefully` until its last call
+        has ended (manager.c, process_message)."""
+        return not self.success and self.message.startswith("Asterisk is shutting down")
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the session that was asked about has ended since it was listed."""
+        return not self.success and self.message == "Session not found"
 
 
 _PING: Final = Request("Ping")
@@ -514,66 +544,144 @@ class Connection:
 async def connect(settings: AmiSettings, on_event: Callable[[Headers], None]) -> Connection:
     """Connects and logs in by MD5 challenge, so that the secret does not cross the wire.
 
-    `on_event` gets every SendFAX and ReceiveFAX event. The caller sets the deadline.
-    Raises ConnectError, LoginRefused or ConnectionLost.
+    `on_event` gets every SendFAX and ReceiveFAX event. Takes `settings.timeout` at most.
+    Raises ConnectError, LoginRefused, ShuttingDown or ConnectionLost.
     """
     address = f"{settings.host}:{settings.port}"
-    loop = asyncio.get_running_loop()
     context = _tls(settings)
-    # 'Events: call' narrows what a user with more read classes would be sent.
-    manager = Manager(loop=loop, log=_silent, ping_delay=10**9, forgetable_actions=())
+    deadline = asyncio.get_running_loop().time() + settings.timeout
+    attempt = _Attempt(settings, context, await _reach(settings, deadline))
     try:
-        transport, protocol = await loop.create_connection(
-            lambda: _Protocol(on_event),
-            settings.host,
-            settings.port,
-            ssl=context,
-            server_hostname=(settings.tls_server_name or settings.host) if settings.tls else None,
-        )
-    except OSError as error:
-        raise ConnectError(f"{address}: {_why(error)}") from error
-    try:
-        made: asyncio.Future[tuple[asyncio.BaseTransport, _Protocol]] = loop.create_future()
-        made.set_result((transport, protocol))
-        manager.connection_made(made)
-        # Before the greeting: a TLS port waits for its client to speak, and hangs up on this.
-        challenges: list[Answer] = []
-        challenged = protocol.submit([_CHALLENGE], lambda _, answer: challenges.append(answer))
-        if not await protocol.greeted:
-            said = _not_greeted(protocol, await protocol.lost, settings.tls)
-            raise ConnectError(f"{address}: {said}")
-        connection = Connection(manager, protocol)
-        await challenged
-        await _login(connection, challenges[0], settings)
-    except BaseException:
-        manager.close()
-        raise
-    return connection
+        async with asyncio.timeout_at(deadline):
+            return await attempt.log_in(on_event)
+    except TimeoutError as error:
+        raise ConnectError(
+            f"{address}: connected, then no {attempt.awaited} within {settings.timeout:g} s; the "
+            "PBX or the network is slow, or what listens there is no Asterisk manager",
+            Cause.SILENT,
+        ) from error
 
 
-async def _login(connection: Connection, challenge: Answer, settings: AmiSettings) -> None:
-    if challenge.success:
-        secret = settings.secret.get_secret_value() if settings.secret else ""
-        salt = str(challenge.headers.get("Challenge", ""))
-        # AMI's challenge is MD5 by definition; nothing is kept secure by it but the wire.
-        key = hashlib.md5(f"{salt}{secret}".encode(), usedforsecurity=False).hexdigest()
-        login = {"Username": settings.username or "", "AuthType": "MD5", "Key": key}
+async def _reach(settings: AmiSettings, deadline: float) -> socket.socket:
+    """A TCP connection to one of the host's addresses. Raises ConnectError.
+
+    asyncio's own way leaves no time for the second address where the packets to the first vanish,
+    and no errno of any if several failed.
+    """
+    loop = asyncio.get_running_loop()
+    errors: dict[str, OSError] = {}
+    found = await _addresses(settings, deadline)
+    for place, (family, kind, protocol, _, address) in enumerate(found):
+        reached = None
         try:
-            answer = await connection.ask(Request("Login", headers={**login, "Events": "call"}))
-        except TooLong as error:
-            who = f"user {settings.username[:10]}..."
-            raise LoginRefused(
-                f"{settings.host}:{settings.port} cannot read the login of {who}: {error}; "
-                "Asterisk has no user whose name is longer than 79 bytes"
-            ) from error
-    else:
-        answer = challenge
-    if not answer.success:
-        raise LoginRefused(
-            f"{settings.host}:{settings.port} refuses user {settings.username}: "
-            f"{answer.message or 'no reason given'}; check name and secret against manager.conf, "
-            "and its permit and deny lines"
-        )
+            reached = socket.socket(family, kind, protocol)
+            reached.setblocking(False)
+            now = loop.time()
+            async with asyncio.timeout_at(now + (deadline - now) / (len(found) - place)):
+                await loop.sock_connect(reached, address)
+        except BaseException as error:
+            if reached is not None:
+                reached.close()
+            if not isinstance(error, OSError):
+                raise
+            errors[str(address[0])] = error
+        else:
+            return reached
+    said, cause = unreached(errors)
+    told = next(error for error in errors.values() if cause_of(error) is cause)
+    raise ConnectError(f"{settings.host}:{settings.port}: {said}", cause) from told
+
+
+async def _addresses(settings: AmiSettings, deadline: float) -> list[Any]:
+    """What getaddrinfo makes of the host. Raises ConnectError."""
+    host, port = settings.host, settings.port
+    with suppress(socket.gaierror, UnicodeError):  # an address needs no thread
+        flags = socket.AI_NUMERICHOST
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError, TimeoutError) as error:
+        said, cause = unknown_name(error)
+        raise ConnectError(f"{host}:{port}: {said}", cause) from error
+
+
+class _Attempt:
+    """From TCP to a login; `awaited` is what has not come yet."""
+
+    def __init__(
+        self, settings: AmiSettings, context: ssl.SSLContext | None, reached: socket.socket
+    ) -> None:
+        self._settings = settings
+        self._address = f"{settings.host}:{settings.port}"
+        self._context = context
+        self._reached = reached
+        self.awaited = "TLS handshake"
+
+    async def log_in(self, on_event: Callable[[Headers], None]) -> Connection:
+        """Raises what `connect` does."""
+        settings, loop = self._settings, asyncio.get_running_loop()
+        # 'Events: call' narrows what a user with more read classes would be sent.
+        manager = Manager(loop=loop, log=_silent, ping_delay=10**9, forgetable_actions=())
+        try:
+            transport, protocol = await loop.create_connection(
+                lambda: _Protocol(on_event),
+                sock=self._reached,
+                ssl=self._context,
+                server_hostname=(settings.tls_server_name or settings.host)
+                if settings.tls
+                else None,
+            )
+        except OSError as error:
+            said, cause = no_tls(error)
+            raise ConnectError(f"{self._address}: {said}", cause) from error
+        try:
+            made: asyncio.Future[tuple[asyncio.BaseTransport, _Protocol]] = loop.create_future()
+            made.set_result((transport, protocol))
+            manager.connection_made(made)
+            self.awaited = "greeting"
+            # Before the greeting: a TLS port waits for its client to speak, and hangs up on this.
+            challenges: list[Answer] = []
+            challenged = protocol.submit([_CHALLENGE], lambda _, answer: challenges.append(answer))
+            if not await protocol.greeted:
+                reason = await protocol.lost
+                said, cause = not_greeted(protocol.heard, reason, tls=settings.tls)
+                raise ConnectError(f"{self._address}: {said}", cause)
+            connection = Connection(manager, protocol)
+            self.awaited = "answer to the login"
+            await challenged
+            await self._login(connection, challenges[0])
+        except BaseException:
+            manager.close()
+            raise
+        return connection
+
+    async def _login(self, connection: Connection, challenge: Answer) -> None:
+        settings = self._settings
+        if challenge.success:
+            secret = settings.secret.get_secret_value() if settings.secret else ""
+            salt = str(challenge.headers.get("Challenge", ""))
+            # AMI's challenge is MD5 by definition; nothing is kept secure by it but the wire.
+            key = hashlib.md5(f"{salt}{secret}".encode(), usedforsecurity=False).hexdigest()
+            login = {"Username": settings.username or "", "AuthType": "MD5", "Key": key}
+            try:
+                answer = await connection.ask(Request("Login", headers={**login, "Events": "call"}))
+            except TooLong as error:
+                who = f"user {settings.username[:10]}..."
+                raise LoginRefused(
+                    f"{self._address} cannot read the login of {who}: {error}; Asterisk has no "
+                    "user whose name is longer than 79 bytes",
+                    Cause.CREDENTIALS,
+                ) from error
+        else:
+            answer = challenge
+        if answer.shutting_down:
+            raise ShuttingDown(f"{self._address}: {SHUTTING_DOWN}")
+        if not answer.success:
+            said, cause = refused_login(answer.message)
+            refused = f"{self._address} refuses user {settings.username}"
+            raise LoginRefused(f"{refused}: {said}", cause)
 
 
 def _tls(settings: AmiSettings) -> ssl.SSLContext | None:
@@ -603,70 +711,11 @@ def _context(
         else:
             load_trusted(context, ca)
     except ValueError as error:
-        raise ConnectError(f"--ami.tls-ca-file {ca}: {error}") from error
+        raise ConnectError(f"--ami.tls-ca-file {ca}: {error}", Cause.OWN_FILES) from error
     if certificate is not None:
         try:
             load_identity(context, certificate, key)
         except ValueError as error:
             files = " and ".join(str(file) for file in (certificate, key) if file)
-            raise ConnectError(f"--ami.tls-cert-file {files}: {error}") from error
+            raise ConnectError(f"--ami.tls-cert-file {files}: {error}", Cause.OWN_FILES) from error
     return context
-
-
-_NAME: Final = "set --ami.host or --ami.tls-server-name to a name that is in it"
-_TIME: Final = "renew it, or put the clocks of both machines right"
-_TRUST: Final = "name its CA's file, or its own if it is self-signed, by --ami.tls-ca-file"
-_CERTIFICATE: Final = {9: _TIME, 10: _TIME, 62: _NAME, 64: _NAME} | dict.fromkeys(
-    (18, 19, 20, 21), _TRUST
-)
-"""What to do, by X509_V_ERR_... of OpenSSL's x509_vfy.h."""
-_NO_TLS: Final = (
-    "WRONG_VERSION_NUMBER",
-    "RECORD_LAYER_FAILURE",
-    "UNKNOWN_PROTOCOL",
-    "HTTP_REQUEST",
-    "PACKET_LENGTH_TOO_LONG",
-)
-"""What OpenSSL, by its version and what was said, makes of an answer that is no TLS."""
-
-
-def _why(error: OSError) -> str:
-    """What came back instead of a connection, and what the user can do."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        said = error.verify_message.rstrip(".")
-        todo = _CERTIFICATE.get(error.verify_code, "see --ami.tls-ca-file")
-        return f"the server's certificate is refused: {said}; {todo}"
-    if isinstance(error, ConnectionResetError | ssl.SSLEOFError):
-        return (
-            "the server ended the TLS handshake without a word; its log says why, for example "
-            "that it wants a client certificate, see --ami.tls-cert-file"
-        )
-    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
-    if reason in _NO_TLS:
-        return (
-            "what answers there speaks no TLS; is it the port of tlsbindaddr in manager.conf? "
-            "For that of bindaddr leave --ami.tls off"
-        )
-    if "_ALERT_" in reason:
-        return (
-            f"the server refuses TLS with us: {openssl_words(reason.partition('_ALERT_')[2])}; "
-            "if it wants a client certificate, see --ami.tls-cert-file"
-        )
-    if reason:
-        return f"no TLS with this server: {openssl_words(reason)}"
-    return error.strerror or str(error)
-
-
-def _not_greeted(protocol: _Protocol, reason: str, tls: bool) -> str:
-    """What came back instead of a greeting, until the connection was lost for this reason, and
-    what the user can do."""
-    if protocol.heard and not protocol.heard.startswith(_TLS_ALERT):
-        return (
-            "no Asterisk manager answers there; "
-            "is it the port of [general] in manager.conf, and TLS or not as set here?"
-        )
-    if tls:  # with TLS 1.3 it is here that the want of one is told
-        hint = "the server's log says why; for its client certificates see --ami.tls-cert-file"
-    else:
-        hint = "if it is the port of tlsbindaddr in manager.conf, set --ami.tls"
-    return f"the connection ended before any greeting: {reason}; {hint}"

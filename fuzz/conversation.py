@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import socket
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -241,11 +242,16 @@ async def conversation(pbx: Pbx) -> AsyncIterator[Poller]:
     escaped: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: escaped.append(context))
 
-    async def create_connection(factory: Any, *_: Any, **__: Any) -> Any:
+    async def sock_connect(*_: Any) -> None:
+        pass
+
+    async def create_connection(factory: Any, *, sock: socket.socket, **_: Any) -> Any:
+        sock.close()
         protocol = factory()
         pbx.line = Line(pbx, protocol)
         return pbx.line, protocol
 
+    setattr(loop, "sock_connect", sock_connect)  # noqa: B010
     setattr(loop, "create_connection", create_connection)  # noqa: B010
     poller = Poller(_SETTINGS, INTERVAL, Ledger(5), clock=clock(), jitter=lambda: 1.0)
     task = asyncio.create_task(poller.run())

@@ -75,7 +75,7 @@ def test_without_its_pbx_metrics_are_served_and_say_so() -> None:
             lambda now: now.value("poll_failures_total", reason="connect") >= 1, 20
         )
         assert now.value("up") == 0
-        exporter.wait_for_line("Connect", 20)
+        exporter.wait_for_line("refused: nothing listens", 20)
 
 
 def test_a_wrong_setting_is_refused_with_status_2_before_anything_starts() -> None:

@@ -174,7 +174,7 @@ async def unreachable() -> AsyncIterator[Pollers]:
         await asyncio.sleep(2)
         pbx.refuse_connections()
         pbx.drop_connections()
-        await until(lambda: "Connect" in poller.status.trouble)
+        await until(lambda: "refused: nothing listens" in poller.status.trouble)
         yield {"fax": poller}
 
 

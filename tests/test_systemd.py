@@ -61,7 +61,7 @@ def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path:
     try:
         with Exporter("--ami.port=1", environment=environment) as exporter:
             manager.wait_for("READY=1")
-            assert "Connect call failed" in exporter.wait_for_line("level=warning", 20)
+            assert "refused: nothing listens" in exporter.wait_for_line("level=warning", 20)
             assert exporter.stop() == 0
         manager.wait_for("STOPPING=1")
     finally:

@@ -147,7 +147,7 @@ async def test_a_pbx_that_is_not_reached_says_why_and_shows_nothing_old() -> Non
         down = target_view("fax", poller, details=False)
         assert (down.up, down.stats, down.session_count) == (False, None, 0)
         assert down.trouble is not None
-        assert "Connect" in down.trouble
+        assert "refused: nothing listens" in down.trouble
         assert session_views("fax", poller, details=False) == []
 
 
