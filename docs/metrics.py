@@ -60,12 +60,18 @@ REASONS: Final[Mapping[str, str]] = {
     Reason.OTHER: "A text that is none of those known.",
 }
 FAILURES: Final[Mapping[str, str]] = {
-    Failure.CONNECT: "No connection: nothing listens, or TLS failed.",
-    Failure.LOGIN: "Asterisk refused name, secret or address.",
+    Failure.CONNECT: "No connection: refused, unreachable, no route, timed out, an unknown name, "
+    "no TLS, or closed before Asterisk greeted; the log says which.",
+    Failure.LOGIN: "Asterisk refused name, secret or address, or a second login under this name.",
     Failure.LOST: "The connection ended, or was silent for too long.",
     Failure.TIMEOUT: "No complete answer within `--ami.timeout`.",
     Failure.DENIED: "Asterisk answered Permission denied: a write class is missing.",
-    Failure.UNKNOWN_ACTION: "Asterisk does not know the action: res_fax is not loaded.",
+    Failure.UNKNOWN_ACTION: "Asterisk does not know the action: res_fax is not loaded, or it is an "
+    "Asterisk before 13.",
+    Failure.ERROR: "Asterisk answered an action with another error, as FAXSession with a fax "
+    "technology that has none.",
+    Failure.SHUTTING_DOWN: "Asterisk stops or restarts gracefully, and refuses every action until "
+    "its last call has ended.",
     Failure.UNANSWERED: "One action had no answer that fits, while others had.",
     Failure.MALFORMED: "An answer had something in it that cannot be read; the rest of it counts.",
     Failure.INTERNAL: "A defect of the exporter; its log has the traceback.",
@@ -73,7 +79,8 @@ FAILURES: Final[Mapping[str, str]] = {
 COLLECTORS: Final[Mapping[str, str]] = {
     "sessions": "FAXSessions and FAXSession: needs write class `call`, and res_fax.",
     "stats": "FAXStats: needs write class `reporting`, and res_fax.",
-    "events": "SendFAX and ReceiveFAX events: need read class `call`.",
+    "events": "SendFAX and ReceiveFAX events: need read class `call`; 1 also where neither of the "
+    "others works.",
 }
 LABELS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "operation": ("What a session does, in Asterisk's words.", OPERATIONS),
@@ -107,7 +114,10 @@ REASON_OF: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
 
 _STANDS: Final = {
     When.ALWAYS: "",
-    When.BEGUN: "once a poll has succeeded, and from then on also while Asterisk is away",
+    When.BEGUN: "once a poll was answered, be it by refusals, and from then on also while Asterisk "
+    "is away",
+    When.SUCCEEDED: "once a poll has succeeded, and from then on also while Asterisk is away",
+    When.CONNECTED: "while logged in to Asterisk",
     When.UP: "while polls succeed",
     When.LISTED: "while polls bring the list of sessions",
 }

@@ -206,6 +206,9 @@ class DemoPbx:
         version: str = "22.10.0",
         ami_version: str = "11.0.0",
         res_fax: bool = True,
+        technology: str = "Spandsp",
+        allowmultiplelogin: bool = True,
+        authlimit: int = 50,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -213,6 +216,11 @@ class DemoPbx:
         self.username, self.secret = username, secret
         self.read, self.write = frozenset(read), frozenset(write)
         self.channelvars = channelvars
+        self.allowmultiplelogin = allowmultiplelogin
+        self.authlimit = authlimit
+        """So many connections that have not logged in; the next is closed without a greeting."""
+        self.technology = technology
+        """Whose sessions begin; Spandsp's alone answer to FAXSession."""
         self.version, self.ami_version = version, ami_version
         self.clock, self.sleep = clock, sleep
         self.keeps_time = True
@@ -228,6 +236,8 @@ class DemoPbx:
         """Times, by `clock`; likewise `logins` and `failed_logins`."""
         self.logins: list[float] = []
         self.failed_logins: list[float] = []
+        self.refused_actions: list[float] = []
+        """While it shut down: each is an ERROR line in Asterisk's log."""
 
         # faults
         self.delay: dict[str, float] = {}
@@ -249,6 +259,9 @@ class DemoPbx:
         self._boot()
 
     def _boot(self) -> None:
+        self.shutting_down = False
+        """`core stop gracefully` waits for the last call: every action is refused."""
+        self._returns = False
         # Asterisk takes longer than a second to start, and tells its start to the second.
         if self.keeps_time or not self.started:
             self.started = max(self.clock(), self.started + 1)
@@ -311,6 +324,26 @@ class DemoPbx:
             self.truth.ended[session.operation] += 1
         self.sessions.clear()
 
+    def shut_down(self, *, restart: bool = False) -> None:
+        """`core stop gracefully`, or `core restart gracefully`: Asterisk ends once the last session
+        has, at once if there is none."""
+        self.shutting_down, self._returns = True, restart
+        self._end_if_idle()
+
+    def abort_shutdown(self) -> None:
+        """`core abort shutdown`."""
+        self.shutting_down = False
+
+    def _end_if_idle(self) -> None:
+        if self.shutting_down and not self.sessions:
+            self.refuse_connections()
+            self.spawn(self._end_in_good_order())
+
+    async def _end_in_good_order(self) -> None:
+        await asyncio.gather(*(client.leave() for client in list(self._clients)))
+        if self._returns:
+            self.restart()
+
     def crash(self) -> None:
         """SIGSEGV: every connection is lost and nobody listens any more, until `restart`."""
         self.crashed = True
@@ -356,6 +389,7 @@ class DemoPbx:
             linkedid=linkedid or uniqueid,
             truth=self.truth,
             life=self._life,
+            technology=self.technology,
         )
         self._numbers += 1
         self.calls_begun += 1
@@ -393,6 +427,7 @@ class DemoPbx:
         del self.sessions[session.number]
         self.truth.ended[session.operation] += 1
         if session.operation not in _FAXES:
+            self._end_if_idle()
             return
         self.stats.completed += 1
         self.stats.failed += status == "FAILED"
@@ -403,6 +438,7 @@ class DemoPbx:
         self.truth.completions[session.completion] += 1
         if announce:
             self.announce(session)
+        self._end_if_idle()
 
     def drop(
         self, session: DemoSession, *, pages: int | None = None, announce: bool = True
@@ -464,6 +500,14 @@ class DemoPbx:
         yield f"Event: {'SendFAX' if send else 'ReceiveFAX'}"
         yield "Privilege: call,all"
         yield f"Channel: {session.moved_to or session.channel}"
+        if self.is_ancient:
+            yield "Context: fax"
+            yield "Exten: recv"
+            yield "CallerID: "
+            yield "RemoteStationID: unknown"
+            yield "LocalStationID: unknown"
+            yield from self._numbers_and_files(session)
+            return
         yield "ChannelState: 6"
         yield "ChannelStateDesc: Up"
         yield "CallerIDNum: <unknown>"
@@ -481,12 +525,24 @@ class DemoPbx:
             yield from (f"ChanVariable: {name}={value}" for name, value in variables.items())
         yield "LocalStationID: "
         yield "RemoteStationID: "
+        yield from self._numbers_and_files(session)
+
+    def _numbers_and_files(self, session: DemoSession) -> Iterable[str]:
         yield f"PagesTransferred: {session.pages_transferred}"
         yield "Resolution: {}".format("{}x{}".format(*session.resolution) if session.began else "")
         yield f"TransferRate: {session.rate if session.began else ''}"
         yield from (f"FileName: {name}" for name in session.files)
 
     # --- connections
+
+    @property
+    def is_ancient(self) -> bool:
+        """Up to Asterisk 12 there are no FAX actions, and no channel variables on events."""
+        return self.version.startswith(("1.", "10.", "11.", "12."))
+
+    def logged_in(self, username: str) -> bool:
+        """Whether anybody is, under this name."""
+        return any(client.username == username for client in self._clients)
 
     def accept_connections(self) -> None:
         """Listens on `host` and `port` again."""
@@ -548,6 +604,9 @@ class DemoPbx:
             except OSError:  # no TLS came of it
                 return
         client = _Client(self, reader, writer)
+        if sum(not one.username for one in self._clients) >= self.authlimit:
+            await client.close()
+            return
         self._clients.add(client)
         try:
             # ConnectionError: the other end is gone. ValueError: a line too long to be an action.
@@ -572,6 +631,8 @@ class _Client:
         self._events: deque[bytes] = deque()
         self._challenge = ""
         self._logged_in = False
+        self.username = ""
+        """Once logged in."""
         self._wants_events = True
         self._leaving = False
         self._read: frozenset[str] = frozenset()
@@ -613,6 +674,11 @@ class _Client:
         """Ends the connection without sending what is left."""
         self._writer.transport.abort()
 
+    async def leave(self) -> None:
+        """Ends the connection after sending what is left, events too."""
+        await self._flush()
+        await self.close()
+
     async def close(self) -> None:
         """Ends the connection after sending what is left."""
         self._writer.close()
@@ -644,7 +710,12 @@ class _Client:
         pbx, action = self._pbx, headers.get("action", "")
         known = _ACTIONS.get(action.lower())
         name = known.name if known else action
-        answer = self._answer(known, action, headers)
+        if not pbx.allowmultiplelogin and self._in_use(name, headers):
+            await pbx.sleep(1)
+            self._leaving = True
+            answer = _Reply(headers.get("actionid", "")).error("Login Already In Use")
+        else:
+            answer = self._answer(known, action, headers)
         if pbx.rewrite:
             answer = pbx.rewrite(name, answer)
         if seconds := pbx.delay.get(name):
@@ -655,9 +726,13 @@ class _Client:
         reply = _Reply(headers.get("actionid", ""))
         if not action:
             return reply.error("Missing action in request")
+        if self._pbx.shutting_down:
+            self._pbx.refused_actions.append(self._pbx.clock())
+            return reply.error("Asterisk is shutting down")
         if not self._logged_in and (known is None or known.name not in _BEFORE_LOGIN):
             return reply.error("Permission denied")
-        if known is None or (known.name in _RES_FAX and not self._pbx.res_fax):
+        has_fax = self._pbx.res_fax and not self._pbx.is_ancient
+        if known is None or (known.name in _RES_FAX and not has_fax):
             return reply.error(
                 f"Invalid/unknown command: {action}. "
                 "Use Action: ListCommands to show available commands."
@@ -665,6 +740,13 @@ class _Client:
         if known.classes and not known.classes & self._write:
             return reply.error("Permission denied")
         return known.answer(self, reply, headers)
+
+    def _in_use(self, action: str, headers: dict[str, str]) -> bool:
+        """Whether somebody is logged in under the name that this connection wants to have."""
+        if self._logged_in or self._pbx.shutting_down or action not in ("Challenge", "Login"):
+            return False
+        name = headers.get("username", "")
+        return bool(name) and self._pbx.logged_in(name)
 
     def _say_challenge(self, reply: "_Reply", headers: dict[str, str]) -> bytes:
         if headers.get("authtype", "").upper() != "MD5":
@@ -687,6 +769,7 @@ class _Client:
             return reply.error("Authentication failed")
         pbx.logins.append(pbx.clock())
         self._logged_in = True
+        self.username = pbx.username
         self._read, self._write = pbx.read, pbx.write
         self._wants_events = headers.get("events", "on").lower() != "off"
         if self.hears("system"):
@@ -787,6 +870,8 @@ class _Client:
             pbx.queries.append(Query(int(number), "", ""))
             return reply.error("Session not found")
         pbx.queries.append(Query(session.number, session.operation, session.state))
+        if session.technology != "Spandsp":
+            return reply.error("Fax technology doesn't provide a handler for FAXSession")
         fields = [
             f"SessionNumber: {session.number}",
             f"Operation: {session.operation}",

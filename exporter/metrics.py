@@ -32,7 +32,9 @@ class When(Enum):
     """Which metrics stand there when."""
 
     ALWAYS = "always"
-    BEGUN = "once a poll has succeeded, and from then on"
+    BEGUN = "once a poll was answered, be it by refusals, and from then on"
+    SUCCEEDED = "once a poll has succeeded, and from then on"
+    CONNECTED = "while logged in to Asterisk"
     UP = "while polls succeed"
     LISTED = "while polls bring the list of sessions"
 
@@ -191,21 +193,21 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "asterisk_fax_asterisk_info",
         "1; the labels name the Asterisk and its manager interface. Source: CoreSettings.",
         ("version", "ami_version"),
-        When.UP,
+        When.CONNECTED,
         lambda poller: [((poller.status.asterisk_version, poller.status.ami_version), 1)],
     ),
     Declared(
         "asterisk_fax_last_poll_timestamp_seconds",
         "When the last successful poll ended, seconds since the epoch.",
         (),
-        When.BEGUN,
+        When.SUCCEEDED,
         lambda poller: _one(poller.status.last_success),
     ),
     Declared(
         "asterisk_fax_last_poll_duration_seconds",
         "Time that the last successful poll took, seconds.",
         (),
-        When.BEGUN,
+        When.SUCCEEDED,
         lambda poller: _one(poller.status.last_duration),
     ),
 )
@@ -350,8 +352,8 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
     Declared(
         "asterisk_fax_poll_failures_total",
         "Attempts to connect and polls that failed (connect, login_refused, connection_lost, "
-        "timeout, internal) or brought less than asked for (permission_denied, unknown_action, "
-        "unanswered, malformed), by reason.",
+        "timeout, shutting_down, internal) or brought less than asked for (permission_denied, "
+        "unknown_action, action_failed, unanswered, malformed), by reason.",
         ("reason",),
         When.ALWAYS,
         lambda poller: [((key.value,), value) for key, value in poller.status.failures.items()],
@@ -479,6 +481,8 @@ class TargetCollector(Collector):
         stands = {
             When.ALWAYS: True,
             When.BEGUN: status.begun,
+            When.SUCCEEDED: status.last_success is not None,
+            When.CONNECTED: status.connected,
             When.UP: status.up,
             When.LISTED: status.up and status.sessions_listed,
         }

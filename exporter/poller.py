@@ -7,6 +7,7 @@ import asyncio
 import logging
 import math
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,9 +23,12 @@ from exporter.ami import (
     Expects,
     LoginRefused,
     Request,
+    ShuttingDown,
     connect,
 )
+from exporter.diagnosis import SHUTTING_DOWN, Cause
 from exporter.fax import (
+    FaxResult,
     FaxSession,
     FaxStats,
     Headers,
@@ -53,6 +57,15 @@ LONGEST_PAUSE: Final = 60.0
 REFUSED_PAUSE: Final = 60.0
 """Seconds before what was refused is tried again, be it a login or an action: Asterisk logs each
 refusal, and faster ones get the host banned."""
+SHUTDOWN_PAUSE: Final = 10.0
+"""Seconds from question to question while Asterisk shuts down: each is an ERROR line in its log,
+and without any nobody would notice that the shutdown was called off."""
+RETURN_PAUSE: Final = 3.0
+"""Seconds at most before the next attempt to connect to an Asterisk that was shutting down."""
+RETURN_SECONDS: Final = 180.0
+"""So long after it has ended it is expected back."""
+_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
+_SHUT_DOWN: Final = "Asterisk has ended, as it was about to once its last call had"
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without an answer after which a connection is taken for half-open and given up."""
 
@@ -63,35 +76,73 @@ CORESTATUS: Final = Request("CoreStatus")
 CHANNELVARS: Final = "channelvars = FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING"
 """The line of manager.conf that puts a fax' result on its completion event."""
 
+FIRST_WITH_ACTIONS: Final = 13
+"""The first Asterisk with FAXSessions, FAXSession and FAXStats; 13.0.0 has all three."""
+
+_ADD: Final = "to its write line in manager.conf, then 'manager reload' in Asterisk's console"
 _LACKS: Final = {
-    "FAXSessions": "add 'call' to its write line in manager.conf; until then there are no session, "
-    "page, bad-line and data-rate metrics, FAXStats and completion events go on",
-    "FAXSession": "add 'call' to its write line in manager.conf; until then there are no page, "
-    "bad-line and data-rate metrics, FAXStats and completion events go on",
-    "FAXStats": "add 'reporting' to its write line in manager.conf; until then Asterisk's own "
-    "attempts, completed and failed are missing, all else goes on",
-    "CoreSettings": "add 'reporting' to its write line in manager.conf; until then the version is "
-    "missing, all else goes on",
-    "CoreStatus": "add 'reporting' to its write line in manager.conf; until then a restart of "
-    "Asterisk is not told from a lost connection, all else goes on",
+    "FAXSessions": f"add 'call' {_ADD}; until then no session is listed: bad lines, data rates and "
+    "what runs now are unknown, pages only come by completion events",
+    "FAXSession": f"add 'call' {_ADD}; until then bad lines and data rates are unknown, pages only "
+    "come by completion events",
+    "FAXStats": f"add 'reporting' {_ADD}; until then Asterisk's own attempts, completed and failed "
+    "are missing",
+    "CoreSettings": f"add 'reporting' {_ADD}; until then the version is missing",
+    "CoreStatus": f"add 'reporting' {_ADD}; until then a restart of Asterisk is not told from a "
+    "lost connection",
 }
-_NO_RES_FAX: Final = (
-    "is res_fax loaded? see 'module show like fax', and load res_fax.so and res_fax_spandsp.so in "
-    "modules.conf; an Asterisk before 13.2 has no such action; completion events, the version and "
-    "the connection go on"
+_LOAD: Final = (
+    "load res_fax.so and res_fax_spandsp.so in modules.conf; 'module show like res_fax' in "
+    "Asterisk's console shows which run"
 )
 
 
-def refusal(action: str, user: str, answer: Answer) -> str:
-    """What it means that Asterisk refused an action, what is missing until it does not, and what
-    to do about it."""
+def major_version(version: str) -> int | None:
+    """Of what CoreSettings calls AsteriskVersion: 18 of `18.26.4`, `certified/18.9-cert4`,
+    `SVN-branch-18-r4` and `GIT-18-abc`; None if it names none."""
+    found = re.match(r"(?:[A-Za-z]+[/-])*(\d{1,3})(?=[.~+-]|$)", version)
+    return None if found is None else int(found[1])
+
+
+def has_fax_actions(version: str) -> bool | None:
+    """Whether an Asterisk of this version has FAXSessions, FAXSession and FAXStats once res_fax is
+    loaded; None if the version is not known."""
+    major = major_version(version)
+    return None if major is None else major >= FIRST_WITH_ACTIONS
+
+
+def refusal(action: str, user: str, answer: Answer, version: str = "") -> str:
+    """What it means that Asterisk, of this version if it is known, refused an action, what is
+    missing until it does not, and what to do about it."""
     if answer.denied:
         return f"user {user} may not {action}: {_LACKS[action]}"
     said = answer.message or "no reason given"
+    if answer.shutting_down:
+        return f"{action}: {SHUTTING_DOWN}"
     if answer.unknown:
-        hint = _NO_RES_FAX if action.startswith("FAX") else "is this an Asterisk?"
-        return f"{action}: {said}: {hint}"
-    return f"{action} failed: {said}; left out"
+        return f"{action}: {said.rstrip('.')}: {_unknown(action, version)}"
+    if action == "FAXSession" and "provide a handler" in said:
+        return (
+            f"{action}: {said}: what runs these faxes, such as Digium's module, tells nothing of "
+            "them while they run; until res_fax_spandsp.so runs them, see modules.conf, bad lines "
+            "and data rates are unknown, pages only come by completion events"
+        )
+    return f"{action} failed: {said}; left out until it works, and Asterisk's log may say why"
+
+
+def _unknown(action: str, version: str) -> str:
+    if not action.startswith("FAX"):
+        return "is this an Asterisk?"
+    known = has_fax_actions(version)
+    if known is None:
+        old = f"this is an Asterisk before {FIRST_WITH_ACTIONS}, which has no such action"
+        return f"res_fax is not loaded, or {old}; {_LOAD}"
+    if known:
+        return f"res_fax is not loaded, and without it there is no fax; {_LOAD}"
+    return (
+        f"Asterisk {version} has no such action, {FIRST_WITH_ACTIONS} is the first that has it; of "
+        "its faxes only completion events tell"
+    )
 
 
 class Failure(StrEnum):
@@ -105,10 +156,15 @@ class Failure(StrEnum):
     UNKNOWN_ACTION = "unknown_action"
     UNANSWERED = "unanswered"
     MALFORMED = "malformed"
+    ERROR = "action_failed"
+    SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 
 
-_LACKING: Final = frozenset({"denied", "unknown", "events", "channelvars"})
+_NO_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_DOWN})
+"""What a poll can fail by as a whole, whatever it brought until then."""
+_REFUSALS: Final = ("denied", "unknown", "error")
+_LACKING: Final = frozenset({*_REFUSALS, "events", "channelvars"})
 """What is said and then stays true until it is put right at the PBX."""
 
 
@@ -126,13 +182,17 @@ class Status:
 
     up: bool = False
     trouble: str = ""
-    """Why it is not up, in an operator's words; empty while it is, and before the first poll."""
+    """Why it is not up, in an operator's words; empty while it is, and before the first attempt."""
+    connected: bool = False
+    """Logged in, and it is known which Asterisk that is."""
+    answered: bool = False
+    """The last poll was answered, be it by refusals."""
     begun: bool = False
-    """There has been a successful poll, so every counter stands there."""
+    """A poll was answered, be it by refusals, so every counter stands there."""
     sessions_listed: bool = False
     """The last poll had a list of sessions."""
     sessions_asked: bool = False
-    """And asking about them was not refused."""
+    """And the last answers about them were none of refusal."""
     events_come: bool = True
     """False if Asterisk counted completions over this connection and no event told of them."""
     stats: FaxStats | None = None
@@ -153,7 +213,7 @@ class Status:
         return {
             "sessions": self.up and self.sessions_listed and self.sessions_asked,
             "stats": self.up and self.stats is not None,
-            "events": self.up and self.events_come,
+            "events": self.answered and self.events_come,
         }
 
 
@@ -165,7 +225,7 @@ class _Seen:
     listed: list[ListedSession] | None = None
     whole: bool = True
     details: dict[int, FaxSession] = field(default_factory=dict)
-    asked: bool = True
+    answered: bool = False
     stats: FaxStats | None = None
     failures: set[Failure] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -205,6 +265,9 @@ class Poller:
         self._heard_any = False
         self._unheard = 0
         """Completions without an event since the last event."""
+        self._shutting_down = False
+        self._untold = False
+        """When sessions were last asked about, FAXSession did not work for all."""
         self._quiet_since: float | None = None
         """When an event last came, or FAXStats was first heard over this connection."""
         self._step_ends = self._clock.monotonic()
@@ -247,7 +310,7 @@ class Poller:
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""
         attempt = 0
-        least = 0.0
+        least, back_by = 0.0, -math.inf
         while True:
             polled, connects = self.status.last_success, self.status.connects
             try:
@@ -255,21 +318,32 @@ class Poller:
             except LoginRefused as error:
                 self._fail(Failure.LOGIN, f"{error}; next attempt in {REFUSED_PAUSE:.0f} s")
                 least = REFUSED_PAUSE
+            except ShuttingDown as error:
+                again = f"tried again within {max(least, RETURN_PAUSE):g} s"
+                self._fail(Failure.SHUTTING_DOWN, f"{error}; {again}")
+                self._shutting_down = True
             except ConnectError as error:
-                self._fail(Failure.CONNECT, str(error))
+                silent = error.cause is Cause.SILENT
+                self._fail(Failure.TIMEOUT if silent else Failure.CONNECT, f"{error}; {_AGAIN}")
             except ConnectionLost as error:
-                self._fail(Failure.LOST, str(error))
+                self._fail(Failure.LOST, f"{error}; {_AGAIN}")
             except TimeoutError:
-                waited = f"not connected and introduced within {self.settings.timeout:g} s"
-                self._fail(Failure.TIMEOUT, f"{waited}; the PBX or the network is slow")
+                waited = f"logged in, then not introduced within {self.settings.timeout:g} s"
+                hint = "the PBX or the network is slow"
+                self._fail(Failure.TIMEOUT, f"{waited}; {hint}; {_AGAIN}")
             except Exception:
                 # A defect of ours must not end the watch over a phone system; it is told whole.
                 log.exception("%s: unexpected error, connecting again", self.name)
-                self._fail(Failure.INTERNAL, "internal error")
+                self._fail(Failure.INTERNAL, "internal error; the log has its traceback")
+            if self._shutting_down:
+                self._shutting_down = False
+                back_by = self._clock.monotonic() + RETURN_SECONDS
             if self.status.connects != connects:  # no longer locked out
                 least = 0.0
             attempt = 0 if self.status.last_success != polled else attempt + 1
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
+            if self._clock.monotonic() < back_by:
+                pause = min(pause, RETURN_PAUSE)
             pause = max(least, pause * (0.5 + 0.5 * self._jitter()))
             self._begin_step(pause)
             await asyncio.sleep(pause)
@@ -281,49 +355,81 @@ class Poller:
         """One connection from login to loss. Raises what `ami.connect` does, and TimeoutError."""
         begun = self._clock.monotonic()
         self._begin_step(self.settings.timeout)
-        async with asyncio.timeout(self.settings.timeout):
-            connection = await connect(self.settings, self._hear)
+        connection = await connect(self.settings, self._hear)
         try:
             self.status.connects += 1
+            self.status.trouble = ""
             self._quiet_since = None
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             log.info("%s: connected, AMI %s", self.name, connection.ami_version)
             for failure in Failure:
                 self._said.pop(failure, None)
-            self._begin_step(self.settings.timeout)
-            async with asyncio.timeout(self.settings.timeout):
-                await self._introduce(connection, begun)
             due = self._clock.monotonic()
             if self._phase is not None:
                 due -= (due - self._phase * self._interval) % self._interval
             while True:
                 self._begin_step(self.settings.timeout)
-                await self.poll(connection)
+                if not self.status.connected:
+                    await self._introduce(connection, begun)
+                if self.status.connected:
+                    await self.poll(connection)
                 now = self._clock.monotonic()
+                least = SHUTDOWN_PAUSE if self._shutting_down else 0.0
                 # By the clock; a poll that overran puts the next one off, none piles up.
-                due += self._interval * max(1, math.ceil((now - due) / self._interval))
+                due += self._interval * max(1, math.ceil((now + least - due) / self._interval))
                 self._begin_step(due - now)
                 await asyncio.wait([connection.lost], timeout=due - now)
+        except ConnectionLost as error:
+            if not (self._shutting_down and connection.lost.done()):
+                raise
+            self.ledger.observe(self._no_session_left())
+            raise ConnectionLost(f"{_SHUT_DOWN} ({error})") from error
         finally:
-            self.status.up = False
+            self.status.up = self.status.connected = self.status.answered = False
             connection.close()
 
+    def _no_session_left(self) -> Observation:
+        """What an Asterisk that has waited for the end of its last call would list."""
+        now = self._clock.monotonic()
+        return Observation(now, now, self._clock.wall(), (), True, {})
+
     async def _introduce(self, connection: Connection, begun: float) -> None:
-        """Once a connection, which was `begun` then: which Asterisk, and since when."""
+        """Once a connection, which was `begun` then: which Asterisk, and since when. Raises
+        TimeoutError."""
         said: dict[str, Headers] = {}
+        refused: list[tuple[Request, Answer]] = []
 
         def take(request: Request, answer: Answer) -> None:
             if answer.success:
                 self._granted(request.action)
                 said[request.action] = answer.headers
             else:
-                self._refused(request, answer)
+                refused.append((request, answer))
 
-        await connection.ask_each([CORESETTINGS, CORESTATUS], take)
+        self._begin_step(self.settings.timeout)
+        async with asyncio.timeout(self.settings.timeout):
+            await connection.ask_each([CORESETTINGS, CORESTATUS], take)
+        if any(answer.shutting_down for _, answer in refused):
+            self._shut_down()
+            return
+        for request, answer in refused:
+            self._refused(request, answer)
+        self._no_longer_shutting_down()
         version = _word(said.get("CoreSettings", {}), "AsteriskVersion")
         self.status.asterisk_version = printable(version)
         self.ledger.connected(parse_core_status(said.get("CoreStatus", {})), begun)
+        self.status.connected = True
+
+    def _shut_down(self) -> None:
+        """Asterisk refuses whatever it is asked; events still come."""
+        self._shutting_down = True
+        every = f"completion events are still counted; it is asked again every {SHUTDOWN_PAUSE:g} s"
+        self._fail(Failure.SHUTTING_DOWN, f"{SHUTTING_DOWN}; {every}")
+
+    def _no_longer_shutting_down(self) -> None:
+        self._shutting_down = False
+        self._over(Failure.SHUTTING_DOWN, "Asterisk is no longer shutting down")
 
     async def poll(self, connection: Connection) -> None:
         """Lists the sessions, asks for those that may be asked about, and for FAXStats.
@@ -361,20 +467,26 @@ class Poller:
             for remembered in (self._listing, self._reading, self._asking):
                 remembered.turn()
             answer = await connection.ask(self._sessions)
+            seen.answered |= not answer.lost
             if answer.success:
                 self._granted("FAXSessions")
                 requests = self._listed(answer, seen)
             else:
                 seen.failures |= self._refused(self._sessions, answer)
-        if not self._denied("FAXStats", seen):
+        # What is refused while Asterisk shuts down is an ERROR line in its log.
+        if Failure.SHUTTING_DOWN not in seen.failures and not self._denied("FAXStats", seen):
             requests.append(FAXSTATS)
+        untold = False
 
         def take(request: Request, answer: Answer) -> None:
+            nonlocal untold
+            seen.answered |= not answer.lost
             if not answer.success:
                 # A session that has ended since the list is no failure.
-                if request is FAXSTATS or answer.lost or answer.denied or answer.unknown:
+                if request is FAXSTATS or not answer.not_found:
                     seen.failures |= self._refused(request, answer)
-                    seen.asked &= request is FAXSTATS or not answer.denied
+                    if request is not FAXSTATS and not answer.lost and not answer.shutting_down:
+                        untold = True
             elif request is FAXSTATS:
                 seen.stats = parse_stats(answer.events[0], seen.problems)
                 self._compare(seen.stats)
@@ -387,7 +499,10 @@ class Poller:
                     seen.details[detail.number] = detail
 
         await connection.ask_each(requests, take)
-        if seen.details:
+        if untold:
+            self._untold = True
+        elif seen.details:
+            self._untold = False
             self._granted("FAXSession")
 
     def _listed(self, answer: Answer, seen: _Seen) -> list[Request]:
@@ -415,6 +530,8 @@ class Poller:
 
     def _record(self, seen: _Seen, begun: float) -> None:
         status, now, wall = self.status, self._clock.monotonic(), self._clock.wall()
+        whole = not seen.failures & {Failure.TIMEOUT, Failure.LOST}
+        seen.answered |= Failure.DENIED in seen.failures
         if seen.listed is not None:
             self.ledger.observe(
                 Observation(
@@ -427,23 +544,43 @@ class Poller:
                     stats=seen.stats,
                 )
             )
-        elif seen.failures & {Failure.DENIED, Failure.UNKNOWN_ACTION}:
+        elif seen.answered and whole:
             self.ledger.unlisted(now)
         if seen.problems:
             seen.failures.add(Failure.MALFORMED)
             self._mention(seen.problems)
-        status.failures.update(seen.failures - {Failure.TIMEOUT, Failure.LOST})
-        answered = seen.listed is not None or seen.stats is not None
-        status.up = answered and not seen.failures & {Failure.TIMEOUT, Failure.LOST}
+        status.failures.update(seen.failures - _NO_POLL)
+        status.answered = seen.answered and whole
+        status.begun |= status.answered
+        status.up = (
+            seen.listed is not None or seen.stats is not None
+        ) and not seen.failures & _NO_POLL
         status.sessions_listed = seen.listed is not None
-        status.sessions_asked = seen.asked
+        status.sessions_asked = not self._untold
         status.stats = seen.stats
+        if Failure.SHUTTING_DOWN in seen.failures:
+            self._shut_down()
+        elif status.answered:
+            self._no_longer_shutting_down()
+            self._over(Failure.TIMEOUT, "polls are answered in time again")
         if status.up:
-            status.begun = True
             status.last_success = wall
             status.last_duration = now - begun
             status.trouble = ""
-            self._said.pop(Failure.TIMEOUT, None)
+        elif whole and Failure.SHUTTING_DOWN not in seen.failures:
+            status.trouble = self._nothing_came()
+
+    def _nothing_came(self) -> str:
+        """Why a poll brought neither sessions nor FAXStats though it was answered."""
+        neither = "neither FAXSessions nor FAXStats"
+        if {"denied FAXSessions", "denied FAXStats"} <= self._said.keys():
+            return f"user {self.settings.username} may {neither}: add 'call,reporting' {_ADD}"
+        if {"unknown FAXSessions", "unknown FAXStats"} <= self._said.keys():
+            why = _unknown("FAXSessions", self.status.asterisk_version)
+            return f"Asterisk knows {neither}: {why}"
+        kinds = [f"{kind} {action}" for action in ("FAXSessions", "FAXStats") for kind in _REFUSALS]
+        said = [self._said[kind] for kind in kinds if kind in self._said]
+        return "; ".join(said) or "what Asterisk answered cannot be read; the log quotes it"
 
     def _compare(self, stats: FaxStats) -> None:
         """Whether events come for the completions that Asterisk counts. At the moment it says so:
@@ -466,7 +603,7 @@ class Poller:
                 "Asterisk counts faxes and sends no event for them; add 'call' to "
                 f"the read line of {self.settings.username} in manager.conf, and let its "
                 "eventfilter pass SendFAX and ReceiveFAX; until then results and failures are "
-                "missing, all else goes on",
+                "missing",
             )
 
     def _denied(self, action: str, seen: _Seen) -> bool:
@@ -475,7 +612,6 @@ class Poller:
         denied = at is not None and self._clock.monotonic() < at + REFUSED_PAUSE
         if denied:
             seen.failures.add(Failure.DENIED)
-            seen.asked &= action != "FAXSession"
         return denied
 
     def _hear(self, headers: Headers) -> None:
@@ -489,41 +625,54 @@ class Poller:
         self.status.events_come = self._heard_any = True
         self._unheard = 0
         self._quiet_since = self._clock.monotonic()
-        self._said.pop("events", None)
+        self._over("events", "completion events come")
         if result.missing:
-            lack = "failures" if result.succeeded is None else "reasons of failures"
-            self._say(
-                "channelvars",
-                f"completion events lack {', '.join(result.missing)}; add '{CHANNELVARS}', without "
-                "blanks, to the first [general] of manager.conf, or below '[general](+)' at its "
-                "end (a second [general] is ignored), then 'manager reload'; until then "
-                f"{lack} are unknown, all else goes on",
-            )
+            self._say("channelvars", self._without_result(result))
         else:
-            self._said.pop("channelvars", None)
+            self._over("channelvars", "completion events carry their result")
         self.ledger.hear(result, self._clock.monotonic())
+
+    def _without_result(self, result: FaxResult) -> str:
+        """Why completion events tell no result, or not all of it, and what to do."""
+        said, version = "completion events carry no result", self.status.asterisk_version
+        unknown = "failures and their reasons are unknown"
+        if result.succeeded is not None:
+            said = f"completion events lack {', '.join(result.missing)}"
+            unknown = "reasons of failures, and over what they travelled, are unknown"
+        elif has_fax_actions(version) is False:
+            return f"{said}: Asterisk {version} writes no channel variables on them; {unknown}"
+        return (
+            f"{said}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "
+            "or below '[general](+)' at its end (a second [general] is ignored), then 'manager "
+            f"reload'; until then {unknown}"
+        )
 
     def _refused(self, request: Request, answer: Answer) -> set[Failure]:
         """Says what a refused action means and what to do; returns what to count it as."""
-        action, user = request.action, self.settings.username
+        action = request.action
+        if answer.shutting_down:
+            return {Failure.SHUTTING_DOWN}
         if answer.lost:
             self._say(f"lost {action}", f"{action} was never answered; left out")
             return {Failure.UNANSWERED}
+        kind, failure = "error", Failure.ERROR
         if answer.denied:
             self._denied_at[action] = self._clock.monotonic()
-            self._say(f"denied {action}", refusal(action, user, answer))
-            return {Failure.DENIED}
-        if answer.unknown:
-            self._say(f"unknown {action}", refusal(action, user, answer))
-            return {Failure.UNKNOWN_ACTION}
-        self._say(f"error {action}", refusal(action, user, answer))
-        return {Failure.MALFORMED}
+            kind, failure = "denied", Failure.DENIED
+        elif answer.unknown:
+            kind, failure = "unknown", Failure.UNKNOWN_ACTION
+        for other in _REFUSALS:
+            if other != kind:
+                self._said.pop(f"{other} {action}", None)
+        text = refusal(action, self.settings.username, answer, self.status.asterisk_version)
+        self._say(f"{kind} {action}", text)
+        return {failure}
 
     def _granted(self, action: str) -> None:
         """This action works: what was said of it is over."""
         if self._said:
-            for kind in ("denied", "unknown"):
-                self._said.pop(f"{kind} {action}", None)
+            for kind in _REFUSALS:
+                self._over(f"{kind} {action}", f"{action} works now")
 
     def _mention(self, problems: list[Problem]) -> None:
         for problem in problems:
@@ -539,6 +688,11 @@ class Poller:
         if self._said.get(failure) != text:  # another reason than last time is news
             self._said.pop(failure, None)
         self._say(failure, text)
+
+    def _over(self, kind: str, text: str) -> None:
+        """Says once that what was said of this kind is over."""
+        if self._said.pop(kind, None) is not None:
+            log.info("%s: %s", self.name, text)
 
     def _say(self, kind: str, text: str) -> None:
         """Warns once per kind, until that kind is over: a log is read by people."""

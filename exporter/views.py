@@ -112,7 +112,7 @@ def target_view(name: str, poller: Poller, *, details: bool) -> TargetView:
     return TargetView(
         name=name,
         up=status.up,
-        trouble=None if status.up else shown(status.trouble) or "not yet polled",
+        trouble=trouble(poller),
         hints=[shown(hint) for hint in poller.hints],
         asterisk_version=status.asterisk_version or None,
         ami_version=shown(status.ami_version) or None,
@@ -124,6 +124,15 @@ def target_view(name: str, poller: Poller, *, details: bool) -> TargetView:
         failed=_all_ended(history.failed, wall, monotonic, details=details),
         others=_all_ended(history.others, wall, monotonic, details=details),
     )
+
+
+def trouble(poller: Poller) -> str | None:
+    """Why a PBX is not up, in an operator's words; None if it is."""
+    status = poller.status
+    if status.up:
+        return None
+    waiting = "logged in, not yet polled since" if status.connects else "not yet polled"
+    return shown(status.trouble) or waiting
 
 
 def session_views(name: str, poller: Poller, *, details: bool) -> list[SessionView]:

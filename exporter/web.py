@@ -16,7 +16,7 @@ from exporter import metrics, page
 from exporter.auth import may_see
 from exporter.poller import Poller
 from exporter.settings import SettingsError, WebSettings
-from exporter.views import SessionView, TargetView, session_views, target_view
+from exporter.views import SessionView, TargetView, session_views, target_view, trouble
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Reload = Callable[[], Awaitable[None]]
@@ -94,8 +94,13 @@ class _Routes:
         stale = self._fleet.stale
         if not stale:
             return web.Response(text="ready\n")
-        names = f": no fresh poll of {', '.join(stale)}" if may_see(request) else ""
-        return web.Response(status=503, text=f"not ready{names}\n")
+        if not may_see(request):
+            return web.Response(status=503, text="not ready\n")
+        lines = [f"not ready: no fresh poll of {', '.join(stale)}"]
+        for name in stale:
+            why = trouble(self._fleet.pollers[name]) or "its last poll is too long ago"
+            lines.append(f"{name}: {why}")
+        return web.Response(status=503, text="\n".join(lines) + "\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
         if self._reload is None:

@@ -111,7 +111,13 @@ def test_promtool_takes_every_expression_of_the_runbook(promtool: str, tmp_path:
 def test_the_runbook_explains_every_reason_that_an_alert_can_name() -> None:
     for reason in Reason:
         assert f"`{reason}`" in sections()["asteriskfaxfailureratiohigh"]
-    answered = (Failure.DENIED, Failure.UNKNOWN_ACTION, Failure.UNANSWERED, Failure.MALFORMED)
+    answered = (
+        Failure.DENIED,
+        Failure.UNKNOWN_ACTION,
+        Failure.ERROR,
+        Failure.UNANSWERED,
+        Failure.MALFORMED,
+    )
     for failure in Failure:
         assert f"`{failure}`" in sections()["asteriskfaxpbxunreachable"]
         assert (f"`{failure}`" in sections()["asteriskfaxcollectordown"]) == (failure in answered)

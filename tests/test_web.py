@@ -164,7 +164,11 @@ async def test_ready_names_the_targets_whose_last_poll_is_not_fresh() -> None:
         async with asyncio.timeout(20):
             while not on.fleet.stale:
                 await asyncio.sleep(0.01)
-        assert await on.get("/-/ready") == (503, "not ready: no fresh poll of fax-paris\n")
+        assert await on.get("/-/ready") == (
+            503,
+            "not ready: no fresh poll of fax-paris\n"
+            f"fax-paris: {on.fleet.pollers['fax-paris'].status.trouble}\n",
+        )
 
 
 async def test_a_stranger_learns_from_ready_no_name_and_from_nothing_else_anything(
