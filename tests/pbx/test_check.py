@@ -187,7 +187,9 @@ MISSING = {
     "channelvars": Missing(
         "FAXSTATUS, FAXERROR, FAXMODE, FAXSTATUSSTRING missing", asterisk={"channelvars": False}
     ),
-    "res_fax": Missing("is res_fax loaded?", asterisk={"noload": ("res_fax", "res_fax_spandsp")}),
+    "res_fax": Missing(
+        "res_fax is not loaded", asterisk={"noload": ("res_fax", "res_fax_spandsp")}
+    ),
     "res_fax_spandsp": Missing("not loaded", asterisk={"noload": ("res_fax_spandsp",)}),
 }
 
