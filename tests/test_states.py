@@ -14,7 +14,8 @@ from prometheus_client.exposition import generate_latest
 from exporter import metrics
 from exporter.demo import DemoPbx
 from exporter.fax import Operation, State, Transport
-from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.ledger import Ledger
+from exporter.matching import EVENT_LATENESS
 from exporter.poller import SHUTDOWN_PAUSE, Failure, Poller, has_fax_actions, major_version
 from exporter.views import target_view
 from tests.running import Scrape
