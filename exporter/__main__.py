@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -12,7 +13,14 @@ from exporter import __version__, listen, log, metrics, web
 from exporter.config import ConfigFile, Targets
 from exporter.fleet import Fleet, cancelled
 from exporter.notify import Notifier
-from exporter.settings import AmiSettings, ListenAddress, Settings, SettingsError, load
+from exporter.settings import (
+    AmiSettings,
+    ListenAddress,
+    Settings,
+    SettingsError,
+    load,
+    secret_cautions,
+)
 from exporter.webconfig import WebConfigFile
 
 logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
@@ -51,6 +59,8 @@ async def _check_files(settings: Settings) -> int:
             problems.append(str(error))
     if problems:
         raise SettingsError("\n".join(problems))
+    if settings.ami is not None and not settings.demo:
+        _caution(settings.ami)
     if settings.config.file is None and settings.web.config_file is None:
         _tell("settings: no fault found")
     return 0
@@ -58,11 +68,13 @@ async def _check_files(settings: Settings) -> int:
 
 async def _check_pbxs(settings: Settings) -> int:
     """Asks each Asterisk once, and says what it lacks. Raises SettingsError."""
-    from exporter.check import check, text  # nobody else pays for loading it
+    from exporter.check import check  # nobody else pays for loading them
+    from exporter.report import WIDTH, text
 
     async with _targets(settings, _config_file(settings)) as targets:
         reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))
-    _tell("\n\n".join(text(report) for report in reports))
+    width = shutil.get_terminal_size((WIDTH, 0)).columns
+    _tell("\n\n".join(text(report, width) for report in reports))
     return 1 if any(report.wrong for report in reports) else 0
 
 
@@ -196,7 +208,14 @@ async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator
         async with _demo_pbx(ami) as demo:
             yield {"demo": demo}
     else:
+        _caution(ami)
         yield {f"{ami.host}:{ami.port}": ami}
+
+
+def _caution(ami: AmiSettings) -> None:
+    """Says once what is odd about its secret."""
+    for caution in secret_cautions(ami):
+        logger.warning("%s", caution)
 
 
 @contextlib.asynccontextmanager

@@ -3,17 +3,19 @@
 The actions that polls ask are asked once, FAXSession never. ListCommands tells the write classes,
 since it lists what this user may; Getvar with AST_CONFIG reads what no action tells out of
 manager.conf and res_fax.conf, where func_config is loaded (measured on Asterisk 16.28 and 22.10).
+What the lines of manager.conf mean is `manager_conf`'s business, how it is printed `report`'s.
 """
 
 import asyncio
+import errno
+import ipaddress
 import re
 import socket
-import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from exporter import manager_conf
 from exporter.ami import (
     AmiError,
     Answer,
@@ -25,101 +27,50 @@ from exporter.ami import (
     connect,
 )
 from exporter.fax import FaxResult, Headers, parse_result, printable
-from exporter.poller import (
-    CHANNELVARS,
-    CORESETTINGS,
-    CORESTATUS,
-    FAXSTATS,
-    refusal,
+from exporter.manager_conf import (
+    COMPLETIONS,
+    INCLUDED,
+    NEW_EVENTFILTERS,
+    READ,
+    WRITE,
+    Version,
+    setting,
 )
+from exporter.poller import CORESETTINGS, CORESTATUS, FAXSTATS
+from exporter.report import Finding, Lines, Report, Verdict
 from exporter.settings import AmiSettings
 
 LISTEN: Final = 2.0
 """Seconds to listen for events that nobody asked for."""
-
-READ: Final = "read = call"
-WRITE: Final = "write = call,reporting"
-EVENTFILTER: Final = "eventfilter = Event: (SendFAX|ReceiveFAX)"
-"""The old syntax, which every version takes."""
-NEW_EVENTFILTERS: Final = {
-    f"eventfilter(action(include),name({event}),method(starts_with))": f"Event: {event}"
-    for event in ("SendFAX", "ReceiveFAX")
-}
-"""The new syntax, with values: a line without one AST_CONFIG cannot tell from no line."""
+OWN_USER: Final = "fax-exporter"
+"""The name of the user that README and snippets make."""
 
 _LISTCOMMANDS: Final = Request("ListCommands")
 _FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
 """With all headers: a poll does not read who runs the faxes."""
 _NEEDED: Final = frozenset({"call", "reporting"})
 _PRIVILEGES: Final = re.compile(r"\(Priv: ([a-z,]+)\)\s*$")
-_PLAIN_NAME: Final = re.compile(r"[\w.@-]+", re.ASCII)
-"""Names of sections that cannot be taken for further arguments of AST_CONFIG."""
 _FILTERS: Final = 10
 _SHOWN: Final = 5
 _STEP: Final = 0.05
+_RESOLVING: Final = 5.0
+"""Seconds; the connection has just been to that name."""
+_SPANDSP: Final = "Spandsp"
 _RES_FAX_SPANDSP: Final = "IFMODULE(res_fax_spandsp.so)"
-_PASSING: Final = (
-    {"Event: (SendFAX|ReceiveFAX)"},
-    {"Event: (ReceiveFAX|SendFAX)"},
-    {"Event: SendFAX", "Event: ReceiveFAX"},
+_SHARED: Final = frozenset(
+    {"admin", "administrator", "asterisk", "astmanager", "cdr", "cxpanel", "fop2", "freepbx"}
+    | {"issabel", "manager", "monitor", "root", "user"}
 )
-_NEW_SYNTAX: Final = {18: 26, 20: 11, 21: 6, 22: 1}
-"""The minor version from which a major one knows eventfilter(...)."""
-
-
-class Verdict(StrEnum):
-    """As it is printed."""
-
-    OK = "ok"
-    WRONG = "WRONG"
-    UNKNOWN = "?"
-
-
-@dataclass(frozen=True)
-class Lines:
-    """What belongs into a file of Asterisk's, and where."""
-
-    file: str
-    section: str
-    lines: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Return it on one line."""
-        return f"{self.file} [{self.section}]: {'; '.join(self.lines)}"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. `lines`: to add if it is wrong, to look at if unknown."""
-
-    subject: str
-    verdict: Verdict
-    text: str
-    lines: Lines | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that was found at one Asterisk."""
-
-    name: str
-    findings: tuple[Finding, ...]
-
-    @property
-    def wrong(self) -> int:
-        """How many things are; what is unknown is not."""
-        return sum(finding.verdict is Verdict.WRONG for finding in self.findings)
-
-
-def text(report: Report) -> str:
-    """The report as people read it: the name, a line for each finding, and the sum."""
-    lines = [f"{report.name}:"]
-    for finding in report.findings:
-        where = f" -> {finding.lines}" if finding.lines is not None else ""
-        lines.append(f"  {finding.verdict:<5}  {finding.subject}: {finding.text}{where}")
-    unknown = sum(finding.verdict is Verdict.UNKNOWN for finding in report.findings)
-    rest = f", {unknown} cannot be told from here" if unknown else ""
-    return "\n".join([*lines, f"  {report.wrong or 'nothing'} wrong{rest}"])
+"""Names that PBX distributions and other programs log in by."""
+_MANY_CLASSES: Final = 3
+"""From so many classes beyond need on a user is taken for somebody else's."""
+_SHUTTING_DOWN: Final = "Asterisk is shutting down"
+_LOWEST_PORT: Final = 1024
+"""What `port` in manager.conf may be at least."""
+_LOST_WITHOUT: Final = {
+    "call": "without it there are no sessions, pages, bad lines and data rates",
+    "reporting": "without it Asterisk's own totals, its version and its restarts are unknown",
+}
 
 
 @dataclass
@@ -141,6 +92,23 @@ class _Seen:
         if result is not None:
             self.results.append(result)
 
+    def value(self, file: str, section: str, name: str) -> str:
+        """Of a line, '' if it was not read."""
+        return self.values.get(setting(file, section, name), "")
+
+    def classes(self, user: str, name: str) -> set[str]:
+        """Those of the user's read or write line; none if it cannot be read."""
+        return manager_conf.classes(self.value("manager.conf", user, name))
+
+    @property
+    def reads_files(self) -> bool:
+        # `enabled` stands in every manager.conf that lets anybody in.
+        return bool(self.value("manager.conf", "general", "enabled"))
+
+    @property
+    def shutting_down(self) -> bool:
+        return any(answer.message.startswith(_SHUTTING_DOWN) for answer in self.answers.values())
+
 
 async def check(name: str, settings: AmiSettings, *, listen: float = LISTEN) -> Report:
     """Connects, asks, listens for `listen` seconds and leaves. Raises nothing of AMI's: what goes
@@ -150,17 +118,9 @@ async def check(name: str, settings: AmiSettings, *, listen: float = LISTEN) -> 
     try:
         async with asyncio.timeout(timeout):
             connection = await connect(settings, seen.hear)
-    except LoginRefused as error:
-        secret = "secret = what --ami.secret-file holds"
-        permit = "permit = ADDRESS/32 of this machine"
-        login = Lines("manager.conf", user, (secret, permit))
-        return Report(name, (Finding("login", Verdict.WRONG, str(error), login),))
     except (AmiError, TimeoutError) as error:
         said = str(error) or f"{settings.host}:{settings.port}: {waited}"
-        # An unknown name or a refused certificate is not for Asterisk to mend.
-        here = isinstance(error.__cause__, socket.gaierror | ssl.SSLCertVerificationError)
-        lines = None if here else _listening(settings)
-        return Report(name, (Finding("connection", Verdict.WRONG, said, lines),))
+        return Report(name, (await _not_connected(error, said, settings),))
     try:
         async with asyncio.timeout(timeout):
             await _ask(connection, user, seen)
@@ -171,16 +131,128 @@ async def check(name: str, settings: AmiSettings, *, listen: float = LISTEN) -> 
         return Report(name, (Finding("connection", Verdict.WRONG, f"logged in, then: {said}"),))
     finally:
         connection.close()
-    return Report(name, tuple(_findings(seen, settings, ami_version)))
+    if seen.shutting_down:
+        return Report(name, (_shutting_down(f"the answer is '{_SHUTTING_DOWN}'"),))
+    here = await _address_here(settings)
+    return Report(name, tuple(_findings(seen, settings, ami_version, here)))
 
 
-def _listening(settings: AmiSettings) -> Lines:
-    """What makes Asterisk listen there."""
-    lines: tuple[str, ...] = (f"port = {settings.port}", "bindaddr = 0.0.0.0")
+# --- no connection --------------------------------------------------------------------------
+
+
+async def _not_connected(
+    error: AmiError | TimeoutError, said: str, settings: AmiSettings
+) -> Finding:
+    """Why there is none, and what to do where that is for Asterisk to mend."""
+    if _SHUTTING_DOWN.lower() in said.lower():
+        return _shutting_down(said)
+    if isinstance(error, LoginRefused):
+        if "Authentication failed" in said:
+            return await _refused(said, settings)
+        return Finding("login", Verdict.WRONG, said)
+    if _is_refusal(error.__cause__):
+        return await _closed(said, settings)
+    return Finding("connection", Verdict.WRONG, said)
+
+
+def _shutting_down(said: str) -> Finding:
+    do = (
+        "wait: it refuses every action and login until its last call has ended, and then stops or "
+        "starts again; 'core abort shutdown' in Asterisk calls it off. Name and secret were not "
+        "looked at"
+    )
+    return Finding("shutting down", Verdict.WRONG, said, do=do)
+
+
+async def _refused(said: str, settings: AmiSettings) -> Finding:
+    """Asterisk gives one answer for a wrong name, a wrong secret and a wrong address."""
+    secret = settings.secret.get_secret_value()
+    lines = ["secret = what --ami.secret-file holds"]
+    do = "the user has to be there, with this secret, and let in from this machine's address"
+    if ";" in secret:
+        lines = [r"secret = what --ami.secret-file holds, with \; for each ;"]
+        do += r"; the secret has a ';', where manager.conf ends a value: there it is written '\;'"
+    if secret != secret.strip(" "):
+        do += "; the secret has blanks at an end, which manager.conf takes away: use another"
+    if here := await _address_here(settings):
+        lines.append(f"permit = {here}/{32 if here.version == 4 else 128}")
+    else:
+        do += "; permit is the address that the PBX sees this machine by"
+    return Finding(
+        "login", Verdict.WRONG, said, Lines("manager.conf", settings.username, tuple(lines)), do
+    )
+
+
+def _is_refusal(cause: BaseException | None) -> bool:
+    """Whether nobody listens there. Of several addresses asyncio only tells the words."""
+    code = f"[Errno {errno.ECONNREFUSED}]"
+    return isinstance(cause, ConnectionRefusedError) or code in str(cause)
+
+
+async def _closed(said: str, settings: AmiSettings) -> Finding:
+    """What makes Asterisk listen there, and nowhere else."""
+    host, port = settings.host, settings.port
+    flag, default = ("tlsbindaddr", 5039) if settings.tls else ("bindaddr", 5038)
+    do = (
+        f"see where Asterisk listens, by asterisk -rx 'manager show settings': if {flag} has "
+        f"another port there than {port}, set --ami.port to it (Asterisk's own is {default})"
+    )
+    if port < _LOWEST_PORT:
+        return Finding("connection", Verdict.WRONG, said, None, do)
+    do += "; if it listens nowhere, or not at this address, add the lines"
+    address = await _address_of(host)
+    shown = str(address) if address is not None else f"the address of {host}"
+    lines: tuple[str, ...] = (f"port = {port}", f"bindaddr = {shown}")
     if settings.tls:
-        listen = f"tlsbindaddr = 0.0.0.0:{settings.port}"
+        shown = f"[{shown}]" if address is not None and address.version == 6 else shown
+        listen = f"tlsbindaddr = {shown}:{port}"
         lines = ("tlsenable = yes", listen, "tlscertfile = FILE", "tlsprivatekey = FILE")
-    return Lines("manager.conf", "general", ("enabled = yes", *lines))
+    return Finding(
+        "connection",
+        Verdict.WRONG,
+        said,
+        Lines("manager.conf", "general", ("enabled = yes", *lines)),
+        do,
+    )
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+async def _address_of(host: str) -> _Address | None:
+    """The first that a connection to it tries, of IPv4 if there is one."""
+    if (given := _ip(host)) is not None:
+        return given
+    try:
+        async with asyncio.timeout(_RESOLVING):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, None, type=socket.SOCK_STREAM
+            )
+    except (OSError, TimeoutError):
+        return None
+    found.sort(key=lambda one: one[0] != socket.AF_INET)
+    return _ip(str(found[0][4][0])) if found else None
+
+
+async def _address_here(settings: AmiSettings) -> _Address | None:
+    """The one of this machine that packets to the PBX come from; none are sent."""
+    address = await _address_of(settings.host)
+    if address is None:
+        return None
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), settings.port))
+            return _ip(str(probe.getsockname()[0]))
+    except OSError:
+        return None
+
+
+def _ip(said: str) -> _Address | None:
+    try:
+        return ipaddress.ip_address(said.partition("%")[0])
+    except ValueError:
+        return None
 
 
 # --- asking ---------------------------------------------------------------------------------
@@ -193,29 +265,36 @@ async def _ask(connection: Connection, user: str, seen: _Seen) -> None:
         seen.answers[request.action] = answer
 
     await connection.ask_each(requests, take)
+    if seen.shutting_down:
+        return  # and logs an error for each action
     await _get(connection, _RES_FAX_SPANDSP, seen)
+
+    async def get(file: str, section: str, name: str, index: int = -1) -> str:
+        return await _get(connection, setting(file, section, name, index), seen)
+
     # Asterisk logs an error for a function it does not have, so the rest only if there is one.
-    # `enabled` stands in every manager.conf that lets anybody in.
-    if not await _get(connection, _setting("manager.conf", "general", "enabled"), seen):
+    if not await get("manager.conf", "general", "enabled"):
         return
-    await _get(connection, _setting("manager.conf", "general", "channelvars"), seen)
-    await _get(connection, _setting("res_fax.conf", "general", "ecm"), seen)
-    if _PLAIN_NAME.fullmatch(user):
-        for setting in ("read", "write"):
-            await _get(connection, _setting("manager.conf", user, setting), seen)
+    there = await get("manager.conf", "general", "channelvars")
+    if manager_conf.missing_variables(there):
+        # Only then: of a file that adds to the section of another Asterisk logs a warning.
+        for file in INCLUDED:
+            await get(file, "general", "channelvars")
+    await get("manager.conf", "general", "disabledevents")
+    await get("res_fax.conf", "general", "ecm")
+    if manager_conf.can_ask_for(user):
+        for name in ("read", "write"):
+            await get("manager.conf", user, name)
+        if not any(seen.classes(user, name) for name in ("read", "write")):
+            await get("users.conf", user, "hasmanager")
+            await get("users.conf", "general", "hasmanager")
         for index in range(_FILTERS):
-            key = _setting("manager.conf", user, "eventfilter", index)
-            if not (value := await _get(connection, key, seen)):
+            if not (value := await get("manager.conf", user, "eventfilter", index)):
                 break
             seen.filters.append(value)
         if not seen.filters:
             for name in NEW_EVENTFILTERS:
-                await _get(connection, _setting("manager.conf", user, name), seen)
-
-
-def _setting(file: str, section: str, name: str, index: int = -1) -> str:
-    """The function that reads a setting; the last of its lines is the one that holds."""
-    return f"AST_CONFIG({file},{section},{name},{index})"
+                await get("manager.conf", user, name)
 
 
 async def _get(connection: Connection, variable: str, seen: _Seen) -> str:
@@ -243,22 +322,77 @@ async def _unwanted(connection: Connection, seen: _Seen, seconds: float) -> bool
 # --- judging --------------------------------------------------------------------------------
 
 
-def _findings(seen: _Seen, settings: AmiSettings, ami_version: str) -> Iterable[Finding]:
+def _findings(
+    seen: _Seen, settings: AmiSettings, ami_version: str, here: _Address | None
+) -> Iterable[Finding]:
     user = settings.username
-    version = printable(str(seen.answers["CoreSettings"].headers.get("AsteriskVersion", "")))
-    what = f"Asterisk {version}" if version else "an Asterisk that may not tell its version"
+    said = printable(str(seen.answers["CoreSettings"].headers.get("AsteriskVersion", "")))
+    version = Version.parse(said)
+    what = f"Asterisk {said}" if said else "an Asterisk that may not tell its version"
     how = "with TLS" if settings.tls else "without TLS"
     yield Finding("connection", Verdict.OK, f"{what}, AMI {ami_version}, {how}")
     yield Finding("login", Verdict.OK, f"user {user}")
-    yield _write_class("call", ("FAXSessions",), seen, user)
-    yield _write_class("reporting", ("FAXStats", "CoreSettings", "CoreStatus"), seen, user)
-    yield _no_wider(seen, user)
-    yield _res_fax(seen, user)
+    of_user = [
+        _write_class("call", ("FAXSessions",), seen, user),
+        _write_class("reporting", ("FAXStats", "CoreSettings", "CoreStatus"), seen, user),
+        _no_wider(seen, user),
+        _read_class(seen, user),
+        _eventfilter(seen, user, version),
+    ]
+    # A user that is not the exporter's alone is told from it, never changed.
+    if why := _not_its_own(seen, user, of_user):
+        yield Finding("user", Verdict.WRONG, why, _own_user(here, version), _OWN)
+        of_user = [finding for finding in of_user if finding.verdict is Verdict.OK]
+    yield from of_user
+    yield _res_fax(seen, version)
     yield _spandsp(seen)
-    yield _read_class(seen, user)
-    yield _channelvars(seen)
-    yield _eventfilter(seen, user, version)
+    yield _channelvars(seen, version)
+    yield from _disabledevents(seen)
     yield _ecm(seen)
+
+
+_OWN: Final = (
+    "leave that user as it is, and make one for the exporter alone, which goes into "
+    "--ami.username, its secret into --ami.secret-file"
+)
+
+
+def _not_its_own(seen: _Seen, user: str, findings: Iterable[Finding]) -> str:
+    """Why this user is not to be changed; '' if it may be, or need not."""
+    name = printable(user)
+    if not any(seen.classes(user, classes) for classes in ("read", "write")) and any(
+        manager_conf.is_on(seen.value("users.conf", section, "hasmanager"))
+        for section in (user, "general")
+    ):
+        return f"{name} is a user of users.conf, which knows no eventfilter and no permit"
+    if user == OWN_USER or all(finding.verdict is not Verdict.WRONG for finding in findings):
+        return ""
+    beyond = _certain(_beyond(seen) or {})
+    if "all" in seen.classes(user, "write"):
+        return f"{name} may do everything (write = all), so others are likely to use it"
+    if len(beyond) >= _MANY_CLASSES:
+        classes = ", ".join(beyond)
+        return f"{name} has write classes {classes} too, so others are likely to use it"
+    if user.lower() in _SHARED:
+        return f"{name} is a name that other programs log in by"
+    return ""
+
+
+def _own_user(here: _Address | None, version: Version) -> Lines:
+    """The README's user."""
+    permit = f"{here}/{32 if here.version == 4 else 128}" if here else "ADDRESS of this machine"
+    lines = (
+        "secret = a-long-random-secret",
+        "deny = 0.0.0.0/0.0.0.0",
+        "deny = ::/0",
+        f"permit = {permit}",
+        READ,
+        WRITE,
+        "writetimeout = 5000",
+        "displayconnects = no",
+        *version.eventfilters,
+    )
+    return Lines("manager.conf", OWN_USER, lines, new=True)
 
 
 def _may(seen: _Seen) -> Mapping[str, frozenset[str]] | None:
@@ -274,15 +408,28 @@ def _may(seen: _Seen) -> Mapping[str, frozenset[str]] | None:
     return found
 
 
+def _beyond(seen: _Seen) -> Mapping[str, frozenset[str]] | None:
+    """The actions that neither call nor reporting allows."""
+    may = _may(seen)
+    return None if may is None else {action: c for action, c in may.items() if not c & _NEEDED}
+
+
+def _certain(beyond: Mapping[str, frozenset[str]]) -> list[str]:
+    """The classes that these actions prove."""
+    return sorted({min(classes) for classes in beyond.values() if len(classes) == 1})
+
+
 def _write_class(name: str, actions: tuple[str, ...], seen: _Seen, user: str) -> Finding:
     subject = f"write class {name}"
     lines = Lines("manager.conf", user, (WRITE,))
     answers = {action: seen.answers[action] for action in actions}
     for action, answer in answers.items():
         if answer.denied:
-            said = refusal(action, user, answer)
-            if _classes(seen, user, "write") >= _NEEDED:
-                said += "; the file has it, but it was not read: 'manager reload' in Asterisk"
+            said = f"{action}: {printable(answer.message)}; {_LOST_WITHOUT[name]}"
+            do = ""
+            if seen.classes(user, "write") >= _NEEDED:
+                do = "the file has this line, but it was not read: asterisk -rx 'manager reload'"
+                return Finding(subject, Verdict.WRONG, said, None, do)
             return Finding(subject, Verdict.WRONG, said, lines)
     may = _may(seen) or {}
     granted = [action for action, answer in answers.items() if answer.success]
@@ -290,60 +437,77 @@ def _write_class(name: str, actions: tuple[str, ...], seen: _Seen, user: str) ->
         return Finding(subject, Verdict.OK, f"the user may {', '.join(granted)}")
     if any(classes == {name} for classes in may.values()):
         return Finding(subject, Verdict.OK, "there")
-    failed = [refusal(action, user, answer) for action, answer in answers.items()]
-    return Finding(subject, Verdict.UNKNOWN, f"cannot be told: {failed[0]}", lines)
+    failed = "; ".join(f"{a}: {_message(answer)}" for a, answer in answers.items())
+    return Finding(subject, Verdict.UNKNOWN, f"cannot be told: {failed}", lines)
+
+
+def _message(answer: Answer) -> str:
+    return printable(answer.message) or ("never answered" if answer.lost else "no reason given")
 
 
 def _no_wider(seen: _Seen, user: str) -> Finding:
-    subject, may = "no more than that", _may(seen)
+    subject, beyond = "no more than that", _beyond(seen)
     lines = Lines("manager.conf", user, (WRITE,))
-    if may is None:
+    if beyond is None:
         said = "Asterisk does not list what the user may do; there should be no further class"
         return Finding(subject, Verdict.UNKNOWN, said, lines)
-    beyond = {action: c for action, c in may.items() if not c & _NEEDED}
     if not beyond:
         return Finding(subject, Verdict.OK, "no action of another class is allowed")
-    certain = sorted({min(classes) for classes in beyond.values() if len(classes) == 1})
-    some = ", ".join(sorted(beyond)[:_SHOWN])
+    some = ", ".join(printable(action) for action in sorted(beyond)[:_SHOWN])
     more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
     said = (
-        f"the user may also {some}{more}: write class {', '.join(certain) or 'unknown'} is too "
-        "much, and whoever learns the secret has it too"
+        f"the user may also {some}{more}: write class {', '.join(_certain(beyond)) or 'unknown'} "
+        "is too much, and whoever learns the secret has it too"
     )
-    return Finding(subject, Verdict.WRONG, said, lines)
+    do = "if anything else logs in as this user, make one for the exporter alone instead"
+    return Finding(subject, Verdict.WRONG, said, lines, do)
 
 
-def _res_fax(seen: _Seen, user: str) -> Finding:
-    lines = Lines("modules.conf", "modules", ("load = res_fax.so",))
+def _res_fax(seen: _Seen, version: Version) -> Finding:
     for action in ("FAXSessions", "FAXStats"):
-        if seen.answers[action].success:
+        answer = seen.answers[action]
+        if answer.success:
             return Finding("res_fax", Verdict.OK, "loaded")
-        if seen.answers[action].unknown:
-            return Finding(
-                "res_fax", Verdict.WRONG, refusal(action, user, seen.answers[action]), lines
+        if not answer.unknown:
+            continue
+        said = f"{action}: {printable(answer.message)}"
+        if version.before_fax_actions:
+            said += (
+                f"; Asterisk {version.major} has none of FAXSessions, FAXSession and FAXStats, "
+                "they came with 13.0.0; only that faxes end is known"
             )
-    return Finding("res_fax", Verdict.UNKNOWN, "cannot be told without a write class", lines)
+            return Finding("res_fax", Verdict.WRONG, said, do="use Asterisk 13 or newer")
+        lines = Lines("modules.conf", "modules", ("load = res_fax.so",))
+        return Finding("res_fax", Verdict.WRONG, f"{said}; res_fax is not loaded", lines)
+    return Finding("res_fax", Verdict.UNKNOWN, "cannot be told without a write class")
 
 
 def _spandsp(seen: _Seen) -> Finding:
     subject = "res_fax_spandsp"
     lines = Lines("modules.conf", "modules", ("load = res_fax_spandsp.so",))
     technologies = {printable(str(e.get("Technology"))) for e in seen.answers["FAXSessions"].events}
+    if others := sorted(technologies - {_SPANDSP}):
+        said = (
+            f"faxes are run by {', '.join(others)}, of which FAXSession tells nothing: pages, bad "
+            "lines and data rates of these are unknown, results are not"
+        )
+        do = "let res_fax_spandsp run them, if you can do without that technology"
+        return Finding(subject, Verdict.WRONG, said, do=do)
     if technologies:
-        return Finding(subject, Verdict.OK, f"faxes are run by {', '.join(sorted(technologies))}")
-    if seen.values[_RES_FAX_SPANDSP] == "1":
+        return Finding(subject, Verdict.OK, f"faxes are run by {_SPANDSP}")
+    if seen.values.get(_RES_FAX_SPANDSP) == "1":
         return Finding(subject, Verdict.OK, "loaded")
-    if seen.values[_RES_FAX_SPANDSP] == "0":
+    if seen.values.get(_RES_FAX_SPANDSP) == "0":
         said = "not loaded, and without it, or another technology, res_fax runs no fax"
         return Finding(subject, Verdict.WRONG, said, lines)
-    why = _why_unread(seen, "func_module")
-    said = f"cannot be told while no fax runs, since {why}; look at this line"
-    return Finding(subject, Verdict.UNKNOWN, said, lines)
+    why, do = _why_unread(seen, "func_module")
+    said = f"cannot be told while no fax runs, since {why}"
+    return Finding(subject, Verdict.UNKNOWN, said, lines, do)
 
 
 def _read_class(seen: _Seen, user: str) -> Finding:
     subject, lines = "read class call", Lines("manager.conf", user, (READ,))
-    classes = _classes(seen, user, "read")
+    classes = seen.classes(user, "read")
     if classes & {"call", "all"}:
         if wide := sorted(classes - {"call"}):
             said = f"{printable(', '.join(wide))}: there, and more than is needed"
@@ -352,46 +516,103 @@ def _read_class(seen: _Seen, user: str) -> Finding:
     if seen.events:
         return Finding(subject, Verdict.OK, "a completion event came")
     # Whoever has a write line in this file has no read line there either, if none was found.
-    if classes or _classes(seen, user, "write"):
+    if classes or seen.classes(user, "write"):
         said = "missing; without it no completion event comes, and results and failures are unknown"
         return Finding(subject, Verdict.WRONG, said, lines)
-    return _untold(subject, lines, seen)
+    return _untold(subject, lines, seen, user)
 
 
-def _channelvars(seen: _Seen) -> Finding:
-    subject, lines = "channelvars", Lines("manager.conf", "general", (CHANNELVARS,))
-    if any(result.succeeded is not None for result in seen.results):
-        return Finding(subject, Verdict.OK, "a completion event came with its result")
-    if seen.results:
-        said = "a completion event came without its result; failures and their reasons are unknown"
-        return Finding(subject, Verdict.WRONG, said, lines)
-    if not _reads_files(seen):
+def _channelvars(seen: _Seen, version: Version) -> Finding:
+    subject = "channelvars"
+    if version.before_fax_actions:
+        said = (
+            f"Asterisk {version.major} puts no variables on fax events, whatever the file says: "
+            "failures and their reasons stay unknown"
+        )
+        return Finding(subject, Verdict.WRONG, said, do="use Asterisk 13 or newer")
+    there = seen.value("manager.conf", "general", "channelvars")
+    missing = manager_conf.missing_variables(there)
+    lines = Lines("manager.conf", "general", (printable(manager_conf.all_variables(there)),))
+    came = any(result.succeeded is not None for result in seen.results)
+    unknown = "failures and their reasons are unknown without"
+    if seen.results and not came and seen.reads_files and not missing:
+        said = f"in the file, but a completion event came without its result; {unknown}"
+        do = "the file was not read since: asterisk -rx 'manager reload'"
+        return Finding(subject, Verdict.WRONG, said, do=do)
+    if not seen.reads_files:
+        if came:
+            return Finding(subject, Verdict.OK, "a completion event came with its result")
+        if seen.results:
+            said = f"a completion event came without its result; {unknown}"
+            return Finding(subject, Verdict.WRONG, said, lines, _FIRST)
         return _untold(subject, lines, seen)
-    there = seen.values[_setting("manager.conf", "general", "channelvars")]
-    wanted = CHANNELVARS.partition("= ")[2].split(",")
-    missing = [name for name in wanted if name not in re.split(r"[\s,]+", there)]
-    if missing:
-        said = f"{', '.join(missing)} missing; failures and their reasons are unknown without"
-        return Finding(subject, Verdict.WRONG, said, lines)
-    return Finding(subject, Verdict.OK, "in the file")
+    if not missing:
+        said = "a completion event came with its result" if came else "in the file"
+        return Finding(subject, Verdict.OK, said)
+    said = f"{', '.join(missing)} missing; {unknown}"
+    if came:
+        said = (
+            f"{', '.join(missing)} missing in the file, yet a completion event came with its "
+            "result: Asterisk keeps what it once read until it restarts, and then loses it"
+        )
+    if blanks := [name for name in manager_conf.with_blanks(there) if name in missing]:
+        said += f"; {', '.join(blanks)} has a blank beside it, and Asterisk takes that for a part "
+        said += "of the name"
+    for file in INCLUDED:
+        if not manager_conf.missing_variables(seen.value(file, "general", subject)):
+            return Finding(subject, Verdict.WRONG, said, lines, _second(file))
+    return Finding(subject, Verdict.WRONG, said, lines, "" if there else _FIRST)
 
 
-def _eventfilter(seen: _Seen, user: str, version: str) -> Finding:
-    subject, lines = "eventfilter", Lines("manager.conf", user, (EVENTFILTER,))
-    filters = set(seen.filters)
+_FIRST: Final = (
+    "if the file has this line, it is below a second [general], and Asterisk only takes the first: "
+    "make that [general](+), or add the lines at the end of the file"
+)
+
+
+def _second(file: str) -> str:
+    return (
+        f"{file} has them, below a second [general], and Asterisk only takes the first: make it "
+        "[general](+) there, or instead add the lines at the end of manager.conf"
+    )
+
+
+def _disabledevents(seen: _Seen) -> Iterable[Finding]:
+    there = seen.value("manager.conf", "general", "disabledevents")
+    if events := manager_conf.disabled(there):
+        said = f"{', '.join(events)} disabled for all users: no such event comes"
+        kept = printable(manager_conf.without_completions(there))
+        yield Finding(
+            "disabledevents", Verdict.WRONG, said, Lines("manager.conf", "general", (kept,))
+        )
+
+
+def _eventfilter(seen: _Seen, user: str, version: Version) -> Finding:
+    subject, lines = "eventfilter", Lines("manager.conf", user, version.eventfilters)
     if seen.unwanted:
         said = "other events than SendFAX and ReceiveFAX come, up to thousands a second"
-        return Finding(subject, Verdict.WRONG, said, lines)
-    known = _knows_new_syntax(version)
-    new = {n: seen.values.get(_setting("manager.conf", user, n)) for n in NEW_EVENTFILTERS}
-    if filters in _PASSING or (known and new == NEW_EVENTFILTERS):
+        do = "put the lines in place of every eventfilter that is there" if seen.filters else ""
+        return Finding(subject, Verdict.WRONG, said, lines, do)
+    if seen.filters:
+        return _old_filters(seen, lines, version)
+    known = version.knows_new_filters
+    new = manager_conf.new_filters(
+        {name: seen.value("manager.conf", user, name) for name in NEW_EVENTFILTERS}
+    )
+    if known and len(new) == len(COMPLETIONS):
         return Finding(subject, Verdict.OK, "in the file")
-    if filters:
-        said = f"{printable('; '.join(seen.filters))}: is not the one known to be right"
-        return Finding(subject, Verdict.UNKNOWN, said, lines)
-    if not _classes(seen, user, "write"):
-        return _untold(subject, lines, seen)
-    if known:
+    if known and new:
+        stopped = ", ".join(event for event in COMPLETIONS if event not in new)
+        added = tuple(
+            f"{name} = {value}"
+            for name, value in NEW_EVENTFILTERS.items()
+            if value.removeprefix("Event: ") not in new
+        )
+        said = f"lets {', '.join(new)} through, and no line for {stopped} is seen"
+        return Finding(subject, Verdict.WRONG, said, replace(lines, lines=added))
+    if not seen.classes(user, "write"):
+        return _untold(subject, lines, seen, user)
+    if known is not False:
         said = "none in the old syntax, and one in the new cannot be seen where it has no value; "
         said += "no other event came"
         return Finding(subject, Verdict.UNKNOWN, said, lines)
@@ -399,11 +620,36 @@ def _eventfilter(seen: _Seen, user: str, version: str) -> Finding:
     return Finding(subject, Verdict.WRONG, said, lines)
 
 
+def _old_filters(seen: _Seen, lines: Lines, version: Version) -> Finding:
+    subject = "eventfilter"
+    said = printable("; ".join(seen.filters))
+    do = "put the lines in place of every eventfilter that is there"
+    effect = manager_conf.filters(seen.filters, basic=version.before_fax_actions)
+    if effect is None:
+        said = f"{said}: is not one whose effect can be told"
+        return Finding(subject, Verdict.UNKNOWN, said, lines)
+    if effect.stopped:
+        said = f"{said}: lets no {' and no '.join(effect.stopped)} event through"
+        if not any(value.startswith("!") for value in seen.filters):
+            do = ""  # one that lets them through is enough
+        if version.before_fax_actions:
+            do = (
+                "before Asterisk 13 a filter is a basic regular expression, where ( and | are plain"
+            )
+        return Finding(subject, Verdict.WRONG, said, lines, do)
+    if effect.wide:
+        said = f"{said}: lets other events through, and a busy PBX sends thousands a second"
+        return Finding(subject, Verdict.WRONG, said, lines, do)
+    return Finding(subject, Verdict.OK, "in the file")
+
+
 def _ecm(seen: _Seen) -> Finding:
-    if not _reads_files(seen):
-        said = f"cannot be told, since {_why_unread(seen, 'func_config')}; on is Asterisk's default"
+    if not seen.reads_files:
+        why, _ = _why_unread(seen, "func_config")
+        said = f"cannot be told, since {why}; on is Asterisk's default"
         return Finding("ECM", Verdict.UNKNOWN, said)
-    if seen.values[_setting("res_fax.conf", "general", "ecm")].lower() not in _ON:
+    said = seen.value("res_fax.conf", "general", "ecm")
+    if said and not manager_conf.is_on(said):
         return Finding("ECM", Verdict.OK, "off unless a call sets it: bad lines are counted")
     said = (
         "on unless a call sets it: damaged lines are sent again, and show only as pages that take "
@@ -412,34 +658,23 @@ def _ecm(seen: _Seen) -> Finding:
     return Finding("ECM", Verdict.OK, said)
 
 
-_ON: Final = frozenset({"", "yes", "true", "y", "t", "1", "on"})
-"""What ast_true takes, and no line at all; res_fax takes all else for off."""
+def _why_unread(seen: _Seen, module: str) -> tuple[str, str]:
+    """Why a function told nothing, and how to have it tell."""
+    if not seen.may_getvar:
+        return "the user may not Getvar", ""
+    do = (
+        f"load {module}.so to have this checked: asterisk -rx 'module load {module}.so', check "
+        f"again, asterisk -rx 'module unload {module}.so'"
+    )
+    return f"{module} is not loaded", do
 
 
-def _classes(seen: _Seen, user: str, setting: str) -> set[str]:
-    """Those of the user's read or write line in manager.conf; none if it cannot be read."""
-    said = seen.values.get(_setting("manager.conf", user, setting), "")
-    return {name.strip().lower() for name in said.split(",") if name.strip()}
-
-
-def _reads_files(seen: _Seen) -> bool:
-    return bool(seen.values.get(_setting("manager.conf", "general", "enabled")))
-
-
-def _why_unread(seen: _Seen, module: str) -> str:
-    return f"{module} is not loaded" if seen.may_getvar else "the user may not Getvar"
-
-
-def _untold(subject: str, lines: Lines, seen: _Seen) -> Finding:
-    why = _why_unread(seen, "func_config")
-    said = f"cannot be told before a fax ends, since {why}; look at this line"
-    return Finding(subject, Verdict.UNKNOWN, said, lines)
-
-
-def _knows_new_syntax(version: str) -> bool:
-    """Whether there may be a filter in the syntax that AST_CONFIG cannot see."""
-    match = re.match(r"(\d+)\.(\d+)", version)
-    if match is None:
-        return True
-    major, minor = int(match[1]), int(match[2])
-    return major > 22 or minor >= _NEW_SYNTAX.get(major, 10**9)
+def _untold(subject: str, lines: Lines, seen: _Seen, user: str = "") -> Finding:
+    why, do = _why_unread(seen, "func_config")
+    if seen.reads_files and user:
+        name = printable(user)
+        why, do = f"manager.conf has no [{name}] with classes that could be read", ""
+        if not manager_conf.can_ask_for(user):
+            why = f"the name {name} cannot be asked for"
+    said = f"cannot be told before a fax ends, since {why}"
+    return Finding(subject, Verdict.UNKNOWN, said, lines, do)

@@ -9,6 +9,7 @@ A target takes what the settings of one Asterisk take, and `secret_env` beside `
 
 import asyncio
 import hashlib
+import logging
 import os
 import re
 import time
@@ -27,10 +28,13 @@ from exporter.settings import (
     Shard,
     no_such,
     reason_of,
+    secret_cautions,
     shown,
     takes_of,
     unread,
 )
+
+log = logging.getLogger(__name__)
 
 MAX_FILE: Final = 4 * 1024 * 1024
 """Bytes; 20,000 targets."""
@@ -191,6 +195,7 @@ class ConfigFile:
         """Seconds since the epoch: when the last faultless reading was."""
         self._shard = shard
         self._clock = clock
+        self._cautioned: set[str] = set()
 
     async def read(self) -> Targets:
         """Its targets now. Raises SettingsError, and then nothing of it holds."""
@@ -199,6 +204,11 @@ class ConfigFile:
         except SettingsError:
             self.successful = False
             raise
+        for name, target in targets.items():
+            for caution in secret_cautions(target):
+                if caution not in self._cautioned:
+                    self._cautioned.add(caution)
+                    log.warning("%s: %s", name, caution)
         self.successful = True
         self.success_timestamp = self._clock()
         return targets

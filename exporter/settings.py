@@ -5,12 +5,15 @@ settings do is the business of the files that use them.
 """
 
 import argparse
+import codecs
 import contextlib
 import difflib
 import ipaddress
 import os
 import re
+import shlex
 import ssl
+import stat
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -215,8 +218,8 @@ def signatures(files: Iterable[Path]) -> Signatures:
     found: Signatures = dict.fromkeys(files)
     for file in found:
         with contextlib.suppress(OSError, ValueError):  # ValueError: a NUL in its name
-            stat = file.stat()
-            found[file] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            now = file.stat()
+            found[file] = (now.st_mtime_ns, now.st_size, now.st_ino)
     return found
 
 
@@ -242,11 +245,62 @@ def _read_secret(path: Path) -> str:
         raise ValueError(unread(error)) from None
     if len(content) > _SECRET_FILE_BYTES:
         raise ValueError(f"more than {_SECRET_FILE_BYTES} bytes, not a secret")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]:
+        raise ValueError("it is UTF-16; save it as UTF-8 without a byte order mark")
+    if content.startswith(codecs.BOM_UTF8):
+        raise ValueError("it begins with a byte order mark; save it as UTF-8 without one")
     # Never decode strictly here: the exception would carry the secret's bytes with it.
     secret = content.decode("utf-8", "surrogateescape").rstrip("\r\n")
-    if not secret:
+    if not secret.strip(" "):
         raise ValueError("the file is empty")
+    if "\n" in secret or "\r" in secret:
+        raise ValueError("it has several lines, and control characters are refused in a secret")
     return secret
+
+
+def secret_cautions(settings: "AmiSettings") -> list[str]:
+    """What is odd about a secret, or about the file it is in, and what to do; never the secret.
+
+    None of it is refused: a login that works needs no better secret, and who may read a file is
+    for whoever mounts it to say.
+    """
+    file = settings.secret_file
+    name = SECRET_VARIABLE if file is None else str(file)
+    secret = settings.secret.get_secret_value()
+    said = []
+    if secret != secret.strip(" "):
+        said.append(
+            f"{name}: the secret has blanks at an end, and manager.conf takes them away: "
+            "if the login is refused, take them away here too"
+        )
+    if ";" in secret:
+        said.append(
+            f"{name}: the secret has a ';', where manager.conf ends a value: there it has to be "
+            "written '\\;'"
+        )
+    if file is not None and _all_may_read(file):
+        quoted = shlex.quote(name)
+        first = "" if _read_without_others(file) else f"chown {os.geteuid()} {quoted}; "
+        said.append(f"{name}: all users of this machine may read it: {first}chmod o= {quoted}")
+    return said
+
+
+def _all_may_read(file: Path) -> bool:
+    """Whether each user of the machine can, the folders above let them through, too."""
+    try:
+        path = file.resolve()
+        return bool(path.stat().st_mode & stat.S_IROTH) and all(
+            folder.stat().st_mode & stat.S_IXOTH for folder in path.parents
+        )
+    except OSError:  # such as one that has just been taken away
+        return False
+
+
+def _read_without_others(file: Path) -> bool:
+    """Whether we still could read it if others could not."""
+    now = file.stat()
+    of_group = now.st_gid in {os.getegid(), *os.getgroups()} and now.st_mode & stat.S_IRGRP
+    return os.geteuid() in {0, now.st_uid} or bool(of_group)
 
 
 def unread(error: OSError | ValueError) -> str:

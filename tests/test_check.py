@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from exporter.check import Finding, Lines, Report, Verdict, check, text
+from exporter.check import check
 from exporter.demo import DemoPbx
+from exporter.report import Finding, Lines, Report, Verdict, text
 from tests.virtual_time import in_virtual_time, wall
 from tests.watching import SECRET, begin, settings_for
 
@@ -100,11 +101,13 @@ async def test_nobody_there_is_wrong_and_says_what_makes_asterisk_listen() -> No
         pbx.refuse_connections()
         report = await report_of(pbx)
         assert wrong(report) == ["connection"]
-        assert str(of(report, "connection").lines) == (
-            f"manager.conf [general]: enabled = yes; port = {pbx.port}; bindaddr = 0.0.0.0"
+        finding = of(report, "connection")
+        assert str(finding.lines) == (
+            f"manager.conf [general]: enabled = yes; port = {pbx.port}; bindaddr = 127.0.0.1"
         )
-        report = await report_of(pbx, tls=True)
-        assert f"tlsenable = yes; tlsbindaddr = 0.0.0.0:{pbx.port}" in text(report)
+        assert "set --ami.port" in finding.do
+        finding = of(await report_of(pbx, tls=True), "connection")
+        assert f"tlsenable = yes; tlsbindaddr = 127.0.0.1:{pbx.port}" in str(finding.lines)
 
 
 @in_virtual_time
@@ -126,7 +129,9 @@ async def test_a_refused_login_says_which_line_to_look_at_and_no_secret() -> Non
         report = await report_of(pbx, username="stranger")
         assert len(pbx.failed_logins) == 1
     assert wrong(report) == ["login"]
-    assert "manager.conf [stranger]: secret = " in text(report)
+    assert str(of(report, "login").lines) == (
+        "manager.conf [stranger]: secret = what --ami.secret-file holds; permit = 127.0.0.1/32"
+    )
     assert SECRET not in text(report)
 
 
@@ -224,7 +229,7 @@ async def test_an_event_that_nobody_asked_for_means_that_there_is_no_filter() ->
     )
 
 
-@pytest.mark.parametrize(("username", "asked"), [("fax.a-b_c@d", 16), ("fax,secret)", 4)])
+@pytest.mark.parametrize(("username", "asked"), [("fax.a-b c@d", 20), ("fax,secret)", 8)])
 def test_no_user_name_makes_getvar_read_anything_else(username: str, asked: int) -> None:
     @in_virtual_time
     async def scenario() -> None:
@@ -253,19 +258,41 @@ async def test_nothing_that_a_pbx_says_reaches_the_terminal_as_it_is() -> None:
     assert shown.replace("\n", "").isprintable()
 
 
-def test_the_report_has_a_line_for_each_finding_and_the_sum() -> None:
-    lines = Lines("manager.conf", "fax", ("read = call", "write = call"))
+def test_the_report_keeps_what_came_back_from_what_to_do_and_breaks_nothing_to_paste() -> None:
+    lines = Lines("manager.conf", "fax", ("read = call", "write = call,reporting"))
+    modules = Lines("modules.conf", "modules", ("load = res_fax.so", "load = res_fax_spandsp.so"))
     findings = (
         Finding("login", Verdict.OK, "user fax"),
-        Finding("read class", Verdict.WRONG, "missing", lines),
-        Finding("filter", Verdict.UNKNOWN, "who knows"),
+        Finding("read class", Verdict.WRONG, "missing " * 5 + "here", lines, "look twice"),
+        Finding("res_fax", Verdict.WRONG, "none", modules),
+        Finding("filter", Verdict.UNKNOWN, "who knows", lines),
     )
-    assert text(Report("fax-berlin", findings)).splitlines() == [
+    assert text(Report("fax-berlin", findings), 44).splitlines() == [
         "fax-berlin:",
         "  ok     login: user fax",
-        "  WRONG  read class: missing -> manager.conf [fax]: read = call; write = call",
+        "  WRONG  read class: missing missing missing",
+        "         missing missing here",
+        "         -> look twice",
+        "         -> add to manager.conf:",
+        "                [fax](+)",
+        "                read = call",
+        "                write = call,reporting",
+        "            then:",
+        "                asterisk -rx 'manager reload'",
+        "  WRONG  res_fax: none",
+        "         -> add to modules.conf:",
+        "                [modules](+)",
+        "                load = res_fax.so",
+        "                load = res_fax_spandsp.so",
+        "            then:",
+        "                asterisk -rx 'module load res_fax.so'",
+        "                asterisk -rx 'module load res_fax_spandsp.so'",
         "  ?      filter: who knows",
-        "  1 wrong, 1 cannot be told from here",
+        "         -> look for this in manager.conf:",
+        "                [fax](+)",
+        "                read = call",
+        "                write = call,reporting",
+        "  2 wrong, 1 cannot be told from here",
     ]
 
 

@@ -13,7 +13,9 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from exporter.check import EVENTFILTER, Report, Verdict, check, text
+from exporter.check import check
+from exporter.manager_conf import EVENTFILTER
+from exporter.report import Report, Verdict, text
 from exporter.settings import AmiSettings
 from tests.pbx.asterisk import HOST, Ami, AmiError, Asterisk, ManagerUser, make_tiff
 from tests.pbx.conftest import Start
@@ -176,8 +178,8 @@ class Missing:
 
 
 MISSING = {
-    "write class call": Missing("add 'call' to its write line", write="reporting"),
-    "write class reporting": Missing("add 'reporting' to its write line", write="call"),
+    "write class call": Missing("FAXSessions: Permission denied", write="reporting"),
+    "write class reporting": Missing("FAXStats: Permission denied", write="call"),
     "no more than that": Missing(
         "the user may also Originate: write class originate is too much",
         write="call,reporting,originate",
@@ -204,8 +206,7 @@ def test_the_line_that_is_named_for_what_is_missing_puts_it_right(suite: str, wh
         wrong = [finding for finding in report.findings if finding.verdict is Verdict.WRONG]
         for finding in wrong:
             assert finding.lines is not None
-            added = "\n".join([f"[{finding.lines.section}](+)", *finding.lines.lines, ""])
-            extra[finding.lines.file] += added
+            extra[finding.lines.file] += finding.lines.block
         # res_fax_spandsp needs res_fax, so where that is missing there are two lines to add.
         assert wrong[0].subject == subject
         assert [f.subject for f in wrong[1:]] == ["res_fax_spandsp"] * (subject == "res_fax")
@@ -267,7 +268,7 @@ def test_a_file_that_was_not_read_again_is_told_from_a_missing_class(suite: str)
         file.write_text(file.read_text() + "[fax](+)\nwrite = call,reporting\n")
         report = checked(asterisk, user)
         assert subjects(report, Verdict.WRONG) == ["write class reporting"]
-        assert "'manager reload' in Asterisk" in text(report)
+        assert "it was not read: asterisk -rx 'manager reload'" in text(report, 1000)
         asterisk.driver.action("Command", Command="manager reload")
         assert checked(asterisk, user).wrong == 0
 
@@ -276,5 +277,5 @@ def test_a_login_that_is_refused_is_told(suite: str) -> None:
     with Asterisk(suite) as asterisk:
         report = checked(asterisk, ManagerUser(asterisk.username, "not-its-secret"))
         assert subjects(report, Verdict.WRONG) == ["login"]
-        assert "manager.conf [fax-exporter]: secret = " in text(report)
+        assert "secret = what --ami.secret-file holds" in text(report)
         assert "not-its-secret" not in text(report)

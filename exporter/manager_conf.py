@@ -1,0 +1,204 @@
+"""manager.conf as Asterisk reads it: what its lines mean, which to write, how they are asked for.
+
+Facts are from main/manager.c and main/app.c of Asterisk 22, and seen on 16.28 and 22.10. Nothing
+here does I/O.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.poller import CHANNELVARS
+
+READ: Final = "read = call"
+WRITE: Final = "write = call,reporting"
+COMPLETIONS: Final = ("SendFAX", "ReceiveFAX")
+EVENTFILTER: Final = "eventfilter = Event: (SendFAX|ReceiveFAX)"
+"""The old syntax, which every version from 13 on takes."""
+BASIC_EVENTFILTERS: Final = tuple(f"eventfilter = Event: {event}" for event in COMPLETIONS)
+"""The same where a filter is a basic regular expression, up to 12."""
+NEW_EVENTFILTERS: Final = {
+    f"eventfilter(action(include),name({event}),method(starts_with))": f"Event: {event}"
+    for event in COMPLETIONS
+}
+"""The new syntax, with values: a line without one AST_CONFIG cannot tell from no line."""
+INCLUDED: Final = ("manager_custom.conf", "manager_additional.conf", "manager.d/*.conf")
+"""What manager.conf includes at FreePBX, Issabel and Debian."""
+
+_ON: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
+_VARIABLES: Final = tuple(CHANNELVARS.partition("= ")[2].split(","))
+_NO_ARGUMENT: Final = re.compile(r'[,()\[\]"\\\r\n]')
+
+
+def setting(file: str, section: str, name: str, index: int = -1) -> str:
+    """The function that reads a setting; the last of its lines is the one that holds. Of several
+    sections of one name it reads the first, as Asterisk does with [general]."""
+    return f"AST_CONFIG({file},{section},{name},{index})"
+
+
+def can_ask_for(section: str) -> bool:
+    """Whether its name can be taken for nothing but one argument of AST_CONFIG."""
+    return section.isprintable() and not _NO_ARGUMENT.search(section)
+
+
+def is_on(value: str) -> bool:
+    """Whether Asterisk's ast_true takes it for yes."""
+    return value.lower() in _ON
+
+
+def classes(value: str) -> set[str]:
+    """Those of a read or write line."""
+    return {name.strip().lower() for name in value.split(",") if name.strip()}
+
+
+# --- channelvars, disabledevents ------------------------------------------------------------
+
+
+def missing_variables(channelvars: str) -> list[str]:
+    """Which of those that tell a fax's result it does not put on events.
+
+    Asterisk splits it at commas and strips nothing: ` FAXERROR` is a variable that nobody sets.
+    """
+    names = _split(channelvars)
+    return [name for name in _VARIABLES if name not in names]
+
+
+def with_blanks(channelvars: str) -> list[str]:
+    """Its names that have blanks around them."""
+    return [name.strip() for name in _split(channelvars) if name != name.strip()]
+
+
+def all_variables(channelvars: str) -> str:
+    """The line that has its names, and those that tell a fax's result."""
+    theirs = [name.strip() for name in _split(channelvars) if name.strip()]
+    return f"channelvars = {','.join(dict.fromkeys([*theirs, *_VARIABLES]))}"
+
+
+def _split(value: str) -> list[str]:
+    """At the commas outside of parentheses, as `CDR(src)` may have some."""
+    names, depth = [""], 0
+    for char in value:
+        depth = max(0, depth + {"(": 1, ")": -1}.get(char, 0))
+        if char == "," and not depth:
+            names.append("")
+        else:
+            names[-1] += char
+    return names
+
+
+def disabled(disabledevents: str) -> list[str]:
+    """Which completion events it keeps from everybody."""
+    names = [name.lstrip() for name in disabledevents.split(",")]
+    return [event for event in COMPLETIONS if event in names]
+
+
+def without_completions(disabledevents: str) -> str:
+    """The line that disables all it did but completion events."""
+    names = [name.strip() for name in disabledevents.split(",")]
+    kept = [name for name in names if name and name not in COMPLETIONS]
+    return f"disabledevents = {','.join(kept)}".rstrip()
+
+
+# --- versions -------------------------------------------------------------------------------
+
+_NUMBERS: Final = re.compile(r"(?:^|[-/ ])(\d{1,2})(?:\.(\d{1,3}))?(?=[-.~+]|$)")
+_NEW_SYNTAX: Final = {18: 26, 20: 11, 21: 6, 22: 1}
+"""The minor version from which a major one knows eventfilter(...)."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What AsteriskVersion tells: `22.10.1`, `certified/18.9-cert4`, `SVN-branch-13-r4`,
+    `GIT-18-1a2b3c`; None is not said."""
+
+    major: int | None = None
+    minor: int | None = None
+    released: bool = False
+    """Under this number alone: of others, the minor one does not say what they have."""
+
+    @classmethod
+    def parse(cls, said: str) -> "Version":
+        """None of the numbers if there are none."""
+        match = _NUMBERS.search(said)
+        if match is None:
+            return cls()
+        minor = None if match[2] is None else int(match[2])
+        return cls(int(match[1]), minor, match.start() == 0)
+
+    @property
+    def before_fax_actions(self) -> bool:
+        """Up to 12: without FAXSessions, FAXSession and FAXStats, with basic expressions as event
+        filters, and without channel variables on fax events."""
+        return self.major is not None and self.major < 13
+
+    @property
+    def knows_new_filters(self) -> bool | None:
+        """Whether there may be a filter in the syntax that AST_CONFIG cannot see."""
+        if self.major is None or self.major > 22:
+            return None if self.major is None else True
+        if self.major not in _NEW_SYNTAX:
+            return False
+        if self.minor is not None and self.minor >= _NEW_SYNTAX[self.major]:
+            return True
+        return False if self.released and self.minor is not None else None
+
+    @property
+    def eventfilters(self) -> tuple[str, ...]:
+        """The lines to write."""
+        return BASIC_EVENTFILTERS if self.before_fax_actions else (EVENTFILTER,)
+
+
+# --- event filters --------------------------------------------------------------------------
+
+_OTHERS: Final = ("Newchannel", "Newexten", "VarSet", "Hangup", "RTCPSent", "DTMFBegin")
+"""What a busy PBX sends most of."""
+_PLAIN: Final = re.compile(r"\^?(?:[\w :/,-]|\.\*?|\\[()|]|\([\w :|]*\)|\|)*\$?", re.ASCII)
+"""Expressions that Python reads as Asterisk does, and that take no time to match."""
+_BASIC: Final = re.compile(r"(\\?)([()|])")
+_LONGEST: Final = 200
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the eventfilter lines of a user, in the old syntax, do."""
+
+    passing: tuple[str, ...]
+    """The completion events that come."""
+    wide: bool
+    """Others do, too."""
+
+    @property
+    def stopped(self) -> list[str]:
+        """The completion events that do not come."""
+        return [event for event in COMPLETIONS if event not in self.passing]
+
+
+def filters(values: Sequence[str], *, basic: bool = False) -> Filters | None:
+    """None if nothing can be said of them. `basic`: they are basic regular expressions."""
+    included: list[re.Pattern[str]] = []
+    excluded: list[re.Pattern[str]] = []
+    for value in values:
+        exclude = value.startswith("!")
+        expression = value[exclude:]
+        if basic:
+            expression = _BASIC.sub(lambda m: m[2] if m[1] else f"\\{m[2]}", expression)
+        known = len(value) <= _LONGEST and expression.count(".*") <= 2
+        if not known or not _PLAIN.fullmatch(expression) or not re.search("Event|FAX", expression):
+            return None
+        (excluded if exclude else included).append(re.compile(expression, re.DOTALL))
+
+    def passes(event: str) -> bool:
+        told = f"Event: {event}\r\nPrivilege: call,all\r\nChannel: "
+        wanted = not included or any(one.search(told) for one in included)
+        return wanted and not any(one.search(told) for one in excluded)
+
+    return Filters(tuple(filter(passes, COMPLETIONS)), any(map(passes, _OTHERS)))
+
+
+def new_filters(values: Mapping[str, str]) -> list[str]:
+    """The completion events that lines in the new syntax, written as ours are, let through."""
+    pairs: Iterable[tuple[str, tuple[str, str]]] = zip(
+        COMPLETIONS, NEW_EVENTFILTERS.items(), strict=True
+    )
+    return [event for event, (name, value) in pairs if values.get(name) == value]

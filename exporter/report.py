@@ -1,0 +1,123 @@
+"""What --check-pbx found, as people read it: what came back, and apart from it what to do.
+
+Nothing here asks or judges; that is `check`.
+"""
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+WIDTH: Final = 100
+"""Columns, where neither the terminal nor COLUMNS says another number."""
+_NARROWEST: Final = 40
+
+_READ_AGAIN: Final = {
+    "manager.conf": "asterisk -rx 'manager reload'",
+    "modules.conf": "asterisk -rx 'module load {module}'",
+}
+
+
+class Verdict(StrEnum):
+    """As it is printed."""
+
+    OK = "ok"
+    WRONG = "WRONG"
+    UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What belongs into a file of Asterisk's, and where."""
+
+    file: str
+    section: str
+    lines: tuple[str, ...]
+    new: bool = False
+    """The section is made by these lines; else it is there, and they are added to it."""
+
+    @property
+    def block(self) -> str:
+        """As it can be pasted at the end of the file, whatever stands above: a second section of
+        the same name Asterisk ignores, (+) adds to the first."""
+        head = f"[{self.section}]" if self.new else f"[{self.section}](+)"
+        return "\n".join([head, *self.lines, ""])
+
+    @property
+    def then(self) -> tuple[str, ...]:
+        """The commands that make Asterisk read them."""
+        names = [line.partition("= ")[2] for line in self.lines]
+        command = _READ_AGAIN[self.file]
+        # Once each; a command that names no module is the same for all.
+        return tuple(dict.fromkeys(command.format(module=name) for name in names))
+
+    def __str__(self) -> str:
+        """Return it on one line."""
+        return f"{self.file} [{self.section}]: {'; '.join(self.lines)}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+    """What was asked or looked at, and what came back."""
+    lines: Lines | None = None
+    """To add if it is wrong, to look for if unknown."""
+    do: str = ""
+    """What to do besides, or what to know before the lines are added."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was found at one Asterisk."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def wrong(self) -> int:
+        """How many things are; what is unknown is not."""
+        return sum(finding.verdict is Verdict.WRONG for finding in self.findings)
+
+
+def text(report: Report, width: int = WIDTH) -> str:
+    """The report as people read it, `width` columns wide: the name, each finding, and the sum.
+
+    What is to be pasted or typed is never broken, be it wider.
+    """
+    lines = [f"{report.name}:"]
+    for finding in report.findings:
+        lines += _shown(finding, max(width, _NARROWEST))
+    unknown = sum(finding.verdict is Verdict.UNKNOWN for finding in report.findings)
+    rest = f", {unknown} cannot be told from here" if unknown else ""
+    return "\n".join([*lines, f"  {report.wrong or 'nothing'} wrong{rest}"])
+
+
+def _shown(finding: Finding, width: int) -> Iterator[str]:
+    said = f"{finding.subject}: {finding.text}"
+    yield from _wrapped(said, f"  {finding.verdict:<5}  ", width)
+    if finding.do:
+        yield from _wrapped(finding.do, f"{'':9}-> ", width)
+    if finding.lines is None:
+        return
+    unsure = finding.verdict is Verdict.UNKNOWN
+    yield f"{'':9}-> {'look for this in' if unsure else 'add to'} {finding.lines.file}:"
+    yield from (f"{'':16}{line}" for line in finding.lines.block.splitlines())
+    if not unsure:
+        yield f"{'':12}then:"
+        yield from (f"{'':16}{command}" for command in finding.lines.then)
+
+
+def _wrapped(said: str, begin: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        said,
+        width,
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
