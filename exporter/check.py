@@ -53,6 +53,7 @@ _PRIVILEGES: Final = re.compile(r"\(Priv: ([a-z,]+)\)\s*$")
 _FILTERS: Final = 10
 _SHOWN: Final = 5
 _STEP: Final = 0.05
+_RELOAD: Final = "asterisk -rx 'manager reload'"
 _RESOLVING: Final = 5.0
 """Seconds; the connection has just been to that name."""
 _SPANDSP: Final = "Spandsp"
@@ -158,10 +159,10 @@ async def _not_connected(
 def _shutting_down(said: str) -> Finding:
     do = (
         "wait: it refuses every action and login until its last call has ended, and then stops or "
-        "starts again; 'core abort shutdown' in Asterisk calls it off. Name and secret were not "
-        "looked at"
+        "starts again. Name and secret were not looked at. What calls it off:"
     )
-    return Finding("shutting down", Verdict.WRONG, said, do=do)
+    commands = ("asterisk -rx 'core abort shutdown'",)
+    return Finding("shutting down", Verdict.WRONG, said, None, do, commands)
 
 
 async def _refused(said: str, settings: AmiSettings) -> Finding:
@@ -194,12 +195,14 @@ async def _closed(said: str, settings: AmiSettings) -> Finding:
     host, port = settings.host, settings.port
     flag, default = ("tlsbindaddr", 5039) if settings.tls else ("bindaddr", 5038)
     do = (
-        f"see where Asterisk listens, by asterisk -rx 'manager show settings': if {flag} has "
-        f"another port there than {port}, set --ami.port to it (Asterisk's own is {default})"
+        f"if {flag} has another port in Asterisk than {port}, set --ami.port to that (Asterisk's "
+        f"own is {default}); "
     )
+    commands = ("asterisk -rx 'manager show settings'",)
     if port < _LOWEST_PORT:
-        return Finding("connection", Verdict.WRONG, said, None, do)
-    do += "; if it listens nowhere, or not at this address, add the lines"
+        do += f"it cannot have one below {_LOWEST_PORT}. Where it listens:"
+        return Finding("connection", Verdict.WRONG, said, None, do, commands)
+    do += "if it listens nowhere, or not at this address, add the lines. Where it listens:"
     address = await _address_of(host)
     shown = str(address) if address is not None else f"the address of {host}"
     lines: tuple[str, ...] = (f"port = {port}", f"bindaddr = {shown}")
@@ -213,6 +216,7 @@ async def _closed(said: str, settings: AmiSettings) -> Finding:
         said,
         Lines("manager.conf", "general", ("enabled = yes", *lines)),
         do,
+        commands,
     )
 
 
@@ -426,10 +430,8 @@ def _write_class(name: str, actions: tuple[str, ...], seen: _Seen, user: str) ->
     for action, answer in answers.items():
         if answer.denied:
             said = f"{action}: {printable(answer.message)}; {_LOST_WITHOUT[name]}"
-            do = ""
             if seen.classes(user, "write") >= _NEEDED:
-                do = "the file has this line, but it was not read: asterisk -rx 'manager reload'"
-                return Finding(subject, Verdict.WRONG, said, None, do)
+                return Finding(subject, Verdict.WRONG, said, None, *_UNREAD)
             return Finding(subject, Verdict.WRONG, said, lines)
     may = _may(seen) or {}
     granted = [action for action, answer in answers.items() if answer.success]
@@ -500,9 +502,9 @@ def _spandsp(seen: _Seen) -> Finding:
     if seen.values.get(_RES_FAX_SPANDSP) == "0":
         said = "not loaded, and without it, or another technology, res_fax runs no fax"
         return Finding(subject, Verdict.WRONG, said, lines)
-    why, do = _why_unread(seen, "func_module")
+    why, *do = _why_unread(seen, "func_module")
     said = f"cannot be told while no fax runs, since {why}"
-    return Finding(subject, Verdict.UNKNOWN, said, lines, do)
+    return Finding(subject, Verdict.UNKNOWN, said, lines, *do)
 
 
 def _read_class(seen: _Seen, user: str) -> Finding:
@@ -537,8 +539,7 @@ def _channelvars(seen: _Seen, version: Version) -> Finding:
     unknown = "failures and their reasons are unknown without"
     if seen.results and not came and seen.reads_files and not missing:
         said = f"in the file, but a completion event came without its result; {unknown}"
-        do = "the file was not read since: asterisk -rx 'manager reload'"
-        return Finding(subject, Verdict.WRONG, said, do=do)
+        return Finding(subject, Verdict.WRONG, said, None, *_UNREAD)
     if not seen.reads_files:
         if came:
             return Finding(subject, Verdict.OK, "a completion event came with its result")
@@ -564,6 +565,7 @@ def _channelvars(seen: _Seen, version: Version) -> Finding:
     return Finding(subject, Verdict.WRONG, said, lines, "" if there else _FIRST)
 
 
+_UNREAD: Final = ("the file has this line, but was not read since", (_RELOAD,))
 _FIRST: Final = (
     "if the file has this line, it is below a second [general], and Asterisk only takes the first: "
     "make that [general](+), or add the lines at the end of the file"
@@ -645,7 +647,7 @@ def _old_filters(seen: _Seen, lines: Lines, version: Version) -> Finding:
 
 def _ecm(seen: _Seen) -> Finding:
     if not seen.reads_files:
-        why, _ = _why_unread(seen, "func_config")
+        why, _, _ = _why_unread(seen, "func_config")
         said = f"cannot be told, since {why}; on is Asterisk's default"
         return Finding("ECM", Verdict.UNKNOWN, said)
     said = seen.value("res_fax.conf", "general", "ecm")
@@ -658,23 +660,21 @@ def _ecm(seen: _Seen) -> Finding:
     return Finding("ECM", Verdict.OK, said)
 
 
-def _why_unread(seen: _Seen, module: str) -> tuple[str, str]:
-    """Why a function told nothing, and how to have it tell."""
+def _why_unread(seen: _Seen, module: str) -> tuple[str, str, tuple[str, ...]]:
+    """Why a function told nothing, how to have it tell, and the command."""
     if not seen.may_getvar:
-        return "the user may not Getvar", ""
-    do = (
-        f"load {module}.so to have this checked: asterisk -rx 'module load {module}.so', check "
-        f"again, asterisk -rx 'module unload {module}.so'"
-    )
-    return f"{module} is not loaded", do
+        return "the user may not Getvar", "", ()
+    do = f"load {module}.so to have this checked, check again, and unload it if it is not wanted:"
+    commands = tuple(f"asterisk -rx 'module {verb} {module}.so'" for verb in ("load", "unload"))
+    return f"{module} is not loaded", do, commands
 
 
 def _untold(subject: str, lines: Lines, seen: _Seen, user: str = "") -> Finding:
-    why, do = _why_unread(seen, "func_config")
+    why, do, commands = _why_unread(seen, "func_config")
     if seen.reads_files and user:
         name = printable(user)
-        why, do = f"manager.conf has no [{name}] with classes that could be read", ""
+        why, do, commands = f"manager.conf has no [{name}] with classes to be read", "", ()
         if not manager_conf.can_ask_for(user):
             why = f"the name {name} cannot be asked for"
     said = f"cannot be told before a fax ends, since {why}"
-    return Finding(subject, Verdict.UNKNOWN, said, lines, do)
+    return Finding(subject, Verdict.UNKNOWN, said, lines, do, commands)

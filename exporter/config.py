@@ -195,7 +195,7 @@ class ConfigFile:
         """Seconds since the epoch: when the last faultless reading was."""
         self._shard = shard
         self._clock = clock
-        self._cautioned: set[str] = set()
+        self._cautioned: set[tuple[str, str]] = set()
 
     async def read(self) -> Targets:
         """Its targets now. Raises SettingsError, and then nothing of it holds."""
@@ -205,9 +205,9 @@ class ConfigFile:
             self.successful = False
             raise
         for name, target in targets.items():
-            for caution in secret_cautions(target):
-                if caution not in self._cautioned:
-                    self._cautioned.add(caution)
+            for caution in secret_cautions(target, "secret_env"):
+                if (name, caution) not in self._cautioned:
+                    self._cautioned.add((name, caution))
                     log.warning("%s: %s", name, caution)
         self.successful = True
         self.success_timestamp = self._clock()

@@ -153,7 +153,7 @@ class Version:
 
 _OTHERS: Final = ("Newchannel", "Newexten", "VarSet", "Hangup", "RTCPSent", "DTMFBegin")
 """What a busy PBX sends most of."""
-_PLAIN: Final = re.compile(r"\^?(?:[\w :/,-]|\.\*?|\\[()|]|\([\w :|]*\)|\|)*\$?", re.ASCII)
+_PLAIN: Final = re.compile(r"(?:[\w :/,^$|-]|\.\*?|\\[()|]|\([\w :|]*\))*", re.ASCII)
 """Expressions that Python reads as Asterisk does, and that take no time to match."""
 _BASIC: Final = re.compile(r"(\\?)([()|])")
 _LONGEST: Final = 200
@@ -182,6 +182,8 @@ def filters(values: Sequence[str], *, basic: bool = False) -> Filters | None:
         exclude = value.startswith("!")
         expression = value[exclude:]
         if basic:
+            if re.search(r".\^|\$.", expression):
+                return None  # plain there
             expression = _BASIC.sub(lambda m: m[2] if m[1] else f"\\{m[2]}", expression)
         known = len(value) <= _LONGEST and expression.count(".*") <= 2
         if not known or not _PLAIN.fullmatch(expression) or not re.search("Event|FAX", expression):

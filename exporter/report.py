@@ -4,8 +4,8 @@ Nothing here asks or judges; that is `check`.
 """
 
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -38,11 +38,15 @@ class Lines:
     """The section is made by these lines; else it is there, and they are added to it."""
 
     @property
+    def head(self) -> str:
+        """How the section begins where it is."""
+        return f"[{self.section}]"
+
+    @property
     def block(self) -> str:
         """As it can be pasted at the end of the file, whatever stands above: a second section of
         the same name Asterisk ignores, (+) adds to the first."""
-        head = f"[{self.section}]" if self.new else f"[{self.section}](+)"
-        return "\n".join([head, *self.lines, ""])
+        return "\n".join([self.head + ("" if self.new else "(+)"), *self.lines, ""])
 
     @property
     def then(self) -> tuple[str, ...]:
@@ -69,6 +73,8 @@ class Finding:
     """To add if it is wrong, to look for if unknown."""
     do: str = ""
     """What to do besides, or what to know before the lines are added."""
+    commands: tuple[str, ...] = ()
+    """To type for that."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,18 @@ def text(report: Report, width: int = WIDTH) -> str:
     What is to be pasted or typed is never broken, be it wider.
     """
     lines = [f"{report.name}:"]
+    told = set()
     for finding in report.findings:
-        lines += _shown(finding, max(width, _NARROWEST))
+        # How to have it checked is the same for many.
+        again = finding.verdict is Verdict.UNKNOWN and finding.do in told
+        told.add(finding.do)
+        shown = replace(finding, do="", commands=()) if again else finding
+        lines += _shown(shown, max(width, _NARROWEST))
     unknown = sum(finding.verdict is Verdict.UNKNOWN for finding in report.findings)
     rest = f", {unknown} cannot be told from here" if unknown else ""
-    return "\n".join([*lines, f"  {report.wrong or 'nothing'} wrong{rest}"])
+    lines.append(f"  {report.wrong or 'nothing'} wrong{rest}")
+    # What a PBX says could be a command to the terminal.
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 
 def _shown(finding: Finding, width: int) -> Iterator[str]:
@@ -102,19 +115,27 @@ def _shown(finding: Finding, width: int) -> Iterator[str]:
     yield from _wrapped(said, f"  {finding.verdict:<5}  ", width)
     if finding.do:
         yield from _wrapped(finding.do, f"{'':9}-> ", width)
-    if finding.lines is None:
+        yield from _typed(finding.commands)
+    lines = finding.lines
+    if lines is None:
         return
-    unsure = finding.verdict is Verdict.UNKNOWN
-    yield f"{'':9}-> {'look for this in' if unsure else 'add to'} {finding.lines.file}:"
-    yield from (f"{'':16}{line}" for line in finding.lines.block.splitlines())
-    if not unsure:
+    if finding.verdict is Verdict.UNKNOWN:
+        yield f"{'':9}-> look for this in {lines.file}:"
+        yield from _typed((lines.head, *lines.lines))
+    else:
+        yield f"{'':9}-> add to {lines.file}:"
+        yield from _typed(lines.block.splitlines())
         yield f"{'':12}then:"
-        yield from (f"{'':16}{command}" for command in finding.lines.then)
+        yield from _typed(lines.then)
+
+
+def _typed(lines: Iterable[str]) -> Iterator[str]:
+    return (f"{'':16}{line}" for line in lines)
 
 
 def _wrapped(said: str, begin: str, width: int) -> list[str]:
     return textwrap.wrap(
-        said,
+        " ".join(said.split()),
         width,
         initial_indent=begin,
         subsequent_indent=" " * len(begin),

@@ -258,14 +258,15 @@ def _read_secret(path: Path) -> str:
     return secret
 
 
-def secret_cautions(settings: "AmiSettings") -> list[str]:
+def secret_cautions(settings: "AmiSettings", variable: str = SECRET_VARIABLE) -> list[str]:
     """What is odd about a secret, or about the file it is in, and what to do; never the secret.
+    `variable`: where it is from if not from a file.
 
     None of it is refused: a login that works needs no better secret, and who may read a file is
     for whoever mounts it to say.
     """
     file = settings.secret_file
-    name = SECRET_VARIABLE if file is None else str(file)
+    name = variable if file is None else str(file)
     secret = settings.secret.get_secret_value()
     said = []
     if secret != secret.strip(" "):

@@ -2,16 +2,22 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from exporter.check import check
+from exporter import demo
+from exporter.check import OWN_USER, check
 from exporter.demo import DemoPbx
 from exporter.report import Finding, Lines, Report, Verdict, text
+from exporter.settings import AmiSettings
 from tests.virtual_time import in_virtual_time, wall
 from tests.watching import SECRET, begin, settings_for
 
@@ -39,6 +45,26 @@ async def pbx_with(**options: Any) -> AsyncIterator[DemoPbx]:
 
 async def report_of(pbx: DemoPbx, **changes: Any) -> Report:
     return await check("fax", settings_for(pbx, **{"username": "demo"} | changes), listen=LISTEN)
+
+
+def with_files(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """Has the demo answer Getvar: `general_enabled` is that of manager.conf."""
+    answer = demo._Client._answer
+
+    def answers(self: Any, known: Any, action: str, headers: dict[str, str]) -> bytes:
+        if action != "Getvar":
+            return answer(self, known, action, headers)
+        _, _, given = headers["variable"].partition("(")
+        _, section, name = [*given.rpartition(",")[0].split(",", 2), "", ""][:3]
+        value = values.get(f"{section}_{name}", "")
+        first = given.endswith((",0)", ",-1)"))
+        value = value if first else ""
+        return (
+            f"Response: Success\r\nActionID: {headers['actionid']}\r\n"
+            f"Variable: {headers['variable']}\r\nValue: {value}\r\n\r\n"
+        ).encode()
+
+    monkeypatch.setattr(demo._Client, "_answer", answers)
 
 
 def of(report: Report, subject: str) -> Finding:
@@ -258,14 +284,182 @@ async def test_nothing_that_a_pbx_says_reaches_the_terminal_as_it_is() -> None:
     assert shown.replace("\n", "").isprintable()
 
 
+@pytest.mark.parametrize("said", ["Authentication failed", "Login Already In Use", "anything"])
+@in_virtual_time
+async def test_nothing_that_a_pbx_refuses_a_login_with_reaches_the_terminal_as_it_is(
+    said: str,
+) -> None:
+    def rewrite(action: str, answer: bytes) -> bytes:
+        if action != "Login":
+            return answer
+        return answer.replace(b"Authentication failed", f"{said}\x1b[31m\u202e".encode())
+
+    async with pbx_with() as pbx:
+        pbx.rewrite = rewrite
+        report = await report_of(pbx, username="stranger")
+    assert wrong(report) == ["login"]
+    # Only to the one answer that means it there is a line to look at.
+    assert (report.findings[0].lines is not None) == (said == "Authentication failed")
+    assert text(report).replace("\n", "").isprintable()
+
+
+GOOD = {
+    "general_enabled": "yes",
+    "general_channelvars": "FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING",
+    "demo_read": "call",
+    "demo_write": "call,reporting",
+    "demo_eventfilter": "Event: (SendFAX|ReceiveFAX)",
+}
+
+
+@in_virtual_time
+async def test_a_file_with_all_that_is_needed_leaves_nothing_open() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        with_files(patch, **GOOD)
+        async with pbx_with() as pbx:
+            pbx.rewrite = answering(ListCommands=may("CoreStatus", "FAXSessions"))
+            report = await report_of(pbx)
+    assert {finding.subject for finding in report.findings if finding.verdict != Verdict.OK} == {
+        "res_fax_spandsp"
+    }
+
+
+@pytest.mark.parametrize("write", ["all", "call,reporting,system,command"])
+@in_virtual_time
+async def test_a_user_of_others_is_left_alone_and_ours_may_do_what_it_must(write: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        files = {"admin_read": "all", "admin_write": write, "general_enabled": "yes"}
+        with_files(patch, **files)
+        async with pbx_with(username="admin") as pbx:
+            pbx.rewrite = answering(ListCommands=may("FAXSessions", "Command", "Originate"))
+            report = await report_of(pbx, username="admin")
+    lines = of(report, "user").lines
+    assert lines is not None
+    assert lines.block.startswith(f"[{OWN_USER}]\nsecret = ")
+    assert "permit = 127.0.0.1/32" in lines.lines
+    for finding in report.findings:
+        assert finding.lines is None or finding.lines.section != "admin"
+
+
+@in_virtual_time
+async def test_the_readmes_own_user_is_narrowed() -> None:
+    async with pbx_with(username=OWN_USER) as pbx:
+        pbx.rewrite = answering(ListCommands=may("FAXSessions", "Command", "Originate"))
+        report = await report_of(pbx, username=OWN_USER)
+    assert wrong(report) == ["no more than that"]
+    assert str(of(report, "no more than that").lines) == (
+        f"manager.conf [{OWN_USER}]: write = call,reporting"
+    )
+
+
+@in_virtual_time
+async def test_an_asterisk_up_to_12_has_no_fax_actions_and_its_filter_is_basic() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        with_files(patch, **GOOD)
+        async with pbx_with(res_fax=False, version="11.25.3", ami_version="1.3") as pbx:
+            report = await report_of(pbx)
+    said = of(report, "res_fax")
+    assert (said.verdict, said.lines) == (Verdict.WRONG, None)
+    assert "Asterisk 11 has none of FAXSessions" in said.text
+    assert of(report, "channelvars").lines is None
+    finding = of(report, "eventfilter")
+    assert "lets no SendFAX and no ReceiveFAX event through" in finding.text
+    assert str(finding.lines) == (
+        "manager.conf [demo]: eventfilter = Event: SendFAX; eventfilter = Event: ReceiveFAX"
+    )
+
+
+@in_virtual_time
+async def test_a_technology_without_the_action_is_named() -> None:
+    async with pbx_with() as pbx:
+        begin(pbx).technology = "Digium"
+        report = await report_of(pbx)
+    assert wrong(report) == ["res_fax_spandsp"]
+    assert "run by Digium, of which FAXSession tells nothing" in of(report, "res_fax_spandsp").text
+
+
+@pytest.mark.parametrize("since", ["Challenge", "ListCommands"])
+@in_virtual_time
+async def test_an_asterisk_that_is_shutting_down_is_in_a_state_and_not_wrongly_set(
+    since: str,
+) -> None:
+    stopping, asked = False, list[str]()
+
+    def rewrite(action: str, answer: bytes) -> bytes:
+        nonlocal stopping
+        stopping |= action == since
+        asked.append(action)
+        if not stopping:
+            return answer
+        _, _, identity = answer.partition(b"ActionID: ")
+        identity = identity.partition(b"\r\n")[0]
+        return (
+            b"Response: Error\r\nActionID: %b\r\n"
+            b"Message: Asterisk is shutting down\r\n\r\n" % identity
+        )
+
+    async with pbx_with() as pbx:
+        pbx.rewrite = rewrite
+        report = await report_of(pbx)
+    assert wrong(report) == ["shutting down"]
+    assert report.findings[0].lines is None
+    assert "Getvar" not in asked
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "line"),
+    [
+        ("127.0.0.1", False, "bindaddr = 127.0.0.1"),
+        ("127.0.0.7", False, "bindaddr = 127.0.0.7"),
+        ("localhost", False, "bindaddr = 127.0.0.1"),
+        ("::1", False, "bindaddr = ::1"),
+        ("::1", True, "tlsbindaddr = [::1]:10"),
+    ],
+)
+async def test_nobody_is_told_to_listen_wider_than_where_was_connected_to(
+    host: str, tls: bool, line: str
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = AmiSettings(
+        host=host, port=port, username="fax", secret=SecretStr("x"), tls=tls, timeout=5
+    )
+    finding = of(await check("fax", settings), "connection")
+    assert any(one.startswith(line.replace("]:10", "]")) for one in (finding.lines or NO).lines)
+    assert "0.0.0.0" not in text(Report("fax", (finding,)))
+
+
+NO = Lines("manager.conf", "general", ())
+
+
+async def test_a_port_that_asterisk_cannot_have_is_only_said_to_be_the_wrong_one() -> None:
+    settings = AmiSettings(port=1, username="fax", secret=SecretStr("x"))
+    finding = of(await check("fax", settings), "connection")
+    assert finding.lines is None
+    assert "set --ami.port to it (Asterisk's own is 5038)" in finding.do
+
+
+@in_virtual_time
+async def test_a_refused_secret_with_a_semicolon_is_to_be_escaped_and_is_not_shown() -> None:
+    async with pbx_with() as pbx:
+        report = await report_of(pbx, secret=SecretStr("one;two"))
+    finding = of(report, "login")
+    assert r"there it is written '\;'" in finding.do
+    assert "one;two" not in text(report)
+
+
 def test_the_report_keeps_what_came_back_from_what_to_do_and_breaks_nothing_to_paste() -> None:
     lines = Lines("manager.conf", "fax", ("read = call", "write = call,reporting"))
     modules = Lines("modules.conf", "modules", ("load = res_fax.so", "load = res_fax_spandsp.so"))
     findings = (
         Finding("login", Verdict.OK, "user fax"),
-        Finding("read class", Verdict.WRONG, "missing " * 5 + "here", lines, "look twice"),
+        Finding(
+            "read class", Verdict.WRONG, "missing " * 5 + "here", lines, "look twice", ("look a",)
+        ),
         Finding("res_fax", Verdict.WRONG, "none", modules),
-        Finding("filter", Verdict.UNKNOWN, "who knows", lines),
+        Finding("filter", Verdict.UNKNOWN, "who knows", lines, "look on", ("look b",)),
+        Finding("other", Verdict.UNKNOWN, "who", None, "look on", ("look b",)),
     )
     assert text(Report("fax-berlin", findings), 44).splitlines() == [
         "fax-berlin:",
@@ -273,6 +467,7 @@ def test_the_report_keeps_what_came_back_from_what_to_do_and_breaks_nothing_to_p
         "  WRONG  read class: missing missing missing",
         "         missing missing here",
         "         -> look twice",
+        "                look a",
         "         -> add to manager.conf:",
         "                [fax](+)",
         "                read = call",
@@ -288,11 +483,14 @@ def test_the_report_keeps_what_came_back_from_what_to_do_and_breaks_nothing_to_p
         "                asterisk -rx 'module load res_fax.so'",
         "                asterisk -rx 'module load res_fax_spandsp.so'",
         "  ?      filter: who knows",
+        "         -> look on",
+        "                look b",
         "         -> look for this in manager.conf:",
-        "                [fax](+)",
+        "                [fax]",
         "                read = call",
         "                write = call,reporting",
-        "  2 wrong, 1 cannot be told from here",
+        "  ?      other: who",
+        "  2 wrong, 2 cannot be told from here",
     ]
 
 
@@ -317,3 +515,38 @@ def test_the_command_prints_the_report_and_its_status_says_whether_all_is_right(
     )
     assert done.returncode == status
     assert said in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("50", 50), ("", 100)])
+def test_the_command_is_as_wide_as_the_terminal_and_not_wider_in_a_pipe(
+    columns: str, widest: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "--check-pbx", "--demo"],
+        env=os.environ | {"COLUMNS": columns},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    said = [line for line in done.stdout.splitlines() if not line.startswith(" " * 12)]
+    assert widest - 20 < max(map(len, said)) <= widest
+
+
+def test_the_command_says_once_what_is_odd_about_the_secret(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hunter;2\n")
+    file.chmod(0o600)
+    login = ["--ami.username=u", f"--ami.secret-file={file}", "--ami.port=1"]
+    for flag in ("--check-pbx", "--config.check"):
+        done = subprocess.run(
+            [sys.executable, "-m", "exporter", flag, *login],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr.count("the secret has a ';'") == 1
+        assert "hunter" not in done.stderr + done.stdout

@@ -261,3 +261,26 @@ async def test_it_is_known_whether_and_when_the_file_was_last_without_fault(
     path.write_text("targets: {}")
     assert await file.read() == {}
     assert (file.successful, file.success_timestamp) == (True, 1060)
+
+
+async def test_what_is_odd_about_a_secret_is_said_once_however_often_the_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = written(tmp_path, GOOD)
+    (tmp_path / "berlin").write_text("hunter;2\n")
+    (tmp_path / "berlin").chmod(0o600)
+    monkeypatch.setenv("PARIS_SECRET", " hunter2")
+    file = ConfigFile(path, None)
+    await file.read()
+    await file.read()
+    berlin, paris = caplog.messages
+    assert berlin.startswith(f"fax-berlin: {tmp_path / 'berlin'}: the secret has a ';'")
+    assert paris.startswith("fax-paris: secret_env: the secret has blanks at an end")
+    assert "hunter" not in caplog.text
+
+
+def test_a_secret_file_with_a_byte_order_mark_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, ONE % "host: a")
+    (tmp_path / "berlin").write_bytes(b"\xef\xbb\xbfhunter2\n")
+    with pytest.raises(SettingsError, match="berlin': it begins with a byte order mark"):
+        load_targets(path)

@@ -2,6 +2,9 @@ import contextlib
 import io
 import os
 import shlex
+import stat
+import subprocess
+import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +15,15 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from exporter import settings
-from exporter.settings import AmiSettings, ListenAddress, Settings, SettingsError, Shard, load
+from exporter.settings import (
+    AmiSettings,
+    ListenAddress,
+    Settings,
+    SettingsError,
+    Shard,
+    load,
+    secret_cautions,
+)
 
 LOGIN = {"FAX_EXPORTER_AMI_USERNAME": "fax", "FAX_EXPORTER_AMI_SECRET": "hunter2"}
 
@@ -201,7 +212,12 @@ def test_two_secrets_in_the_environment_are_refused(tmp_path: Path) -> None:
     [
         (b"", "the file is empty"),
         (b"\n", "the file is empty"),
-        (b"hunter2\nEvil: yes\n", "control characters"),
+        (b" \r\n", "the file is empty"),
+        (b"hunter2\nEvil: yes\n", "it has several lines, and control characters"),
+        (b"\r\nhunter2\r\n", "it has several lines"),
+        (b"\xef\xbb\xbfhunter2\n", "it begins with a byte order mark; save it as UTF-8 without"),
+        ("hunter2\r\n".encode("utf-16"), "it is UTF-16; save it as UTF-8 without"),
+        ("hunter2".encode("utf-16-be"), "it is UTF-16"),
         (b"hunter2\x00", "control characters"),
         (b"hunter2\xff", "not UTF-8"),
         (b"hunter2" * 1000, "more than 4096 bytes"),
@@ -214,6 +230,63 @@ def test_a_file_with_no_good_secret_is_refused(content: bytes, reason: str, tmp_
     assert said.startswith(f"--ami.secret-file '{file}': ")
     assert reason in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("hunter2", []),
+        ("s3 crét", []),
+        ("hunter2 ", ["blanks at an end"]),
+        (" hunter2", ["blanks at an end"]),
+        ("hunter;2", [r"written '\;'"]),
+        ("hunter;2 ", ["blanks at an end", r"written '\;'"]),
+    ],
+)
+def test_what_manager_conf_would_make_another_secret_of_is_said(
+    secret: str, said: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{secret}\n")
+    file.chmod(0o600)
+    user = {"FAX_EXPORTER_AMI_USERNAME": "fax"}
+    for ami, name in (
+        (login(f"--ami.secret-file={file}", user), str(file)),
+        (login("", user | {"FAX_EXPORTER_AMI_SECRET": secret}), "FAX_EXPORTER_AMI_SECRET"),
+    ):
+        cautions = secret_cautions(ami)
+        assert len(cautions) == len(said)
+        for caution, words in zip(cautions, said, strict=True):
+            assert caution.startswith(f"{name}: ")
+            assert words in caution
+            assert "hunter" not in caution
+
+
+@pytest.mark.parametrize(
+    ("folder", "mode", "open_to_all"),
+    [
+        (0o755, 0o644, True),
+        (0o755, 0o604, True),
+        (0o755, 0o640, False),
+        (0o750, 0o644, False),
+    ],
+)
+def test_a_secret_file_that_all_may_read_is_named_with_the_command_that_ends_it(
+    folder: int, mode: int, open_to_all: bool
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as root:
+        file = Path(root) / "a secret"
+        file.write_text("hunter2\n")
+        file.chmod(mode)
+        Path(root).chmod(folder)
+        user = {"FAX_EXPORTER_AMI_USERNAME": "fax"}
+        cautions = secret_cautions(login(f"--ami.secret-file='{file}'", user))
+        assert len(cautions) == open_to_all
+        for caution in cautions:
+            _, _, command = caution.rpartition("may read it: ")
+            subprocess.run(["sh", "-c", command], check=True, timeout=10)
+            assert stat.S_IMODE(file.stat().st_mode) == mode & 0o770
+        assert secret_cautions(login(f"--ami.secret-file='{file}'", user)) == []
 
 
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from exporter.check import OWN_USER
 from exporter.manager_conf import EVENTFILTER
 from exporter.poller import CHANNELVARS
 from exporter.report import Finding, Report, Verdict, text
-from tests.pbx.asterisk import Ami, Asterisk, ManagerUser, make_tiff
+from tests.pbx.asterisk import Ami, Asterisk, ManagerUser, chroot, make_tiff
 from tests.pbx.test_check import FUNCTIONS, SECRET, checked
+from tests.readme import block
 
 NOTHING: frozenset[tuple[str, bool]] = frozenset()
 EVENTS_ALONE = frozenset({("SendFAX", False), ("ReceiveFAX", False)})
@@ -201,19 +202,18 @@ def follow(asterisk: Asterisk, finding: Finding, secret: str) -> None:
     block = _SECRET_LINE.sub(lambda _: f"secret = {with_semicolon}", lines.block)
     file.write_text(f"{there}\n{block}")
     for command in lines.then:
-        run(asterisk, command)
+        typed(asterisk, command)
 
 
-def run(asterisk: Asterisk, said: str) -> None:
-    """Runs the commands that a text tells to type, in Asterisk."""
-    commands = _COMMAND.findall(said)
-    assert commands
-    for command in commands:
-        cli(asterisk, command)
+def typed(asterisk: Asterisk, command: str) -> str:
+    """What `asterisk -rx '...'` says, as where this Asterisk is the machine's."""
+    match = _COMMAND.fullmatch(command)
+    assert match
+    return cli(asterisk, match[1])
 
 
 def cli(asterisk: Asterisk, command: str) -> str:
-    """What `asterisk -rx` says, where this Asterisk is the machine's: AMI refuses some commands."""
+    """A command by its console: AMI refuses some."""
     there = ["nsenter", f"--target={asterisk.pid}", "--mount", "--root", "--wd=/"]
     asked = ["/usr/sbin/asterisk", "-C", "/opt/t/etc/asterisk.conf", "-rx", command]
     done = subprocess.run(
@@ -261,6 +261,38 @@ def test_the_advice_followed_to_the_letter_puts_it_right(suite: str, what: str, 
             }
 
 
+class OfDebian(Asterisk):
+    """With the manager.conf that Debian's package brings, which has a [general] of its own."""
+
+    def _configuration(self) -> dict[str, str]:
+        theirs = (chroot(self.suite) / "etc/asterisk/manager.conf").read_text()
+        assert "\n[general]\n" in theirs
+        ours = theirs.replace("port = 5038", f"port = {self.ami_port}")
+        return {**super()._configuration(), "manager.conf": ours + self.driver_user.section()}
+
+
+@pytest.mark.parametrize("file", ["manager.conf", "manager.d/fax.conf"])
+def test_the_block_of_the_readme_works_as_printed_where_there_is_a_general(
+    suite: str, file: str, page: Path
+) -> None:
+    pasted = block("[general](+)", after="## Run it on your PBX")
+    placeholder = "<a long random secret>"
+    assert placeholder in pasted
+    extra = {
+        "modules.conf": FUNCTIONS,
+        "extensions.conf": DIALPLAN,
+        "manager.d/README.conf": "; as Debian's\n",
+    }
+    extra[file] = pasted.replace(placeholder, SECRET)
+    asterisk = OfDebian(suite, extra=extra)
+    (asterisk.directory / "etc/manager.d").mkdir(parents=True)
+    with asterisk:
+        user = ManagerUser(OWN_USER, SECRET)
+        report = checked(asterisk, user)
+        assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
+        assert heard(asterisk, user, page) == (ALL, False)
+
+
 def test_what_the_file_has_is_told_from_what_asterisk_does(suite: str, page: Path) -> None:
     user = ManagerUser("fax", SECRET)
     with started(suite, Wrong("", "", ALL, general="")) as asterisk:
@@ -278,7 +310,8 @@ def test_what_the_file_has_is_told_from_what_asterisk_does(suite: str, page: Pat
         finding = finding_while_faxes_end()
         assert (finding.subject, finding.lines) == ("channelvars", None)
         assert "in the file, but a completion event came without its result" in finding.text
-        run(asterisk, finding.do)
+        (command,) = finding.commands
+        typed(asterisk, command)
         assert heard(asterisk, user, page) == (ALL, False)
 
         file.write_text(without)
@@ -297,10 +330,9 @@ def test_the_modules_that_make_it_checkable_are_named_and_do(suite: str) -> None
     with Asterisk(suite) as asterisk:
         report = checked(asterisk)
         unknown = [one for one in report.findings if one.verdict is Verdict.UNKNOWN]
-        for command in dict.fromkeys(
-            command for one in unknown for command in _COMMAND.findall(one.do) if " load" in command
-        ):
-            cli(asterisk, command)
+        for command in dict.fromkeys(command for one in unknown for command in one.commands):
+            if " load " in command:
+                typed(asterisk, command)
         report = checked(asterisk)
         assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
 
@@ -326,8 +358,8 @@ def test_a_stop_that_waits_for_a_call_is_a_state_and_nothing_is_to_be_put_right(
             finding = wrong_of(checked(asterisk, user))
             assert (finding.subject, finding.lines) == ("shutting down", None)
             assert "Asterisk is shutting down" in finding.text
-            (command,) = re.findall("'(core [a-z ]*)'", finding.do)
-            cli(asterisk, command)
+            (command,) = finding.commands
+            typed(asterisk, command)
             assert checked(asterisk, user).wrong == 0
             stopping.result()
 
@@ -348,8 +380,8 @@ def test_for_a_port_where_nobody_listens_it_is_said_where_asterisk_does(suite: s
     with started(suite, Wrong("", "", ALL)) as asterisk:
         finding = wrong_of(checked(asterisk, user, port=asterisk.http_port))
         assert finding.subject == "connection"
-        (command,) = _COMMAND.findall(finding.do)
-        said = cli(asterisk, command).splitlines()
+        (command,) = finding.commands
+        said = typed(asterisk, command).splitlines()
         (address,) = (line for line in said if "TCP Bindaddress" in line)
         port = int(address.rpartition(":")[2])
         assert checked(asterisk, user, port=port).wrong == 0
