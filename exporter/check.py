@@ -3,7 +3,8 @@
 The actions that polls ask are asked once, FAXSession never. ListCommands tells the write classes,
 since it lists what this user may; Getvar with AST_CONFIG reads what no action tells out of
 manager.conf and res_fax.conf, where func_config is loaded (measured on Asterisk 16.28 and 22.10).
-What the lines of manager.conf mean is `manager_conf`'s business, how it is printed `report`'s.
+Where the PBX is on this machine, `manager_files` shows a second [general]. What the lines of
+manager.conf mean is `manager_conf`'s business, how it is printed `report`'s.
 """
 
 import asyncio
@@ -11,11 +12,12 @@ import errno
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
-from exporter import manager_conf
+from exporter import manager_conf, manager_files
 from exporter.ami import (
     AmiError,
     Answer,
@@ -36,6 +38,7 @@ from exporter.manager_conf import (
     Version,
     setting,
 )
+from exporter.manager_files import Section
 from exporter.poller import CORESETTINGS, CORESTATUS, FAXSTATS
 from exporter.report import Finding, Lines, Report, Verdict
 from exporter.settings import AmiSettings
@@ -111,9 +114,15 @@ class _Seen:
         return any(answer.message.startswith(_SHUTTING_DOWN) for answer in self.answers.values())
 
 
-async def check(name: str, settings: AmiSettings, *, listen: float = LISTEN) -> Report:
+async def check(
+    name: str,
+    settings: AmiSettings,
+    *,
+    listen: float = LISTEN,
+    folder: Path = manager_files.FOLDER,
+) -> Report:
     """Connects, asks, listens for `listen` seconds and leaves. Raises nothing of AMI's: what goes
-    wrong is a finding."""
+    wrong is a finding. `folder`: where manager.conf is, if the PBX is on this machine."""
     user, timeout, seen = settings.username, settings.timeout, _Seen()
     waited = f"no answer within {timeout:g} s; the PBX or the network is slow, see --ami.timeout"
     try:
@@ -135,7 +144,10 @@ async def check(name: str, settings: AmiSettings, *, listen: float = LISTEN) -> 
     if seen.shutting_down:
         return Report(name, (_shutting_down(f"the answer is '{_SHUTTING_DOWN}'"),))
     here = await _address_here(settings)
-    return Report(name, tuple(_findings(seen, settings, ami_version, here)))
+    findings = [*_findings(seen, settings, ami_version, here)]
+    if here is not None and here.is_loopback:
+        findings[2:2] = _second_general(manager_files.sections(folder), user)
+    return Report(name, tuple(findings))
 
 
 # --- no connection --------------------------------------------------------------------------
@@ -502,9 +514,9 @@ def _spandsp(seen: _Seen) -> Finding:
     if seen.values.get(_RES_FAX_SPANDSP) == "0":
         said = "not loaded, and without it, or another technology, res_fax runs no fax"
         return Finding(subject, Verdict.WRONG, said, lines)
-    why, *do = _why_unread(seen, "func_module")
+    why, do, commands = _why_unread(seen, "func_module")
     said = f"cannot be told while no fax runs, since {why}"
-    return Finding(subject, Verdict.UNKNOWN, said, lines, *do)
+    return Finding(subject, Verdict.UNKNOWN, said, lines, do, commands)
 
 
 def _read_class(seen: _Seen, user: str) -> Finding:
@@ -643,6 +655,17 @@ def _old_filters(seen: _Seen, lines: Lines, version: Version) -> Finding:
         said = f"{said}: lets other events through, and a busy PBX sends thousands a second"
         return Finding(subject, Verdict.WRONG, said, lines, do)
     return Finding(subject, Verdict.OK, "in the file")
+
+
+def _second_general(there: Sequence[Section], user: str) -> Iterable[Finding]:
+    """Of files in which this user is too: others are not those of this PBX."""
+    if not any(section.name == user for section in there):
+        return
+    for section in manager_files.repeated("general", there):
+        where = f"{section.file}:{section.line}"
+        said = f"{where} begins another [general]; Asterisk takes the first alone, and ignores this"
+        do = "make it [general](+), which adds to the first; then, what is below it is read by:"
+        yield Finding("second [general]", Verdict.WRONG, said, None, do, (_RELOAD,))
 
 
 def _ecm(seen: _Seen) -> Finding:

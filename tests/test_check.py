@@ -369,6 +369,33 @@ async def test_an_asterisk_up_to_12_has_no_fax_actions_and_its_filter_is_basic()
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[general]\nenabled=yes\n[demo]\n", []),
+        ("[general]\n[demo]\n[general](+)\n; [general]\n", []),
+        ("[general]\n[demo]\n  [General] ; again\n", ["manager.conf:3"]),
+        ("[general]\n[demo]\n[general](!)\n", ["manager.conf:3"]),
+        ('[general]\n[demo]\n#include "manager.d/*.conf"\n', ["manager.d/fax.conf:2"]),
+        ("#include manager.conf\n[general]\n[demo]\n", ["manager.conf:2"]),
+        ("[general]\n[other]\n[general]\n", []),
+        ("[general]\n[demo]\n#include \0\n#include /\n#include **\n#include <>\n", None),
+    ],
+)
+@in_virtual_time
+async def test_a_second_general_of_this_machine_is_named_with_its_line(
+    text: str, where: list[str] | None, tmp_path: Path
+) -> None:
+    (tmp_path / "manager.d").mkdir()
+    (tmp_path / "manager.d/fax.conf").write_text("; ours\n[general]\n")
+    (tmp_path / "manager.conf").write_text(text)
+    async with pbx_with() as pbx:
+        report = await check("fax", settings_for(pbx), listen=LISTEN, folder=tmp_path)
+    found = [one.text for one in report.findings if one.subject == "second [general]"]
+    if where is not None:
+        assert [one.partition(" ")[0] for one in found] == [f"{tmp_path}/{one}" for one in where]
+
+
 @in_virtual_time
 async def test_a_technology_without_the_action_is_named() -> None:
     async with pbx_with() as pbx:
@@ -437,7 +464,7 @@ async def test_a_port_that_asterisk_cannot_have_is_only_said_to_be_the_wrong_one
     settings = AmiSettings(port=1, username="fax", secret=SecretStr("x"))
     finding = of(await check("fax", settings), "connection")
     assert finding.lines is None
-    assert "set --ami.port to it (Asterisk's own is 5038)" in finding.do
+    assert "set --ami.port to that (Asterisk's own is 5038)" in finding.do
 
 
 @in_virtual_time

@@ -18,7 +18,7 @@ from exporter.manager_conf import EVENTFILTER
 from exporter.poller import CHANNELVARS
 from exporter.report import Finding, Report, Verdict, text
 from tests.pbx.asterisk import Ami, Asterisk, ManagerUser, chroot, make_tiff
-from tests.pbx.test_check import FUNCTIONS, SECRET, checked
+from tests.pbx.test_check import FUNCTIONS, SECRET, checked, subjects
 from tests.readme import block
 
 NOTHING: frozenset[tuple[str, bool]] = frozenset()
@@ -259,6 +259,27 @@ def test_the_advice_followed_to_the_letter_puts_it_right(suite: str, what: str, 
                 for event in asterisk.driver.events("ReceiveFAX")
                 for value in event.all("ChanVariable")
             }
+
+
+def test_a_second_general_on_this_machine_is_found_and_is_over_once_it_adds(
+    suite: str, page: Path
+) -> None:
+    wrong, user = WRONG["a second general"], ManagerUser("fax", SECRET)
+    with started(suite, wrong) as asterisk:
+        folder = asterisk.directory / "etc"
+        report = checked(asterisk, user, folder=folder)
+        assert subjects(report, Verdict.WRONG) == ["second [general]", "channelvars"]
+        (finding, _) = (one for one in report.findings if one.verdict is Verdict.WRONG)
+        where, _, line = finding.text.partition(" ")[0].rpartition(":")
+        lines = Path(where).read_text().splitlines()
+        assert lines[int(line) - 1] == "[general]"
+        lines[int(line) - 1] = "[general](+)"
+        Path(where).write_text("\n".join(lines) + "\n")
+        (command,) = finding.commands
+        typed(asterisk, command)
+        report = checked(asterisk, user, folder=folder)
+        assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
+        assert heard(asterisk, user, page) == (ALL, False)
 
 
 class OfDebian(Asterisk):

@@ -59,11 +59,16 @@ class Snippets(Asterisk):
 
 
 def checked(
-    asterisk: Asterisk, user: ManagerUser | None = None, *, listen: float = 0.3, **more: Any
+    asterisk: Asterisk,
+    user: ManagerUser | None = None,
+    *,
+    listen: float = 0.3,
+    folder: Path = Path("/nowhere"),
+    **more: Any,
 ) -> Report:
     login = (user.name, user.secret) if user else (asterisk.username, asterisk.secret)
     given = {"port": asterisk.ami_port, "username": login[0], "secret": SecretStr(login[1])} | more
-    return asyncio.run(check("fax", AmiSettings(**given), listen=listen))
+    return asyncio.run(check("fax", AmiSettings(**given), listen=listen, folder=folder))
 
 
 def call(asterisk: Asterisk, number: int) -> None:

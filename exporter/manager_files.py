@@ -1,0 +1,69 @@
+"""The manager.conf of this machine, where the PBX is on it: where its sections begin.
+
+AST_CONFIG reads the first section of a name only, so that a second one shows nowhere else.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path("/etc/asterisk")
+_SECTION: Final = re.compile(r"\[([^\]]*)\](?:\(([^)]*)\))?")
+_INCLUDE: Final = re.compile(r"#(?:try)?include\s+[\"<']?([^\"<>';]+)", re.IGNORECASE)
+_MOST: Final = 200
+"""Files and sections; more is a file that includes itself."""
+_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Section:
+    """Where one begins."""
+
+    name: str
+    adds: bool
+    """It has (+), so it is a part of the first of its name."""
+    file: Path
+    line: int
+
+
+def sections(folder: Path = FOLDER) -> list[Section]:
+    """Those of manager.conf and what it includes, in their order; none if it cannot be read."""
+    found: list[Section] = []
+    for section in _of(folder, folder / "manager.conf", 0):
+        found.append(section)
+        if len(found) == _MOST:
+            break
+    return found
+
+
+def repeated(name: str, there: Sequence[Section]) -> list[Section]:
+    """Those of that name that are not its first and do not add to it."""
+    named = [section for section in there if section.name.lower() == name.lower()]
+    return list(dict.fromkeys(section for section in named[1:] if not section.adds))
+
+
+def _of(folder: Path, file: Path, depth: int) -> Iterator[Section]:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            lines = opened.read(_BYTES).splitlines()
+    except (OSError, ValueError):
+        return
+    for number, line in enumerate(lines, 1):
+        said = line.strip()
+        if match := _SECTION.match(said):
+            yield Section(match[1], "+" in (match[2] or ""), file, number)
+        elif depth < 5 and (match := _INCLUDE.match(said)):
+            for included in _files(folder, match[1].strip()):
+                yield from _of(folder, included, depth + 1)
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """What an include means: a path below the folder of manager.conf, or with wildcards."""
+    pattern = pattern.replace("**", "*")  # which means no more to Asterisk
+    base, relative = (Path("/"), pattern[1:]) if pattern.startswith("/") else (folder, pattern)
+    try:
+        return sorted(path for path in base.glob(relative) if path.is_file())[:_MOST]
+    except (OSError, ValueError, NotImplementedError):
+        return []
