@@ -56,6 +56,8 @@ _PRIVILEGES: Final = re.compile(r"\(Priv: ([a-z,]+)\)\s*$")
 _FILTERS: Final = 10
 _SHOWN: Final = 5
 _STEP: Final = 0.05
+_VALUE: Final = 1000
+"""Characters from which on a value may have been cut: Getvar has room for 1023 bytes."""
 _RELOAD: Final = "asterisk -rx 'manager reload'"
 _RESOLVING: Final = 5.0
 """Seconds; the connection has just been to that name."""
@@ -189,8 +191,8 @@ async def _refused(said: str, settings: AmiSettings) -> Finding:
         do += "; the secret has blanks at an end, which manager.conf takes away: use another"
     if here := await _address_here(settings):
         lines.append(f"permit = {here}/{32 if here.version == 4 else 128}")
-    else:
-        do += "; permit is the address that the PBX sees this machine by"
+    if here is None or not here.is_loopback:
+        do += "; permit is the address that the PBX sees this machine by, if it is another there"
     return Finding(
         "login", Verdict.WRONG, said, Lines("manager.conf", settings.username, tuple(lines)), do
     )
@@ -214,8 +216,11 @@ async def _closed(said: str, settings: AmiSettings) -> Finding:
     if port < _LOWEST_PORT:
         do += f"it cannot have one below {_LOWEST_PORT}. Where it listens:"
         return Finding("connection", Verdict.WRONG, said, None, do, commands)
-    do += "if it listens nowhere, or not at this address, add the lines. Where it listens:"
+    do += "if it listens nowhere, or not at this address, add the lines"
     address = await _address_of(host)
+    if address is None or not address.is_loopback:
+        do += " (with the PBX's own address, if it is another there)"
+    do += ". Where it listens:"
     shown = str(address) if address is not None else f"the address of {host}"
     lines: tuple[str, ...] = (f"port = {port}", f"bindaddr = {shown}")
     if settings.tls:
@@ -546,7 +551,10 @@ def _channelvars(seen: _Seen, version: Version) -> Finding:
         return Finding(subject, Verdict.WRONG, said, do="use Asterisk 13 or newer")
     there = seen.value("manager.conf", "general", "channelvars")
     missing = manager_conf.missing_variables(there)
-    lines = Lines("manager.conf", "general", (printable(manager_conf.all_variables(there)),))
+    line = manager_conf.all_variables(there)
+    # A line that lacks a name of theirs would take it away.
+    whole = len(there) < _VALUE and printable(line) == line
+    lines = Lines("manager.conf", "general", (line,)) if whole else None
     came = any(result.succeeded is not None for result in seen.results)
     unknown = "failures and their reasons are unknown without"
     if seen.results and not came and seen.reads_files and not missing:
@@ -572,8 +580,11 @@ def _channelvars(seen: _Seen, version: Version) -> Finding:
         said += f"; {', '.join(blanks)} has a blank beside it, and Asterisk takes that for a part "
         said += "of the name"
     for file in INCLUDED:
-        if not manager_conf.missing_variables(seen.value(file, "general", subject)):
+        if lines and not manager_conf.missing_variables(seen.value(file, "general", subject)):
             return Finding(subject, Verdict.WRONG, said, lines, _second(file))
+    if lines is None:
+        do = f"add ,{','.join(missing)} to the line that is there, which cannot be shown whole"
+        return Finding(subject, Verdict.WRONG, said, None, do, (_RELOAD,))
     return Finding(subject, Verdict.WRONG, said, lines, "" if there else _FIRST)
 
 
@@ -595,10 +606,13 @@ def _disabledevents(seen: _Seen) -> Iterable[Finding]:
     there = seen.value("manager.conf", "general", "disabledevents")
     if events := manager_conf.disabled(there):
         said = f"{', '.join(events)} disabled for all users: no such event comes"
-        kept = printable(manager_conf.without_completions(there))
-        yield Finding(
-            "disabledevents", Verdict.WRONG, said, Lines("manager.conf", "general", (kept,))
-        )
+        line = manager_conf.without_completions(there)
+        if len(there) < _VALUE and printable(line) == line:
+            lines = Lines("manager.conf", "general", (line,))
+            yield Finding("disabledevents", Verdict.WRONG, said, lines)
+        else:
+            do = f"take {' and '.join(events)} out of the line, which cannot be shown whole"
+            yield Finding("disabledevents", Verdict.WRONG, said, None, do, (_RELOAD,))
 
 
 def _eventfilter(seen: _Seen, user: str, version: Version) -> Finding:
@@ -692,7 +706,7 @@ def _why_unread(seen: _Seen, module: str) -> tuple[str, str, tuple[str, ...]]:
     return f"{module} is not loaded", do, commands
 
 
-def _untold(subject: str, lines: Lines, seen: _Seen, user: str = "") -> Finding:
+def _untold(subject: str, lines: Lines | None, seen: _Seen, user: str = "") -> Finding:
     why, do, commands = _why_unread(seen, "func_config")
     if seen.reads_files and user:
         name = printable(user)

@@ -44,7 +44,8 @@ async def pbx_with(**options: Any) -> AsyncIterator[DemoPbx]:
 
 
 async def report_of(pbx: DemoPbx, **changes: Any) -> Report:
-    return await check("fax", settings_for(pbx, **{"username": "demo"} | changes), listen=LISTEN)
+    settings = settings_for(pbx, **{"username": "demo"} | changes)
+    return await check("fax", settings, listen=LISTEN, folder=Path("/nowhere"))
 
 
 def with_files(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -394,6 +395,17 @@ async def test_a_second_general_of_this_machine_is_named_with_its_line(
     found = [one.text for one in report.findings if one.subject == "second [general]"]
     if where is not None:
         assert [one.partition(" ")[0] for one in found] == [f"{tmp_path}/{one}" for one in where]
+
+
+@pytest.mark.parametrize("theirs", ["x" * 1001, "na\u00efve", "a\x1bb"])
+@in_virtual_time
+async def test_no_line_is_advised_that_would_change_a_name_of_others(theirs: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        with_files(patch, **GOOD | {"general_channelvars": theirs})
+        async with pbx_with() as pbx:
+            finding = of(await report_of(pbx), "channelvars")
+    assert (finding.verdict, finding.lines) == (Verdict.WRONG, None)
+    assert "add ,FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING to the line that is" in finding.do
 
 
 @in_virtual_time
