@@ -287,9 +287,15 @@ def secret_cautions(settings: "AmiSettings", variable: str = SECRET_VARIABLE) ->
 
 
 def _all_may_read(file: Path) -> bool:
-    """Whether each user of the machine can, the folders above let them through, too."""
+    """Whether each user of the machine can, since the folders above let them through too.
+
+    Not of what is mounted read-only, as secrets are in a container: there the exporter is alone,
+    and nobody could change it.
+    """
     try:
         path = file.resolve()
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return False
         return bool(path.stat().st_mode & stat.S_IROTH) and all(
             folder.stat().st_mode & stat.S_IXOTH for folder in path.parents
         )

@@ -289,6 +289,22 @@ def test_a_secret_file_that_all_may_read_is_named_with_the_command_that_ends_it(
         assert secret_cautions(login(f"--ami.secret-file='{file}'", user)) == []
 
 
+def test_of_a_secret_mounted_read_only_nothing_is_said_that_nobody_could_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as root:
+        file = Path(root) / "secret"
+        file.write_text("hunter2\n")
+        file.chmod(0o644)
+        Path(root).chmod(0o755)
+        ami = login(f"--ami.secret-file={file}", {"FAX_EXPORTER_AMI_USERNAME": "fax"})
+        assert len(secret_cautions(ami)) == 1
+        now = os.statvfs(file)
+        read_only = os.statvfs_result((*now[:8], now.f_flag | os.ST_RDONLY, *now[9:]))
+        monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+        assert secret_cautions(ami) == []
+
+
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert "No such file or directory" in refusal(f"--ami.secret-file {tmp_path}/none")
     assert "Is a directory" in refusal(f"--ami.secret-file {tmp_path}")
