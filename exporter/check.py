@@ -183,7 +183,10 @@ async def _refused(said: str, settings: AmiSettings) -> Finding:
     """Asterisk gives one answer for a wrong name, a wrong secret and a wrong address."""
     secret = settings.secret.get_secret_value()
     lines = ["secret = what --ami.secret-file holds"]
-    do = "the user has to be there, with this secret, and let in from this machine's address"
+    do = (
+        "the user has to be there (if it is not, paste one, from the README or its snippets), with "
+        "this secret, and let in from this machine's address"
+    )
     if ";" in secret:
         lines = [r"secret = what --ami.secret-file holds, with \; for each ;"]
         do += r"; the secret has a ';', where manager.conf ends a value: there it is written '\;'"
@@ -216,7 +219,8 @@ async def _closed(said: str, settings: AmiSettings) -> Finding:
     if port < _LOWEST_PORT:
         do += f"it cannot have one below {_LOWEST_PORT}. Where it listens:"
         return Finding("connection", Verdict.WRONG, said, None, do, commands)
-    do += "if it listens nowhere, or not at this address, add the lines"
+    do += "if it listens nowhere, or not at this address, add the lines, (+) only if there is a "
+    do += "[general]"
     address = await _address_of(host)
     if address is None or not address.is_loopback:
         do += " (with the PBX's own address, if it is another there)"
