@@ -8,7 +8,6 @@ manager.conf mean is `manager_conf`'s business, how it is printed `report`'s.
 """
 
 import asyncio
-import errno
 import ipaddress
 import re
 import socket
@@ -21,13 +20,16 @@ from exporter import manager_conf, manager_files
 from exporter.ami import (
     AmiError,
     Answer,
+    ConnectError,
     Connection,
     ConnectionLost,
     Expects,
     LoginRefused,
     Request,
+    ShuttingDown,
     connect,
 )
+from exporter.diagnosis import SHUTTING_DOWN, Cause
 from exporter.fax import FaxResult, Headers, parse_result, printable
 from exporter.manager_conf import (
     COMPLETIONS,
@@ -70,7 +72,6 @@ _SHARED: Final = frozenset(
 """Names that PBX distributions and other programs log in by."""
 _MANY_CLASSES: Final = 3
 """From so many classes beyond need on a user is taken for somebody else's."""
-_SHUTTING_DOWN: Final = "Asterisk is shutting down"
 _LOWEST_PORT: Final = 1024
 """What `port` in manager.conf may be at least."""
 _LOST_WITHOUT: Final = {
@@ -113,7 +114,7 @@ class _Seen:
 
     @property
     def shutting_down(self) -> bool:
-        return any(answer.message.startswith(_SHUTTING_DOWN) for answer in self.answers.values())
+        return any(answer.shutting_down for answer in self.answers.values())
 
 
 async def check(
@@ -128,11 +129,9 @@ async def check(
     user, timeout, seen = settings.username, settings.timeout, _Seen()
     waited = f"no answer within {timeout:g} s; the PBX or the network is slow, see --ami.timeout"
     try:
-        async with asyncio.timeout(timeout):
-            connection = await connect(settings, seen.hear)
-    except (AmiError, TimeoutError) as error:
-        said = str(error) or f"{settings.host}:{settings.port}: {waited}"
-        return Report(name, (await _not_connected(error, said, settings),))
+        connection = await connect(settings, seen.hear)
+    except AmiError as error:
+        return Report(name, (await _not_connected(error, settings),))
     try:
         async with asyncio.timeout(timeout):
             await _ask(connection, user, seen)
@@ -144,7 +143,7 @@ async def check(
     finally:
         connection.close()
     if seen.shutting_down:
-        return Report(name, (_shutting_down(f"the answer is '{_SHUTTING_DOWN}'"),))
+        return Report(name, (_shutting_down(SHUTTING_DOWN),))
     here = await _address_here(settings)
     findings = [*_findings(seen, settings, ami_version, here)]
     if here is not None and here.is_loopback:
@@ -155,17 +154,16 @@ async def check(
 # --- no connection --------------------------------------------------------------------------
 
 
-async def _not_connected(
-    error: AmiError | TimeoutError, said: str, settings: AmiSettings
-) -> Finding:
+async def _not_connected(error: AmiError, settings: AmiSettings) -> Finding:
     """Why there is none, and what to do where that is for Asterisk to mend."""
-    if _SHUTTING_DOWN.lower() in said.lower():
+    said = str(error)
+    if isinstance(error, ShuttingDown):
         return _shutting_down(said)
     if isinstance(error, LoginRefused):
-        if "Authentication failed" in said:
+        if error.cause is Cause.CREDENTIALS:
             return await _refused(said, settings)
         return Finding("login", Verdict.WRONG, said)
-    if _is_refusal(error.__cause__):
+    if isinstance(error, ConnectError) and error.cause is Cause.REFUSED:
         return await _closed(said, settings)
     return Finding("connection", Verdict.WRONG, said)
 
@@ -199,12 +197,6 @@ async def _refused(said: str, settings: AmiSettings) -> Finding:
     return Finding(
         "login", Verdict.WRONG, said, Lines("manager.conf", settings.username, tuple(lines)), do
     )
-
-
-def _is_refusal(cause: BaseException | None) -> bool:
-    """Whether nobody listens there. Of several addresses asyncio only tells the words."""
-    code = f"[Errno {errno.ECONNREFUSED}]"
-    return isinstance(cause, ConnectionRefusedError) or code in str(cause)
 
 
 async def _closed(said: str, settings: AmiSettings) -> Finding:
