@@ -33,6 +33,7 @@ class Cause(StrEnum):
     CREDENTIALS = "name, secret or address"
     """Asterisk tells whoever logs in no more than that; its log does."""
     IN_USE = "login already in use"
+    LOGIN = "login refused in words not known"
 
 
 SHUTTING_DOWN: Final = (
@@ -197,10 +198,16 @@ _LOGIN: Final = {
         "in one at a time; 'manager show connected' in Asterisk's console says from where: end "
         "that one, give each exporter a user of its own, or allow it for this user"
     ),
+    Cause.LOGIN: "Asterisk's log says why; what answers may be a proxy with rules of its own",
 }
+_REFUSED: Final = {
+    "Authentication failed": Cause.CREDENTIALS,
+    "Login Already In Use": Cause.IN_USE,
+}
+"""How the answer begins. Source: action_login and authenticate in manager.c."""
 
 
 def refused_login(said: str) -> tuple[str, Cause]:
     """What it means that Asterisk does not let a user in, by what it said."""
-    cause = Cause.IN_USE if said == "Login Already In Use" else Cause.CREDENTIALS
+    cause = next((c for words, c in _REFUSED.items() if said.startswith(words)), Cause.LOGIN)
     return f"{said or 'no reason given'}; {_LOGIN[cause]}", cause
