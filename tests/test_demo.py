@@ -170,7 +170,8 @@ def restage_end(pbx: DemoPbx, event: bytes) -> None:
         linkedid=said["Linkedid"],
     )
     session.uniqueid = said["Uniqueid"]
-    if said["Resolution"]:  # else it could not even start
+    session.began = bool(said["Resolution"])
+    if session.began:
         session.state, session.rate = "Active", int(said["TransferRate"])
         width, height = said["Resolution"].split("x")
         session.resolution = int(width), int(height)

@@ -64,7 +64,8 @@ def test_an_alert_of_tls_tells_its_port_from_a_crowd() -> None:
     ("said", "cause", "remedy"),
     [
         ("Authentication failed", Cause.CREDENTIALS, "permit, deny and acl"),
-        ("", Cause.CREDENTIALS, "no reason given; check name and secret"),
+        ("", Cause.LOGIN, "no reason given; Asterisk's log says why"),
+        ("Go away", Cause.LOGIN, "Go away; Asterisk's log says why"),
         ("Login Already In Use", Cause.IN_USE, "allowmultiplelogin = no"),
     ],
 )
