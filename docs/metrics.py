@@ -96,7 +96,8 @@ LABELS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "python": ("The version of Python that runs the exporter.", {}),
     "peer": (
         "Only with `--metrics.peer-label`: technology and endpoint of the channel, such as "
-        "`PJSIP/trunk-berlin`. At most `--metrics.peer-limit` of them.",
+        "`PJSIP/trunk-berlin`; of a Local channel its context. At most `--metrics.peer-limit` of "
+        "them.",
         {OTHER_PEER: "Every peer beyond the limit, and channels whose name has none."},
     ),
 }

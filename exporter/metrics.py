@@ -112,7 +112,8 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
     Declared(
         "asterisk_fax_collector_up",
         "1 if this part works: sessions (FAXSessions, FAXSession), stats (FAXStats), events "
-        "(SendFAX, ReceiveFAX; 0 once Asterisk has counted faxes and told of none).",
+        "(SendFAX, ReceiveFAX; 0 once Asterisk has counted faxes and told of none: two in a row, "
+        "or one if none was ever heard).",
         ("collector",),
         When.ALWAYS,
         lambda poller: [((name,), works) for name, works in poller.status.collectors.items()],
@@ -308,8 +309,8 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
     Declared(
         "asterisk_fax_unobserved_completions_total",
         "Faxes that Asterisk counted as completed and that no event told of: what finished, "
-        "failures and results_unknown miss, as after a lost connection. Source: FAXStats and "
-        "completion events.",
+        "failures and results_unknown miss, as after a lost connection. Exact once no fax has ended "
+        "for 8 s, until then a lower bound. Source: FAXStats and completion events.",
         (),
         When.BEGUN,
         lambda poller: _one(poller.ledger.unobserved.total),
