@@ -30,14 +30,13 @@ from exporter.ami import (
     connect,
 )
 from exporter.diagnosis import SHUTTING_DOWN, Cause
-from exporter.fax import FaxResult, Headers, parse_result, printable
+from exporter.fax import FaxResult, Headers, Version, parse_result, printable
 from exporter.manager_conf import (
     COMPLETIONS,
     INCLUDED,
     NEW_EVENTFILTERS,
     READ,
     WRITE,
-    Version,
     setting,
 )
 from exporter.manager_files import Section
@@ -407,7 +406,7 @@ def _own_user(here: _Address | None, version: Version) -> Lines:
         WRITE,
         "writetimeout = 5000",
         "displayconnects = no",
-        *version.eventfilters,
+        *manager_conf.eventfilters(version),
     )
     return Lines("manager.conf", OWN_USER, lines, new=True)
 
@@ -612,14 +611,14 @@ def _disabledevents(seen: _Seen) -> Iterable[Finding]:
 
 
 def _eventfilter(seen: _Seen, user: str, version: Version) -> Finding:
-    subject, lines = "eventfilter", Lines("manager.conf", user, version.eventfilters)
+    subject, lines = "eventfilter", Lines("manager.conf", user, manager_conf.eventfilters(version))
     if seen.unwanted:
         said = "other events than SendFAX and ReceiveFAX come, up to thousands a second"
         do = "put the lines in place of every eventfilter that is there" if seen.filters else ""
         return Finding(subject, Verdict.WRONG, said, lines, do)
     if seen.filters:
         return _old_filters(seen, lines, version)
-    known = version.knows_new_filters
+    known = manager_conf.knows_new_filters(version)
     new = manager_conf.new_filters(
         {name: seen.value("manager.conf", user, name) for name in NEW_EVENTFILTERS}
     )

@@ -145,6 +145,37 @@ class FaxStats:
 
 RESULT_VARIABLES: Final = ("FAXSTATUS", "FAXERROR", "FAXMODE", "FAXSTATUSSTRING")
 """What tells a fax' result, if `channelvars` in manager.conf names it."""
+CHANNELVARS: Final = f"channelvars = {','.join(RESULT_VARIABLES)}"
+"""The line that puts it on its completion event."""
+
+
+_NUMBERS: Final = re.compile(r"(?:^|[-/ ])(\d{1,2})(?:\.(\d{1,3}))?(?=[-.~+]|$)")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What AsteriskVersion tells: `22.10.1`, `certified/18.9-cert4`, `SVN-branch-13-r4`,
+    `GIT-18-1a2b3c`; None is not said."""
+
+    major: int | None = None
+    minor: int | None = None
+    released: bool = False
+    """Under this number alone: of others, the minor one does not say what they have."""
+
+    @classmethod
+    def parse(cls, said: str) -> "Version":
+        """None of the numbers if there are none."""
+        match = _NUMBERS.search(said)
+        if match is None:
+            return cls()
+        minor = None if match[2] is None else int(match[2])
+        return cls(int(match[1]), minor, match.start() == 0)
+
+    @property
+    def before_fax_actions(self) -> bool:
+        """Up to 12: without FAXSessions, FAXSession and FAXStats, with basic expressions as event
+        filters, and without channel variables on fax events. 13.0.0 has all three."""
+        return self.major is not None and self.major < 13
 
 
 class CoreStatus(NamedTuple):

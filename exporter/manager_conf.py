@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.poller import CHANNELVARS
+from exporter.fax import RESULT_VARIABLES, Version
 
 READ: Final = "read = call"
 WRITE: Final = "write = call,reporting"
@@ -27,7 +27,6 @@ INCLUDED: Final = ("manager_custom.conf", "manager_additional.conf", "manager.d/
 """What manager.conf includes at FreePBX, Issabel and Debian."""
 
 _ON: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
-_VARIABLES: Final = tuple(CHANNELVARS.partition("= ")[2].split(","))
 _NO_ARGUMENT: Final = re.compile(r'[,()\[\]"\\\r\n]')
 
 
@@ -61,7 +60,7 @@ def missing_variables(channelvars: str) -> list[str]:
     Asterisk splits it at commas and strips nothing: ` FAXERROR` is a variable that nobody sets.
     """
     names = _split(channelvars)
-    return [name for name in _VARIABLES if name not in names]
+    return [name for name in RESULT_VARIABLES if name not in names]
 
 
 def with_blanks(channelvars: str) -> list[str]:
@@ -72,7 +71,7 @@ def with_blanks(channelvars: str) -> list[str]:
 def all_variables(channelvars: str) -> str:
     """The line that has its names, and those that tell a fax's result."""
     theirs = [name.strip() for name in _split(channelvars) if name.strip()]
-    return f"channelvars = {','.join(dict.fromkeys([*theirs, *_VARIABLES]))}"
+    return f"channelvars = {','.join(dict.fromkeys([*theirs, *RESULT_VARIABLES]))}"
 
 
 def _split(value: str) -> list[str]:
@@ -100,56 +99,27 @@ def without_completions(disabledevents: str) -> str:
     return f"disabledevents = {','.join(kept)}".rstrip()
 
 
-# --- versions -------------------------------------------------------------------------------
+# --- event filters --------------------------------------------------------------------------
 
-_NUMBERS: Final = re.compile(r"(?:^|[-/ ])(\d{1,2})(?:\.(\d{1,3}))?(?=[-.~+]|$)")
 _NEW_SYNTAX: Final = {18: 26, 20: 11, 21: 6, 22: 1}
 """The minor version from which a major one knows eventfilter(...)."""
 
 
-@dataclass(frozen=True)
-class Version:
-    """What AsteriskVersion tells: `22.10.1`, `certified/18.9-cert4`, `SVN-branch-13-r4`,
-    `GIT-18-1a2b3c`; None is not said."""
-
-    major: int | None = None
-    minor: int | None = None
-    released: bool = False
-    """Under this number alone: of others, the minor one does not say what they have."""
-
-    @classmethod
-    def parse(cls, said: str) -> "Version":
-        """None of the numbers if there are none."""
-        match = _NUMBERS.search(said)
-        if match is None:
-            return cls()
-        minor = None if match[2] is None else int(match[2])
-        return cls(int(match[1]), minor, match.start() == 0)
-
-    @property
-    def before_fax_actions(self) -> bool:
-        """Up to 12: without FAXSessions, FAXSession and FAXStats, with basic expressions as event
-        filters, and without channel variables on fax events."""
-        return self.major is not None and self.major < 13
-
-    @property
-    def knows_new_filters(self) -> bool | None:
-        """Whether there may be a filter in the syntax that AST_CONFIG cannot see."""
-        if self.major is None or self.major > 22:
-            return None if self.major is None else True
-        if self.major not in _NEW_SYNTAX:
-            return False
-        if self.minor is not None and self.minor >= _NEW_SYNTAX[self.major]:
-            return True
-        return False if self.released and self.minor is not None else None
-
-    @property
-    def eventfilters(self) -> tuple[str, ...]:
-        """The lines to write."""
-        return BASIC_EVENTFILTERS if self.before_fax_actions else (EVENTFILTER,)
+def knows_new_filters(version: Version) -> bool | None:
+    """Whether there may be a filter in the syntax that AST_CONFIG cannot see."""
+    if version.major is None or version.major > 22:
+        return None if version.major is None else True
+    if version.major not in _NEW_SYNTAX:
+        return False
+    if version.minor is not None and version.minor >= _NEW_SYNTAX[version.major]:
+        return True
+    return False if version.released and version.minor is not None else None
 
 
-# --- event filters --------------------------------------------------------------------------
+def eventfilters(version: Version) -> tuple[str, ...]:
+    """The lines to write: up to 12 a filter is a basic regular expression."""
+    return BASIC_EVENTFILTERS if version.before_fax_actions else (EVENTFILTER,)
+
 
 _OTHERS: Final = ("Newchannel", "Newexten", "VarSet", "Hangup", "RTCPSent", "DTMFBegin")
 """What a busy PBX sends most of."""

@@ -309,8 +309,8 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
     Declared(
         "asterisk_fax_unobserved_completions_total",
         "Faxes that Asterisk counted as completed and that no event told of: what finished, "
-        "failures and results_unknown miss, as after a lost connection. Exact once no fax has ended "
-        "for 8 s, until then a lower bound. Source: FAXStats and completion events.",
+        "failures and results_unknown miss, as after a lost connection. Exact once no fax has "
+        "ended for 8 s, until then a lower bound. Source: FAXStats and completion events.",
         (),
         When.BEGUN,
         lambda poller: _one(poller.ledger.unobserved.total),

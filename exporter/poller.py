@@ -7,7 +7,6 @@ import asyncio
 import logging
 import math
 import random
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from exporter.ami import (
 )
 from exporter.diagnosis import SHUTTING_DOWN, Cause
 from exporter.fax import (
+    CHANNELVARS,
     FaxResult,
     FaxSession,
     FaxStats,
@@ -35,6 +35,7 @@ from exporter.fax import (
     ListedSession,
     Problem,
     Remembered,
+    Version,
     may_ask,
     parse_core_status,
     parse_listed,
@@ -73,12 +74,6 @@ FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
 
-CHANNELVARS: Final = "channelvars = FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING"
-"""The line of manager.conf that puts a fax' result on its completion event."""
-
-FIRST_WITH_ACTIONS: Final = 13
-"""The first Asterisk with FAXSessions, FAXSession and FAXStats; 13.0.0 has all three."""
-
 _ADD: Final = "to its write line in manager.conf, then 'manager reload' in Asterisk's console"
 _LACKS: Final = {
     "FAXSessions": f"add 'call' {_ADD}; until then no session is listed: bad lines, data rates and "
@@ -95,20 +90,6 @@ _LOAD: Final = (
     "load res_fax.so and res_fax_spandsp.so in modules.conf; 'module show like res_fax' in "
     "Asterisk's console shows which run"
 )
-
-
-def major_version(version: str) -> int | None:
-    """Of what CoreSettings calls AsteriskVersion: 18 of `18.26.4`, `certified/18.9-cert4`,
-    `SVN-branch-18-r4` and `GIT-18-abc`; None if it names none."""
-    found = re.match(r"(?:[A-Za-z]+[/-])*(\d{1,3})(?=[.~+-]|$)", version)
-    return None if found is None else int(found[1])
-
-
-def has_fax_actions(version: str) -> bool | None:
-    """Whether an Asterisk of this version has FAXSessions, FAXSession and FAXStats once res_fax is
-    loaded; None if the version is not known."""
-    major = major_version(version)
-    return None if major is None else major >= FIRST_WITH_ACTIONS
 
 
 def refusal(action: str, user: str, answer: Answer, version: str = "") -> str:
@@ -133,15 +114,15 @@ def refusal(action: str, user: str, answer: Answer, version: str = "") -> str:
 def _unknown(action: str, version: str) -> str:
     if not action.startswith("FAX"):
         return "is this an Asterisk?"
-    known = has_fax_actions(version)
-    if known is None:
-        old = f"this is an Asterisk before {FIRST_WITH_ACTIONS}, which has no such action"
+    known = Version.parse(version)
+    if known.major is None:
+        old = "this is an Asterisk before 13, which has no such action"
         return f"res_fax is not loaded, or {old}; {_LOAD}"
-    if known:
+    if not known.before_fax_actions:
         return f"res_fax is not loaded, and without it there is no fax; {_LOAD}"
     return (
-        f"Asterisk {version} has no such action, {FIRST_WITH_ACTIONS} is the first that has it; of "
-        "its faxes only completion events tell"
+        f"Asterisk {version} has no such action, 13 is the first that has it; of its faxes only "
+        "completion events tell"
     )
 
 
@@ -639,7 +620,7 @@ class Poller:
         if result.succeeded is not None:
             said = f"completion events lack {', '.join(result.missing)}"
             unknown = "reasons of failures, and over what they travelled, are unknown"
-        elif has_fax_actions(version) is False:
+        elif Version.parse(version).before_fax_actions:
             return f"{said}: Asterisk {version} writes no channel variables on them; {unknown}"
         return (
             f"{said}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "

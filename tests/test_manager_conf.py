@@ -2,15 +2,17 @@
 
 import pytest
 
+from exporter.fax import Version
 from exporter.manager_conf import (
     COMPLETIONS,
     EVENTFILTER,
     NEW_EVENTFILTERS,
-    Version,
     all_variables,
     can_ask_for,
     disabled,
+    eventfilters,
     filters,
+    knows_new_filters,
     missing_variables,
     new_filters,
     with_blanks,
@@ -114,7 +116,7 @@ def test_up_to_12_a_filter_is_a_basic_regular_expression() -> None:
         effect = filters([value], basic=True)
         assert effect is not None
         assert effect.passing == passing
-    for line in Version.parse("11.25.3").eventfilters:
+    for line in eventfilters(Version.parse("11.25.3")):
         effect = filters([line.removeprefix("eventfilter = ")], basic=True)
         assert effect is not None
         assert len(effect.passing) == 1
@@ -160,7 +162,7 @@ def test_what_a_version_says_of_itself(
     version = Version.parse(said)
     assert version.major == major
     assert version.before_fax_actions == before_13
-    assert version.knows_new_filters is new_filters
+    assert knows_new_filters(version) is new_filters
 
 
 def test_only_a_name_that_is_one_argument_is_asked_for() -> None:

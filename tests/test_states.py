@@ -16,7 +16,7 @@ from exporter.demo import DemoPbx
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import Ledger
 from exporter.matching import EVENT_LATENESS
-from exporter.poller import SHUTDOWN_PAUSE, Failure, Poller, has_fax_actions, major_version
+from exporter.poller import SHUTDOWN_PAUSE, Failure, Poller
 from exporter.views import target_view
 from tests.running import Scrape
 from tests.truth import assert_exact
@@ -168,31 +168,6 @@ async def test_after_a_login_no_trouble_of_before_is_told() -> None:
         trouble = target_view("fax", poller, details=False).trouble
         assert trouble == "logged in, not yet polled since"
         await until(lambda: "may neither" in poller.status.trouble)
-
-
-@pytest.mark.parametrize(
-    ("version", "major"),
-    [
-        ("22.10.1+dfsg+~cs6.17.60671434-1", 22),
-        ("16.28.0~dfsg-0+deb11u4", 16),
-        ("13.0.0", 13),
-        ("12.8.2", 12),
-        ("1.8.32.3", 1),
-        ("certified/16.8-cert13", 16),
-        ("certified/18.9-cert4", 18),
-        ("certified-20.7-cert1", 20),
-        ("SVN-branch-13-r4", 13),
-        ("SVN-branch-1.8-r400000", 1),
-        ("GIT-18-0123abc", 18),
-        ("GIT-master-18abc01", None),
-        ("GIT-master-abc01", None),
-        ("UNKNOWN__and_probably_unsupported", None),
-        ("", None),
-    ],
-)
-def test_the_version_of_any_build_is_understood(version: str, major: int | None) -> None:
-    assert major_version(version) == major
-    assert has_fax_actions(version) is (None if major is None else major >= 13)
 
 
 # --- a technology that does not tell ----------------------------------------------------------
