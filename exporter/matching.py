@@ -15,7 +15,7 @@ from enum import Enum
 from itertools import islice
 from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from exporter.fax import FaxResult, Operation, last_file
+from exporter.fax import FaxResult, Operation, Reason, last_file
 
 EVENT_LATENESS: Final = 8.0
 """Seconds a completion event is waited for: measured, they come up to 5 s after the session has
@@ -287,6 +287,8 @@ class _Index(Generic[S]):
         the order of faxes; but the last if there are fewer events of the channel (`rivals`) than
         sessions: an event comes soon if it comes at all."""
         result, file = heard.result, last_file(heard.result.files)
+        if result.reason is Reason.INIT and not result.began:
+            return None  # of the faxes on this channel it is the one that was never listed
         fitting = [
             one
             for one in islice(self._channels.get(_channel_of(heard), ()), _MAX_ALIKE)

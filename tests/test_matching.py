@@ -3,14 +3,14 @@
 import itertools
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter import matching
-from exporter.fax import FaxResult, Operation, Transport
+from exporter.fax import FaxResult, Operation, Reason, Transport
 from exporter.matching import EVENT_LATENESS, Matching, Outcome, Phase
 
 SEND, RECEIVE = Operation.SEND, Operation.RECEIVE
@@ -129,6 +129,14 @@ def test_what_cannot_be_of_a_session_on_another_channel_is_of_a_fax_never_listed
     watch.hear(other)
     assert watch.poll() == [(None, other)]
     assert watch.wait() == [(one, None)]
+
+
+def test_a_fax_that_never_began_takes_no_session_of_its_channel() -> None:
+    watch, deaf = Watch(), One()
+    watch.poll(deaf)
+    never = watch.hear(replace(event(None, began=False), succeeded=False, reason=Reason.INIT))
+    assert watch.poll() == [(None, never)]
+    assert watch.wait() == [(deaf, None)]
 
 
 def test_its_own_event_goes_before_one_that_only_has_its_file() -> None:
