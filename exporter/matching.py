@@ -24,8 +24,10 @@ MAX_TRACKED: Final = 20_000
 """Sessions that have left the list, or should be in one that is not whole, and results, remembered
 at most."""
 
-_MAX_ALIKE: Final = 100
+_MAX_ALIKE: Final = 50
 """Sessions among which an event's is looked for: no PBX can make it a long search."""
+_MAX_UNDECIDED: Final = 1000
+"""Events that wait for those of others, for the same reason."""
 
 
 class Phase(Enum):
@@ -211,7 +213,7 @@ class Matching(Generic[S]):
             if fitting and equal and min(seen) <= (heard.result.pages or 0):
                 rivals[_file_of(heard)] -= 1
                 outcomes.append(awaiting.take(_best(fitting, heard), heard))
-            elif fitting:
+            elif fitting and len(undecided) < _MAX_UNDECIDED:
                 undecided.append(heard)  # until more sessions have had their own
             elif (session := awaiting.of_channel(heard, 1, any_file=True)) is not None:
                 outcomes.append(awaiting.take(session, heard))
