@@ -180,9 +180,12 @@ async def _refused(said: str, settings: AmiSettings) -> Finding:
     """Asterisk gives one answer for a wrong name, a wrong secret and a wrong address."""
     secret = settings.secret.get_secret_value()
     lines = ["secret = what --ami.secret-file holds"]
+    # Asterisk does not say which, and (+) to a section that is not there has it refuse the file.
     do = (
-        "the user has to be there (if it is not, paste one, from the README or its snippets), with "
-        "this secret, and let in from this machine's address"
+        f"the user has to be there: if manager.conf and what it includes have no "
+        f"[{settings.username}], paste a whole one, from the README or its snippets, and not the "
+        "lines below, for which Asterisk would refuse all of the file. If there is one, it has to "
+        "have this secret, and to be let in from this machine's address"
     )
     if ";" in secret:
         lines = [r"secret = what --ami.secret-file holds, with \; for each ;"]

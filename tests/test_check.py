@@ -160,6 +160,7 @@ async def test_a_refused_login_says_which_line_to_look_at_and_no_secret() -> Non
     assert str(of(report, "login").lines) == (
         "manager.conf [stranger]: secret = what --ami.secret-file holds; permit = 127.0.0.1/32"
     )
+    assert "no [stranger], paste a whole one" in of(report, "login").do
     assert SECRET not in text(report)
 
 

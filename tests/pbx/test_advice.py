@@ -414,3 +414,24 @@ def test_for_a_port_where_nobody_listens_it_is_said_where_asterisk_does(suite: s
         )
         follow(asterisk, finding, SECRET)
         assert checked(asterisk, user, host="127.0.0.2").wrong == 0
+
+
+def test_a_login_without_a_user_is_told_not_to_add_to_one(suite: str) -> None:
+    user = ManagerUser(OWN_USER, SECRET)
+    extra = {"modules.conf": FUNCTIONS, "manager.d/README.conf": "; as Debian's\n"}
+    asterisk = OfDebian(suite, extra=extra)
+    (asterisk.directory / "etc/manager.d").mkdir(parents=True)
+    with asterisk:
+        finding = wrong_of(checked(asterisk, user))
+        assert f"no [{OWN_USER}], paste a whole one" in finding.do
+        file = asterisk.directory / "etc/manager.conf"
+        there = file.read_text()
+        follow(asterisk, finding, SECRET)  # what it warns of is true
+        assert "AMI configuration manager.conf, or configuration is invalid" in (
+            asterisk.log_file.read_text()
+        )
+        pasted = block("[general](+)", after="## Run it on your PBX")
+        file.write_text(there + pasted.replace("<a long random secret>", SECRET))
+        typed(asterisk, "asterisk -rx 'manager reload'")
+        report = checked(asterisk, user)
+        assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
