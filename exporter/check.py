@@ -495,8 +495,14 @@ def _res_fax(seen: _Seen, version: Version) -> Finding:
             )
             return Finding("res_fax", Verdict.WRONG, said, do="use Asterisk 13 or newer")
         lines = Lines("modules.conf", "modules", ("load = res_fax.so",))
-        return Finding("res_fax", Verdict.WRONG, f"{said}; res_fax is not loaded", lines)
+        said += "; res_fax is not loaded"
+        return Finding("res_fax", Verdict.WRONG, said, lines, _kept_out("res_fax.so"))
     return Finding("res_fax", Verdict.UNKNOWN, "cannot be told without a write class")
+
+
+def _kept_out(module: str) -> str:
+    """What undoes a load line, wherever that stands, at Asterisk's next start."""
+    return f"take a line 'noload = {module}' out of modules.conf: it goes before every load line"
 
 
 def _spandsp(seen: _Seen) -> Finding:
@@ -516,7 +522,7 @@ def _spandsp(seen: _Seen) -> Finding:
         return Finding(subject, Verdict.OK, "loaded")
     if seen.values.get(_RES_FAX_SPANDSP) == "0":
         said = "not loaded, and without it, or another technology, res_fax runs no fax"
-        return Finding(subject, Verdict.WRONG, said, lines)
+        return Finding(subject, Verdict.WRONG, said, lines, _kept_out("res_fax_spandsp.so"))
     why, do, commands = _why_unread(seen, "func_module")
     said = f"cannot be told while no fax runs, since {why}"
     return Finding(subject, Verdict.UNKNOWN, said, lines, do, commands)

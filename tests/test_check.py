@@ -212,6 +212,7 @@ async def test_without_res_fax_the_classes_are_told_by_what_else_they_allow() ->
         assert of(report, "write class call").verdict is Verdict.UNKNOWN
         assert of(report, "write class reporting").verdict is Verdict.OK
         assert str(of(report, "res_fax").lines) == "modules.conf [modules]: load = res_fax.so"
+        assert "'noload = res_fax.so' out of modules.conf" in of(report, "res_fax").do
         pbx.rewrite = answering(ListCommands=may("FAXSessions"))
         report = await report_of(pbx)
         assert of(report, "write class call").verdict is Verdict.OK

@@ -435,3 +435,17 @@ def test_a_login_without_a_user_is_told_not_to_add_to_one(suite: str) -> None:
         typed(asterisk, "asterisk -rx 'manager reload'")
         report = checked(asterisk, user)
         assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
+
+
+def test_a_module_that_noload_keeps_out_in_spite_of_a_load_line_is_told_of(suite: str) -> None:
+    user = ManagerUser("fax", SECRET)
+    name = "res_fax_spandsp"
+    both = f"noload = {name}.so\n[modules](+)\nload = {name}.so\n"
+    users = [ManagerUser("fax", SECRET, "call", "call,reporting", (EVENTFILTER,))]
+    asterisk = Asterisk(
+        suite, noload=[name], manager_users=users, extra={"modules.conf": FUNCTIONS + both}
+    )
+    with asterisk:
+        finding = wrong_of(checked(asterisk, user))
+        assert finding.subject == name
+        assert f"'noload = {name}.so' out of modules.conf" in finding.do
