@@ -213,12 +213,21 @@ async def _closed(said: str, settings: AmiSettings) -> Finding:
     if port < _LOWEST_PORT:
         do += f"it cannot have one below {_LOWEST_PORT}. Where it listens:"
         return Finding("connection", Verdict.WRONG, said, None, do, commands)
-    do += "if it listens nowhere, or not at this address, add the lines, (+) only if there is a "
-    do += "[general]"
     address = await _address_of(host)
-    if address is None or not address.is_loopback:
-        do += " (with the PBX's own address, if it is another there)"
-    do += ". Where it listens:"
+    # There is one such line: moved to this address, it is gone for whoever uses another.
+    if address is not None and address.is_loopback:
+        do += "if another address, set --ami.host to that, which others may use; if it listens "
+        do += "nowhere, add the lines, (+) only if there is a [general]"
+    else:
+        do += (
+            "if it listens nowhere, or not at this address, add the lines, (+) only if there is a "
+        )
+        do += "[general] (with the PBX's own address, if it is another there); but what uses the "
+        do += "other address is then shut out"
+        if not settings.tls:
+            do += ", as FreePBX itself at 127.0.0.1: rather give tlsbindaddr this address, and set "
+            do += "--ami.tls"
+    do += ". Where it listens, if Asterisk runs:"
     shown = str(address) if address is not None else f"the address of {host}"
     lines: tuple[str, ...] = (f"port = {port}", f"bindaddr = {shown}")
     if settings.tls:

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from exporter import demo
-from exporter.check import OWN_USER, check
+from exporter.check import OWN_USER, _closed, check
 from exporter.demo import DemoPbx
 from exporter.report import Finding, Lines, Report, Verdict, text
 from exporter.settings import AmiSettings
@@ -470,6 +470,15 @@ async def test_nobody_is_told_to_listen_wider_than_where_was_connected_to(
     finding = of(await check("fax", settings), "connection")
     assert any(one.startswith(line.replace("]:10", "]")) for one in (finding.lines or NO).lines)
     assert "0.0.0.0" not in text(Report("fax", (finding,)))
+    assert "if another address, set --ami.host to that" in finding.do
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_where_bindaddr_would_move_it_is_said_who_is_shut_out(tls: bool) -> None:
+    settings = AmiSettings(host="192.0.2.9", username="fax", secret=SecretStr("x"), tls=tls)
+    finding = await _closed("refused", settings)  # an address of others, which nobody can refuse
+    assert "what uses the other address is then shut out" in finding.do
+    assert ("rather give tlsbindaddr this address" in finding.do) != tls
 
 
 NO = Lines("manager.conf", "general", ())
