@@ -1,5 +1,7 @@
 """docs/metrics.md is what the code says, and says what every label and value means."""
 
+from pathlib import Path
+
 from docs import metrics as docs
 from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
@@ -11,6 +13,9 @@ from tests.watching import begin, watched
 
 FREE = {"version", "ami_version", "python"}
 """Labels whose values are what others wrote."""
+
+
+ROOT = Path(__file__).parent.parent
 
 
 def tables() -> list[metrics.Declared[object]]:
@@ -62,3 +67,17 @@ def test_no_value_on_metrics_is_without_its_explanation() -> None:
                 assert value in docs.explained(declared, label)[1], (name, label, value)
                 looked_at.add(label)
     assert looked_at == {"operation", "state", "transport", "reason", "collector"}
+
+
+def test_readme_and_security_name_the_same_first_asterisk() -> None:
+    assert "Asterisk 13 or newer" in (ROOT / "README.md").read_text()
+    assert "Asterisk 13 and newer" in (ROOT / "SECURITY.md").read_text()
+
+
+def test_the_house_table_has_every_file_of_the_package() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    house = page.partition("| file in `exporter/`")[2].partition("\n\n")[0]
+    for path in (ROOT / "exporter").iterdir():
+        name = path.name + ("/" if path.is_dir() else "")
+        if name not in ("__init__.py", "__pycache__/", "py.typed"):
+            assert f"`{name}`" in house
