@@ -399,6 +399,11 @@ class _Session:
         return self.pages.last
 
     @property
+    def transport(self) -> Transport:
+        """Once T.38, always."""
+        return self.pages.transport
+
+    @property
     def agreed(self) -> bool:
         """Whether a rate was agreed while it was looked at."""
         return self.data_rate is not None

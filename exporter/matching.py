@@ -15,7 +15,7 @@ from enum import Enum
 from itertools import islice
 from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from exporter.fax import FaxResult, Operation, Reason, last_file
+from exporter.fax import FaxResult, Operation, Reason, Transport, last_file
 
 EVENT_LATENESS: Final = 8.0
 """Seconds a completion event is waited for: measured, they come up to 5 s after the session has
@@ -63,6 +63,10 @@ class Session(Protocol):
     @property
     def pages_seen(self) -> int:
         """Pages confirmed in the transport that it last had."""
+
+    @property
+    def transport(self) -> Transport:
+        """How it was last seen to travel."""
 
     @property
     def agreed(self) -> bool:
@@ -259,9 +263,18 @@ def _file_of(heard: Heard) -> _Place:
 
 def _best(fitting: Sequence[S], heard: Heard) -> S:
     """The session that was seen to have the most pages, but no more than the event says: so none is
-    left over that says less than was seen of the others."""
-    pages = heard.result.pages or 0
-    return max(fitting, key=lambda one: (one.pages_seen <= pages, one.pages_seen))
+    left over that says less than was seen of the others. Of those first one that travelled as the
+    event says: pages begin again at 0 where it did not."""
+    result = heard.result
+    pages = result.pages or 0
+    return max(
+        fitting,
+        key=lambda one: (
+            one.pages_seen <= pages,
+            one.transport is result.transport,
+            one.pages_seen,
+        ),
+    )
 
 
 class _Index(Generic[S]):
@@ -316,6 +329,7 @@ class _Index(Generic[S]):
             for one in islice(self._files.get(place, ()), _MAX_ALIKE)
             if self._in_time(one, heard)
             and _may_have_pages(one, result)
+            and _may_have_travelled(one, result)
             and not (one.agreed and result.agreed is False)
         ]
 
@@ -339,3 +353,12 @@ class _Index(Generic[S]):
 def _may_have_pages(session: Session, result: FaxResult) -> bool:
     """An event says no page where a call dropped, though some went through; never too few."""
     return not result.pages or result.pages >= session.pages_seen
+
+
+def _may_have_travelled(session: Session, result: FaxResult) -> bool:
+    """None goes back from T.38, and none that has sent or received a page goes over to it."""
+    if Transport.NONE in (session.transport, result.transport):
+        return True
+    return session.transport is result.transport or (
+        session.transport is Transport.G711 and not session.pages_seen
+    )

@@ -27,6 +27,7 @@ class One:
     operation: Operation = RECEIVE
     files: str = FILE
     pages_seen: int = 0
+    transport: Transport = Transport.G711
     agreed: bool = True
     phase: Phase = Phase.LISTED
     listed_at: float = 0.0
@@ -41,13 +42,14 @@ def event(
     *,
     began: bool = True,
     agreed: bool | None = True,
+    transport: Transport = Transport.G711,
 ) -> FaxResult:
     return FaxResult(
         operation,
         channel,
         pages,
         14400,
-        Transport.G711,
+        transport,
         succeeded=True,
         reason=None,
         files=files,
@@ -171,6 +173,25 @@ def test_of_several_that_were_seen_alike_none_waits_for_another() -> None:
     watch.poll(one, two)
     first, second = watch.hear(event(2, MOVED)), watch.hear(event(1, MOVED))
     assert watch.poll() == [(one, first), (two, second)]
+
+
+def test_of_several_with_one_file_the_one_that_travelled_so_has_the_event() -> None:
+    for order in itertools.permutations((Transport.G711, Transport.T38)):
+        watch = Watch()
+        audio = One(pages_seen=2)
+        t38 = One(1, "PJSIP/other-00000002", pages_seen=2, transport=Transport.T38)
+        watch.poll(audio, t38)
+        heard = {how: watch.hear(event(2, MOVED, transport=how)) for how in order}
+        by_session = dict(watch.poll())
+        assert by_session == {audio: heard[Transport.G711], t38: heard[Transport.T38]}
+
+
+def test_a_switch_that_no_list_showed_hides_no_session_unless_it_had_a_page() -> None:
+    for pages, found in ((0, True), (1, False)):
+        watch, one = Watch(), One(pages_seen=pages)
+        watch.poll(one)
+        result = watch.hear(event(2, MOVED, transport=Transport.T38))
+        assert watch.poll() == [(one if found else None, result)]
 
 
 def test_what_could_be_of_one_that_was_seen_further_waits_for_that_ones_own() -> None:
