@@ -217,7 +217,7 @@ class Matching(Generic[S]):
             if fitting and equal and min(seen) <= (heard.result.pages or 0):
                 rivals[_file_of(heard)] -= 1
                 outcomes.append(awaiting.take(_best(fitting, heard), heard))
-            elif fitting and len(undecided) < _MAX_UNDECIDED:
+            elif (fitting or awaiting.is_crowd(heard)) and len(undecided) < _MAX_UNDECIDED:
                 undecided.append(heard)  # until more sessions have had their own
             elif (session := awaiting.of_channel(heard, 1, any_file=True)) is not None:
                 outcomes.append(awaiting.take(session, heard))
@@ -332,6 +332,10 @@ class _Index(Generic[S]):
             and _may_have_travelled(one, result)
             and not (one.agreed and result.agreed is False)
         ]
+
+    def is_crowd(self, heard: Heard) -> bool:
+        """Whether those whose event it may be are more than are looked at."""
+        return heard.result.began and bool(_file_of(heard)[2]) and self.alike(heard) > _MAX_ALIKE
 
     def alike(self, heard: Heard) -> int:
         """How many have the event's operation and file."""

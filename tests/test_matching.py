@@ -336,6 +336,19 @@ def test_no_pbx_can_make_it_a_long_search(monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
+def test_one_of_very_many_with_one_file_waits_until_the_others_have_had_their_own() -> None:
+    watch = Watch()
+    others = [One(n, f"PJSIP/a-{n:08x}", pages_seen=3) for n in range(matching._MAX_ALIKE)]
+    moved = One(99, pages_seen=1)
+    watch.poll(*others, moved)
+    dropped = watch.hear(event(1, MOVED))
+    assert watch.poll() == []
+    for one in others:
+        watch.hear(event(3, one.channel), after=2)
+    watch.now += 2
+    assert (moved, dropped) in watch.poll()
+
+
 def watch_sessions(watch: Watch) -> list[One]:
     return sorted(watch.matching._left.values(), key=lambda one: one.number)
 
