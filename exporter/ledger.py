@@ -593,6 +593,8 @@ class Ledger:
                 peer = self._peers.name(result.channel) if session is None else session.peer
                 self._count_result(result, peer)
             if session is not None:
+                if session.ended_at is None and heard is not None:
+                    self._leave(session, heard.at)  # no list tells of it
                 self._close(session, None if heard is None else heard.result)
             elif heard is not None:
                 self._count_unlisted(heard)

@@ -20,6 +20,9 @@ from exporter.fax import FaxResult, Operation, Reason, Transport, last_file
 EVENT_LATENESS: Final = 8.0
 """Seconds a completion event is waited for: measured, they come up to 5 s after the session has
 left the list. Waiting longer would let a session without an event take that of the next one."""
+LIST_PATIENCE: Final = 60.0
+"""Seconds that an event waits for a list that lacks its session. As long as FAXSessions is refused,
+or no list is whole, it would wait for ever, and so would those of all faxes with the same file."""
 MAX_TRACKED: Final = 20_000
 """Sessions that have left the list, or should be in one that is not whole, and results, remembered
 at most."""
@@ -36,7 +39,7 @@ class Phase(Enum):
     LISTED = "in the last list"
     AWAITING = "has left the list, and its event may come"
     OVER = "its event came, or will not"
-    BACK = "in the list again, after it was over"
+    BACK = "in the last list, though it is over"
 
 
 class Session(Protocol):
@@ -178,12 +181,12 @@ class Matching(Generic[S]):
         """What is certain by now. `listed_at`: when the list was asked for, -inf if it was not
         whole; None if there is none to be had. An event that came earlier is of no session in it,
         a later one may be."""
-        outcomes, undecided = self._pair(listed_at) if self._heard else ([], [])
+        outcomes, undecided = self._pair(at, listed_at) if self._heard else ([], [])
         outcomes += self._forget(at, undecided)
         self._heard = deque(sorted([*self._heard, *undecided], key=lambda heard: heard.at))
         return outcomes
 
-    def _pair(self, listed_at: float | None) -> tuple[list[Outcome[S]], list[Heard]]:
+    def _pair(self, at: float, listed_at: float | None) -> tuple[list[Outcome[S]], list[Heard]]:
         """The outcomes of all events but those that wait for another list, and those that may yet
         be of a session that has left."""
         outcomes: list[Outcome[S]] = []
@@ -196,7 +199,12 @@ class Matching(Generic[S]):
         listed = _Index(self._listed if late else {}, Phase.LISTED)
         for heard in self._heard:
             may_be_listed = (listed_at is None or heard.at >= listed_at) and listed.knows(heard)
-            (waiting if may_be_listed else free).append(heard)
+            if may_be_listed and at - heard.at > LIST_PATIENCE:
+                over = listed.best(heard)
+                outcomes.append(listed.take(over, heard))
+                over.phase = Phase.BACK  # it stays until a list lacks it
+            else:
+                (waiting if may_be_listed else free).append(heard)
         rivals = Counter(map(_channel_of, free))
         for heard in free:
             session = awaiting.of_channel(heard, rivals[_channel_of(heard)])
@@ -221,7 +229,7 @@ class Matching(Generic[S]):
                 undecided.append(heard)  # until more sessions have had their own
             elif (session := awaiting.of_channel(heard, 1, any_file=True)) is not None:
                 outcomes.append(awaiting.take(session, heard))
-            elif listed_at is not None and heard.at >= listed_at:
+            elif listed_at is not None and listed_at <= heard.at >= at - LIST_PATIENCE:
                 waiting.append(heard)
             else:
                 outcomes.append(Outcome(None, heard))
@@ -295,6 +303,10 @@ class _Index(Generic[S]):
     def knows(self, heard: Heard) -> bool:
         """Whether the event may be of one of them."""
         return self.of_channel(heard, 1, any_file=True) is not None or bool(self.of_file(heard))
+
+    def best(self, heard: Heard) -> S:
+        """One of those that `knows` knows of."""
+        return self.of_channel(heard, 1, any_file=True) or _best(self.of_file(heard), heard)
 
     def of_channel(self, heard: Heard, rivals: int, *, any_file: bool = False) -> S | None:
         """The session that has the event's channel and, unless any will do, its file. Of several

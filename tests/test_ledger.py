@@ -29,7 +29,7 @@ from exporter.ledger import (
     PageCount,
     Unobserved,
 )
-from exporter.matching import EVENT_LATENESS
+from exporter.matching import EVENT_LATENESS, LIST_PATIENCE
 
 CHANNEL = "Local/recv@fax-00000001;2"
 SEND, RECEIVE, GATEWAY = Operation.SEND, Operation.RECEIVE, Operation.GATEWAY
@@ -647,6 +647,29 @@ def test_a_result_waits_while_the_session_it_may_belong_to_cannot_be_listed() ->
     assert watch.pages() == 1
     watch.poll()
     assert watch.pages() == 2
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["refused", "never whole"])
+def test_where_no_list_comes_any_more_the_events_of_listed_sessions_count_too(
+    refused: bool,
+) -> None:
+    watch = Watch.running(peer_limit=10)
+    watch.poll(Seen(1, operation=SEND, files=FILE))
+    for channel in (CHANNEL, "PJSIP/b-00000002", "PJSIP/b-00000003"):
+        watch.hear(2, channel=channel, operation=SEND, files=FILE)
+    watch.now += LIST_PATIENCE + 1
+    for _ in range(2):
+        if refused:
+            watch.ledger.unlisted(watch.now)
+        else:
+            watch.poll(whole=False)
+    totals = watch.ledger.totals
+    assert (totals.started[SEND], totals.ended[SEND], totals.finished.total()) == (3, 3, 3)
+    watch.hear(1, channel="PJSIP/b-00000004", operation=SEND, files=FILE)
+    watch.wait()
+    assert watch.pages(SEND) == totals.session_pages[SEND].sum == 7
+    assert (totals.started[SEND], totals.ended[SEND], totals.finished.total()) == (4, 4, 4)
+    assert sum(totals.session_pages[SEND].counts) == 4
 
 
 def test_an_unknown_result_is_counted_as_such_and_as_no_failure() -> None:
