@@ -550,7 +550,7 @@ def parse_result(headers: Headers, problems: list[Problem]) -> FaxResult | None:
         or error.lower() == "channel problems"
         or (empty and pages == 0 and error.lower() in ("", "init_error") and not succeeded)
     )
-    if not began or status_string.lower() in _NO_MODEM:
+    if not began or status_string.lower() in _NO_MODEM or error.lower() == "init_error":
         # Nobody filled these in: they are empty, or still those of the fax before on this channel.
         pages, rate, resolution = None, "", ""
     files = headers.get("FileName", "")

@@ -380,6 +380,15 @@ def test_a_fax_that_timed_out_began_and_says_what_the_one_before_did() -> None:
     assert (result.pages, result.data_rate) == (None, None)
 
 
+def test_an_error_before_the_modem_says_what_the_one_before_did_without_its_text_too() -> None:
+    told = {"Event": "SendFAX", "Channel": "PJSIP/a-1", "PagesTransferred": "3"}
+    told |= {"Resolution": "8031x3850", "TransferRate": "14400"}
+    variables = ["FAXSTATUS=FAILED", "FAXERROR=INIT_ERROR"]
+    result = parse_result({**told, "ChanVariable": variables}, [])
+    assert result is not None
+    assert (result.pages, result.data_rate, result.agreed) == (None, None, None)
+
+
 def test_a_success_that_tells_little_began() -> None:
     told = {"Event": "SendFAX", "Channel": "PJSIP/a-1", "PagesTransferred": "0"}
     result = parse_result({**told, "ChanVariable": "FAXSTATUS=SUCCESS"}, [])
