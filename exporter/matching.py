@@ -309,10 +309,11 @@ class _Index(Generic[S]):
         return self.of_channel(heard, 1, any_file=True) or _best(self.of_file(heard), heard)
 
     def of_channel(self, heard: Heard, rivals: int, *, any_file: bool = False) -> S | None:
-        """The session that has the event's channel and, unless any will do, its file. Of several
-        the one that has all its files, and no more pages. Of those the first, since events come in
-        the order of faxes; but the last if there are fewer events of the channel (`rivals`) than
-        sessions: an event comes soon if it comes at all."""
+        """The session that has the event's channel and, unless any will do, its file; with another
+        it is the next fax, if it comes later than at once. Of several the one that has all its
+        files, and no more pages. Of those the first, since events come in the order of faxes; but
+        the last if there are fewer events of the channel (`rivals`) than sessions: an event comes
+        soon if it comes at all."""
         result, file = heard.result, last_file(heard.result.files)
         if result.reason is Reason.INIT and not result.began:
             return None  # of the faxes on this channel it is the one that was never listed
@@ -320,7 +321,11 @@ class _Index(Generic[S]):
             one
             for one in islice(self._channels.get(_channel_of(heard), ()), _MAX_ALIKE)
             if self._in_time(one, heard)
-            and ((any_file and result.began) or not file or last_file(one.files) in ("", file))
+            and (
+                not file
+                or last_file(one.files) in ("", file)
+                or (any_file and result.began and self._at_once(one, heard))
+            )
         ]
         if len(fitting) > rivals:
             fitting.reverse()
@@ -359,6 +364,9 @@ class _Index(Generic[S]):
             del place[session]
         session.phase = Phase.OVER
         return Outcome(session, heard)
+
+    def _at_once(self, session: S, heard: Heard) -> bool:
+        return self._phase is Phase.LISTED or heard.at <= session.gone_at
 
     def _in_time(self, session: S, heard: Heard) -> bool:
         if heard.at < session.listed_at:

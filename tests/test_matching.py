@@ -213,6 +213,14 @@ def test_a_fax_whose_event_never_came_does_not_take_that_of_the_next_on_its_chan
     assert watch.wait() == [(deaf, None)]
 
 
+def test_an_event_at_once_is_its_whatever_the_file_and_a_later_one_is_of_the_next_fax() -> None:
+    for after, whose in ((0.1, "its"), (1.1, "the next fax'")):
+        watch, one = Watch(), One(files="/fax/a.tif")
+        watch.poll(one)
+        result = watch.hear(event(1, files="/fax/b.tif"), after=after)
+        assert watch.poll() + watch.poll() == [(one if whose == "its" else None, result)]
+
+
 def test_the_files_of_the_faxes_before_on_its_channel_are_no_other_files() -> None:
     watch, first, second = Watch(), One(files="/fax/a.tif"), One(1, files="/fax/a.tif,/fax/b.tif")
     watch.poll(first)
