@@ -70,18 +70,27 @@ def with_blanks(channelvars: str) -> list[str]:
 
 def all_variables(channelvars: str) -> str:
     """The line that has its names, and those that tell a fax's result."""
-    theirs = [name.strip() for name in _split(channelvars) if name.strip()]
+    # Commas in quotes part no names; whoever wrote them meant them to.
+    parted = [part.strip() for name in _split(channelvars) for part in _split(name)]
+    theirs = [name for name in parted if name]
     return f"channelvars = {','.join(dict.fromkeys([*theirs, *RESULT_VARIABLES]))}"
 
 
 def _split(value: str) -> list[str]:
-    """At the commas outside of parentheses, as `CDR(src)` may have some."""
-    names, depth = [""], 0
-    for char in value:
-        depth = max(0, depth + {"(": 1, ")": -1}.get(char, 0))
-        if char == "," and not depth:
+    """At the commas outside of parentheses, brackets and quotes, as `CDR(src)` may have some;
+    without quotes, and backslashes that quote one character. Source: __ast_app_separate_args."""
+    names, round_, square, quoted = [""], 0, 0, False
+    chars = iter(value)
+    for char in chars:
+        if char == "," and not (round_ or square or quoted):
             names.append("")
+        elif char == '"':
+            quoted = not quoted
+        elif char == "\\":
+            names[-1] += next(chars, "")
         else:
+            round_ = max(0, round_ + {"(": 1, ")": -1}.get(char, 0))
+            square = max(0, square + {"[": 1, "]": -1}.get(char, 0))
             names[-1] += char
     return names
 

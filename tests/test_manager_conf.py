@@ -35,6 +35,10 @@ OURS = "FAXSTATUS,FAXERROR,FAXMODE,FAXSTATUSSTRING"
         (f"a, {OURS} ,b", ["FAXSTATUS", "FAXSTATUSSTRING"], f"a,{OURS},b"),
         (OURS.lower(), OURS.split(","), f"{OURS.lower()},{OURS}"),
         (f",{OURS},,", [], OURS),
+        ('"' + OURS.replace(",", '","') + '"', [], OURS),
+        (f'"{OURS}"', OURS.split(","), OURS),
+        (r"a\,b," + OURS, [], None),
+        (f"HASH[x,y],{OURS}", [], f"HASH[x,y],{OURS}"),
     ],
 )
 def test_channelvars_are_read_as_asterisk_does_and_nobody_loses_a_name(
