@@ -458,7 +458,10 @@ class _Protocol(AMIProtocol):
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        reason = f"{type(exc).__name__}: {exc}" if exc else "closed by the other end"
+        reason = f"{type(exc).__name__}: {exc}"
+        # Whoever closes with something unread resets: which of both comes is chance, and no news.
+        if exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError):
+            reason = "closed by the other end"
         if not self.greeted.done():
             self.greeted.set_result("")
         if not self.lost.done():

@@ -4,6 +4,7 @@ Errors and what came back in, words and a Cause out; no I/O.
 """
 
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -52,6 +53,8 @@ _ERRNO: Final = {
     errno.EACCES: Cause.FORBIDDEN,
     errno.EPERM: Cause.FORBIDDEN,
     errno.ETIMEDOUT: Cause.TIMED_OUT,
+    errno.ECONNRESET: Cause.REFUSED,
+    errno.ENOPROTOOPT: Cause.REFUSED,  # a firewall's icmp-proto-unreachable
 }
 _UNREACHED: Final = {
     Cause.REFUSED: (
@@ -114,7 +117,10 @@ def cause_of(error: OSError) -> Cause:
 
 
 def _came(error: OSError, cause: Cause) -> str:
-    return str(error.strerror or error) if cause is Cause.OTHER else cause.value
+    if cause is not Cause.OTHER:
+        return cause.value
+    # The words of asyncio are "Connect call failed" and the address, whatever it failed by.
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 _NAME: Final = "set --ami.host or --ami.tls-server-name to a name that is in it"

@@ -2,8 +2,8 @@
 
 import asyncio
 import errno
-import os
 import socket
+import struct
 from typing import Any
 
 import pytest
@@ -18,7 +18,8 @@ SETTINGS = AmiSettings(username="x", secret=SecretStr("y"))
 
 
 def failed(number: int) -> OSError:
-    return OSError(number, os.strerror(number))
+    # As asyncio raises it.
+    return OSError(number, "Connect call failed ('192.0.2.1', 5038)")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,8 @@ def failed(number: int) -> OSError:
         (errno.ETIMEDOUT, Cause.TIMED_OUT, "timed out: a firewall drops"),
         (errno.EPERM, Cause.FORBIDDEN, "not permitted: this machine"),
         (errno.EACCES, Cause.FORBIDDEN, "not permitted: this machine"),
+        (errno.ECONNRESET, Cause.REFUSED, "refused: nothing listens on this port, or a firewall"),
+        (errno.ENOPROTOOPT, Cause.REFUSED, "refused: nothing listens on this port, or a firewall"),
         (errno.EMFILE, Cause.OTHER, "Too many open files: check"),
     ],
 )
@@ -91,6 +94,25 @@ async def test_nobody_listening_is_refused() -> None:
     error = await failure(port=port)
     assert error.cause is Cause.REFUSED
     assert str(error).startswith(f"127.0.0.1:{port}: refused: ")
+
+
+async def test_a_server_that_hangs_up_says_the_same_whether_by_a_reset_or_not() -> None:
+    """Which of both comes depends on whether it had read what we sent."""
+    orderly = [True, False]
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not orderly.pop():
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        else:
+            await asyncio.sleep(0.1)  # until our request is there, or it would be a reset, too
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        first, second = [await failure(port=port) for _ in range(2)]
+    assert first.cause is second.cause
+    assert str(first) == str(second)
 
 
 @in_virtual_time
