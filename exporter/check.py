@@ -196,9 +196,10 @@ async def _refused(said: str, settings: AmiSettings) -> Finding:
         lines.append(f"permit = {here}/{32 if here.version == 4 else 128}")
     if here is None or not here.is_loopback:
         do += "; permit is the address that the PBX sees this machine by, if it is another there"
-    return Finding(
-        "login", Verdict.WRONG, said, Lines("manager.conf", settings.username, tuple(lines)), do
-    )
+    do += ". Who is there:"
+    commands = ("asterisk -rx 'manager show users'",)
+    found = Lines("manager.conf", settings.username, tuple(lines))
+    return Finding("login", Verdict.WRONG, said, found, do, commands)
 
 
 async def _closed(said: str, settings: AmiSettings) -> Finding:
@@ -250,6 +251,8 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 async def _address_of(host: str) -> _Address | None:
     """The first that a connection to it tries, of IPv4 if there is one."""
     if (given := _ip(host)) is not None:
+        if given.is_unspecified:  # which connects to this machine; to bind to, it is all addresses
+            return ipaddress.ip_address("127.0.0.1" if given.version == 4 else "::1")
         return given
     try:
         async with asyncio.timeout(_RESOLVING):
@@ -494,8 +497,12 @@ def _res_fax(seen: _Seen, version: Version) -> Finding:
         answer = seen.answers[action]
         if answer.success:
             return Finding("res_fax", Verdict.OK, "loaded")
-        if not answer.unknown:
+        if answer.denied or answer.lost:
             continue
+        if not answer.unknown:
+            said = f"{action}: {_message(answer)}; not an answer that Asterisk's res_fax gives"
+            do = "see Asterisk's log, and who answers there if it is a proxy"
+            return Finding("res_fax", Verdict.WRONG, said, do=do)
         said = f"{action}: {printable(answer.message)}"
         if version.before_fax_actions:
             said += (

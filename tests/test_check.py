@@ -230,6 +230,21 @@ async def test_what_the_user_may_beyond_need_is_wrong_and_named() -> None:
     assert "may also Command, Originate, Reload: write class command, originate is" in finding.text
 
 
+@in_virtual_time
+async def test_a_list_that_fails_in_words_not_known_is_wrong_and_quoted() -> None:
+    def rewrite(action: str, answer: bytes) -> bytes:
+        if action not in ("FAXSessions", "FAXStats"):
+            return answer
+        said, _, _ = answer.partition(b"Message: ")
+        return said.replace(b"Success", b"Error") + b"Message: Out of memory\r\n\r\n"
+
+    async with pbx_with() as pbx:
+        pbx.rewrite = rewrite
+        report = await report_of(pbx)
+    assert wrong(report) == ["res_fax"]
+    assert "FAXSessions: Out of memory" in of(report, "res_fax").text
+
+
 @pytest.mark.parametrize(("channelvars", "verdict"), [(True, Verdict.OK), (False, Verdict.WRONG)])
 def test_a_fax_that_ends_meanwhile_tells_of_the_read_class_and_channelvars(
     channelvars: bool, verdict: Verdict
@@ -454,6 +469,8 @@ async def test_an_asterisk_that_is_shutting_down_is_in_a_state_and_not_wrongly_s
         ("127.0.0.1", False, "bindaddr = 127.0.0.1"),
         ("127.0.0.7", False, "bindaddr = 127.0.0.7"),
         ("localhost", False, "bindaddr = 127.0.0.1"),
+        ("0.0.0.0", False, "bindaddr = 127.0.0.1"),
+        ("::", False, "bindaddr = ::1"),
         ("::1", False, "bindaddr = ::1"),
         ("::1", True, "tlsbindaddr = [::1]:10"),
     ],
@@ -469,7 +486,7 @@ async def test_nobody_is_told_to_listen_wider_than_where_was_connected_to(
     )
     finding = of(await check("fax", settings), "connection")
     assert any(one.startswith(line.replace("]:10", "]")) for one in (finding.lines or NO).lines)
-    assert "0.0.0.0" not in text(Report("fax", (finding,)))
+    assert "0.0.0.0" not in f"{finding.do} {finding.lines}"
     assert "if another address, set --ami.host to that" in finding.do
 
 

@@ -396,6 +396,22 @@ def test_a_second_login_that_is_not_allowed_is_no_wrong_secret(suite: str) -> No
         assert checked(asterisk, user).wrong == 0
 
 
+def test_of_a_user_that_is_not_there_it_is_said_that_adding_to_it_shuts_everybody_out(
+    suite: str,
+) -> None:
+    user = ManagerUser("nobody", SECRET)
+    with started(suite, Wrong("", "", ALL)) as asterisk:
+        finding = wrong_of(checked(asterisk, user))
+        assert "not these lines: with (+) for a user that is not there" in finding.do
+        (command,) = finding.commands
+        assert "nobody" not in typed(asterisk, command)
+        # As it says: this is why.
+        follow(asterisk, finding, SECRET)
+        assert wrong_of(checked(asterisk, user)).subject == "login"
+        log = asterisk.log_file.read_text(errors="replace")
+        assert "category 'nobody' does not exist" in log
+
+
 def test_for_a_port_where_nobody_listens_it_is_said_where_asterisk_does(suite: str) -> None:
     user = ManagerUser("fax", SECRET)
     with started(suite, Wrong("", "", ALL)) as asterisk:
