@@ -132,6 +132,8 @@ def eventfilters(version: Version) -> tuple[str, ...]:
 
 _OTHERS: Final = ("Newchannel", "Newexten", "VarSet", "Hangup", "RTCPSent", "DTMFBegin")
 """What a busy PBX sends most of."""
+_ABOUT_A_FAX: Final = "\r\nApplication: SendFAX\r\nAppData: ReceiveFAX\r\nVariable: FAXSTATUS"
+"""What stands in some of these: a filter is looked for in all lines of an event."""
 _PLAIN: Final = re.compile(r"(?:[\w :/,^$|-]|\.\*?|\\[()|]|\([\w :|]*\))*", re.ASCII)
 """Expressions that Python reads as Asterisk does, and that take no time to match."""
 _BASIC: Final = re.compile(r"(\\?)([()|])")
@@ -169,12 +171,13 @@ def filters(values: Sequence[str], *, basic: bool = False) -> Filters | None:
             return None
         (excluded if exclude else included).append(re.compile(expression, re.DOTALL))
 
-    def passes(event: str) -> bool:
-        told = f"Event: {event}\r\nPrivilege: call,all\r\nChannel: "
+    def passes(event: str, more: str = "") -> bool:
+        told = f"Event: {event}\r\nPrivilege: call,all\r\nChannel: {more}"
         wanted = not included or any(one.search(told) for one in included)
         return wanted and not any(one.search(told) for one in excluded)
 
-    return Filters(tuple(filter(passes, COMPLETIONS)), any(map(passes, _OTHERS)))
+    wide = any(passes(event, more) for event in _OTHERS for more in ("", _ABOUT_A_FAX))
+    return Filters(tuple(filter(passes, COMPLETIONS)), wide)
 
 
 def new_filters(values: Mapping[str, str]) -> list[str]:
