@@ -12,6 +12,7 @@ from typing import Final
 FOLDER: Final = Path("/etc/asterisk")
 _SECTION: Final = re.compile(r"\[([^\]]*)\](?:\(([^)]*)\))?")
 _INCLUDE: Final = re.compile(r"#(?:try)?include\s+[\"<']?([^\"<>';]+)", re.IGNORECASE)
+_SEMICOLON: Final = re.compile(r"(?<!\\);(?:--(?!-))?")
 _MOST: Final = 200
 """Files and sections; more is a file that includes itself."""
 _BYTES: Final = 1024 * 1024
@@ -50,13 +51,31 @@ def _of(folder: Path, file: Path, depth: int) -> Iterator[Section]:
             lines = opened.read(_BYTES).splitlines()
     except (OSError, ValueError):
         return
-    for number, line in enumerate(lines, 1):
-        said = line.strip()
+    for number, said in enumerate(_without_comments(lines), 1):
         if match := _SECTION.match(said):
             yield Section(match[1], "+" in (match[2] or ""), file, number)
         elif depth < 5 and (match := _INCLUDE.match(said)):
             for included in _files(folder, match[1].strip()):
                 yield from _of(folder, included, depth + 1)
+
+
+def _without_comments(lines: Sequence[str]) -> Iterator[str]:
+    """Each line without what follows a `;`, and without what stands between `;--` and `--;`, maybe
+    lines below, one in the other. Source: config_text_file_load."""
+    depth = 0
+    for line in lines:
+        kept, at = "", 0
+        while match := _SEMICOLON.search(line, at):
+            before, at = line[at : match.start()], match.end()
+            if not depth:
+                kept += before
+            if match[0] != ";":
+                depth += 1
+            elif not depth:
+                at = len(line)
+            elif before.endswith("--"):
+                depth -= 1
+        yield (kept if depth else kept + line[at:]).strip()
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from exporter import demo
 from exporter.check import OWN_USER, _closed, check
 from exporter.demo import DemoPbx
+from exporter.manager_files import sections
 from exporter.report import Finding, Lines, Report, Verdict, text
 from exporter.settings import AmiSettings
 from tests.virtual_time import in_virtual_time, wall
@@ -228,6 +229,20 @@ async def test_what_the_user_may_beyond_need_is_wrong_and_named() -> None:
         finding = of(await report_of(pbx), "no more than that")
     assert finding.verdict is Verdict.WRONG
     assert "may also Command, Originate, Reload: write class command, originate is" in finding.text
+
+
+def test_sections_in_a_comment_of_many_lines_are_none(tmp_path: Path) -> None:
+    (tmp_path / "manager.conf").write_text(
+        "[general]\n;-- as it was:\n[general]\n;-- and before --;\n[general]\nport = 1 --;\n"
+        ";--- a line ;-- and not the begin of many\n[fax]\n;-- one --; [general](+)\n[general]\n"
+    )
+    there = [(one.name, one.adds, one.line) for one in sections(tmp_path)]
+    assert there == [
+        ("general", False, 1),
+        ("fax", False, 8),
+        ("general", True, 9),
+        ("general", False, 10),
+    ]
 
 
 @in_virtual_time
