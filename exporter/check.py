@@ -458,7 +458,10 @@ def _write_class(name: str, actions: tuple[str, ...], seen: _Seen, user: str) ->
         if answer.denied:
             said = f"{action}: {printable(answer.message)}; {_LOST_WITHOUT[name]}"
             if seen.classes(user, "write") >= _NEEDED:
-                return Finding(subject, Verdict.WRONG, said, None, *_UNREAD)
+                do, commands = _UNREAD
+                do = f"if there is one [{printable(user)}], {do}; of several the last line holds, "
+                do += "be it in an included file: leave one of them. Then:"
+                return Finding(subject, Verdict.WRONG, said, None, do, commands)
             return Finding(subject, Verdict.WRONG, said, lines)
     may = _may(seen) or {}
     granted = [action for action, answer in answers.items() if answer.success]

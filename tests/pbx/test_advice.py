@@ -396,6 +396,20 @@ def test_a_second_login_that_is_not_allowed_is_no_wrong_secret(suite: str) -> No
         assert checked(asterisk, user).wrong == 0
 
 
+def test_of_two_sections_of_a_user_it_is_said_that_the_last_line_holds(suite: str) -> None:
+    user = ManagerUser("fax", SECRET)
+    second = f"[fax]\nsecret = {SECRET}\nread = system\nwrite = call\n"
+    with started(suite, Wrong("", "", ALL, section=f"{_SECTION}{second}")) as asterisk:
+        finding = wrong_of(checked(asterisk, user))
+        assert finding.subject == "write class reporting"
+        assert "of several the last line holds" in finding.do
+        file = asterisk.directory / "etc/manager.conf"
+        file.write_text(file.read_text().replace(second, ""))
+        (command,) = finding.commands
+        typed(asterisk, command)
+        assert checked(asterisk, user).wrong == 0
+
+
 def test_of_a_user_that_is_not_there_it_is_said_that_adding_to_it_shuts_everybody_out(
     suite: str,
 ) -> None:
