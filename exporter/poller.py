@@ -74,7 +74,12 @@ FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
 
-_ADD: Final = "to its write line in manager.conf, then 'manager reload' in Asterisk's console"
+_ANEW: Final = (
+    "'manager reload' in Asterisk's console, then restart the exporter, since a login keeps what "
+    "it began with"
+)
+"""Asterisk copies the classes and filters of a user when it logs in (manager.c, authenticate)."""
+_ADD: Final = f"to its write line in manager.conf, then {_ANEW}"
 _LACKS: Final = {
     "FAXSessions": f"add 'call' {_ADD}; until then no session is listed: bad lines, data rates and "
     "what runs now are unknown, pages only come by completion events",
@@ -583,8 +588,8 @@ class Poller:
                 "events",
                 "Asterisk counts faxes and sends no event for them; add 'call' to "
                 f"the read line of {self.settings.username} in manager.conf, and let its "
-                "eventfilter pass SendFAX and ReceiveFAX; until then results and failures are "
-                "missing",
+                f"eventfilter pass SendFAX and ReceiveFAX, then {_ANEW}; until then results and "
+                "failures are missing",
             )
 
     def _denied(self, action: str, seen: _Seen) -> bool:

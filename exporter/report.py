@@ -17,6 +17,7 @@ _READ_AGAIN: Final = {
     "manager.conf": "asterisk -rx 'manager reload'",
     "modules.conf": "asterisk -rx 'module load {module}'",
 }
+_ANEW: Final = "and restart the exporter if it runs: a login keeps the classes and filters it had"
 
 
 class Verdict(StrEnum):
@@ -47,6 +48,11 @@ class Lines:
         """As it can be pasted at the end of the file, whatever stands above: a second section of
         the same name Asterisk ignores, (+) adds to the first."""
         return "\n".join([self.head + ("" if self.new else "(+)"), *self.lines, ""])
+
+    @property
+    def of_login(self) -> bool:
+        """They are of a user that is there, and a login keeps what it began with."""
+        return self.file == "manager.conf" and self.section != "general" and not self.new
 
     @property
     def then(self) -> tuple[str, ...]:
@@ -127,6 +133,8 @@ def _shown(finding: Finding, width: int) -> Iterator[str]:
         yield from _typed(lines.block.splitlines())
         yield f"{'':12}then:"
         yield from _typed(lines.then)
+        if lines.of_login:
+            yield from _wrapped(_ANEW, f"{'':12}", width)
 
 
 def _typed(lines: Iterable[str]) -> Iterator[str]:

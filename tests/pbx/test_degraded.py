@@ -48,6 +48,21 @@ def test_with_write_reporting_alone_stats_and_events_work(suite: str, one_page: 
         exporter.wait_for_line("FAXSessions: add 'call' to its write line in manager.conf", 5)
 
 
+def test_a_login_keeps_its_classes_after_a_reload_and_a_restart_is_told_to_mend_that(
+    suite: str,
+) -> None:
+    with Asterisk(suite, manager_users=[REPORTING]) as asterisk:
+        with watched_as(REPORTING, asterisk) as exporter, asterisk.ami(REPORTING) as login:
+            said = exporter.wait_for_line("FAXSessions: add 'call' to its write line", 5)
+            assert "'manager reload' in Asterisk's console, then restart the exporter" in said
+            with (asterisk.directory / "etc/manager.conf").open("a") as file:
+                file.write(f"\n[{REPORTING.name}](+)\nwrite = call,reporting\n")
+            asterisk.driver.action("Command", Command="manager reload")
+            assert login.ask("FAXSessions")[0].get("Message").startswith("Permission denied")
+        with watched_as(REPORTING, asterisk) as exporter:
+            exporter.wait_until(lambda now: now.value("collector_up", collector="sessions") == 1, 9)
+
+
 def test_with_write_call_alone_sessions_and_events_work(suite: str, one_page: Path) -> None:
     with Asterisk(suite, manager_users=[CALL]) as asterisk, watched_as(CALL, asterisk) as exporter:
         asterisk.send_fax(one_page)
