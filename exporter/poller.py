@@ -349,8 +349,6 @@ class Poller:
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             log.info("%s: connected, AMI %s", self.name, connection.ami_version)
-            for failure in Failure:
-                self._said.pop(failure, None)
             due = self._clock.monotonic()
             if self._phase is not None:
                 due -= (due - self._phase * self._interval) % self._interval
@@ -549,6 +547,8 @@ class Poller:
         elif status.answered:
             self._no_longer_shutting_down()
             self._over(Failure.TIMEOUT, "polls are answered in time again")
+            for failure in Failure:  # a login alone is no end of what was wrong
+                self._said.pop(failure, None)
         if status.up:
             status.last_success = wall
             status.last_duration = now - begun

@@ -419,3 +419,26 @@ async def test_a_connection_closed_before_the_greeting_is_no_refused_login(
         assert "name and secret" not in caplog.text
         pbx.authlimit = 50
         await until(lambda: poller.status.up, 70)
+
+
+@in_virtual_time
+async def test_a_pbx_that_hangs_up_after_each_login_is_said_to_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def hang_up(action: str, answer: bytes) -> bytes:
+        if action == "CoreSettings":
+            pbx.drop_connections()
+        return answer
+
+    async with watched() as (pbx, poller):
+        pbx.rewrite = hang_up
+        pbx.drop_connections()
+        connects = poller.status.connects
+        await until(lambda: poller.status.connects >= connects + 5)
+        assert caplog.text.count("connection lost") == 1
+        pbx.rewrite = None
+        await until(lambda: poller.status.up)
+        pbx.drop_connections()
+        await until(lambda: not poller.status.up)
+        await asyncio.sleep(1)
+        assert caplog.text.count("connection lost") == 2
