@@ -605,7 +605,7 @@ def printable(text: str) -> str:
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 _WRAPPERS: Final = frozenset({"AsyncGoto", "Bridge", "Parked", "Surrogate", "Transfered"})
 """What Asterisk, of one version or another, puts before the whole name of a channel."""
-_ENDED: Final = re.compile(r"(?:<(?:ZOMBIE|MASQ)>|;[12])+$")
+_ENDED: Final = re.compile(r"(?:<(?:ZOMBIE|MASQ)>|[;,][12])+$")
 """What it puts behind one that was masqueraded, and behind each half of a Local channel."""
 _SERIAL: Final = re.compile(
     r"-(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # AudioSocket, a UUID
@@ -614,7 +614,8 @@ _SERIAL: Final = re.compile(
     r"|[0-9]+\.[0-9]+"  # Khomp
     r"|[0-9A-Fa-f]+)$"  # all others
 )
-_ADDRESS: Final = re.compile(r"0x[0-9A-Fa-f]+")
+_PASSING: Final = re.compile(r"0x[0-9A-Fa-f]+|tmp[0-9]+")
+"""Instead of an endpoint: MulticastRTP's address, mISDN before it has a port. Snoop's is a call."""
 _WITH_SLASH: Final = frozenset({"MGCP"})
 """Technologies whose endpoints may have a slash: MGCP/aaln/1@gateway."""
 
@@ -637,7 +638,7 @@ def peer_of(channel: str) -> str:
         endpoint = endpoint.rpartition("@")[2] if "@" in endpoint else ""
     if technology not in _WITH_SLASH:
         endpoint = endpoint.partition("/")[0]
-    if _ADDRESS.fullmatch(endpoint):  # MulticastRTP has no endpoint, and another one each time
+    if technology == "Snoop" or _PASSING.fullmatch(endpoint):
         endpoint = ""
     peer = f"{technology}/{endpoint}" if technology and endpoint else ""
     return "".join([c if c.isprintable() else "?" for c in peer])

@@ -475,12 +475,15 @@ PEERS = {
     "UnicastRTP/10.0.0.5:5004-0x7f83a8001f70": "UnicastRTP/10.0.0.5:5004",
     "WebSocket/media-0x7f83a8001f70": "WebSocket/media",
     "MulticastRTP/0x7f83a8001f70": "",
+    "mISDN/tmp3-u17": "",
+    "Snoop/1795630849.12-0000002a": "",
     # A Local channel: its context, and never what was dialled.
     "Local/recv@fax-00000003;2": "Local/fax",
     "Local/0305550000@faxes-0000002a;1": "Local/faxes",
     "Local/+49 30/5550000@from-internal-0000002a;2": "Local/from-internal",
     "Local/bob@example.org@faxes-0000002a;1": "Local/faxes",
     "Local/0305550000@faxes-2a3f;1<ZOMBIE>": "Local/faxes",
+    "Local/0305550000@faxes-7b2a,1": "Local/faxes",
     "Local/0305550000-0000002a;1": "",
     # What is moved.
     "PJSIP/trunk-0000001a<ZOMBIE>": "PJSIP/trunk",
