@@ -410,22 +410,6 @@ def test_of_two_sections_of_a_user_it_is_said_that_the_last_line_holds(suite: st
         assert checked(asterisk, user).wrong == 0
 
 
-def test_of_a_user_that_is_not_there_it_is_said_that_adding_to_it_shuts_everybody_out(
-    suite: str,
-) -> None:
-    user = ManagerUser("nobody", SECRET)
-    with started(suite, Wrong("", "", ALL)) as asterisk:
-        finding = wrong_of(checked(asterisk, user))
-        assert "not these lines: with (+) for a user that is not there" in finding.do
-        (command,) = finding.commands
-        assert "nobody" not in typed(asterisk, command)
-        # As it says: this is why.
-        follow(asterisk, finding, SECRET)
-        assert wrong_of(checked(asterisk, user)).subject == "login"
-        log = asterisk.log_file.read_text(errors="replace")
-        assert "category 'nobody' does not exist" in log
-
-
 def test_for_a_port_where_nobody_listens_it_is_said_where_asterisk_does(suite: str) -> None:
     user = ManagerUser("fax", SECRET)
     with started(suite, Wrong("", "", ALL)) as asterisk:
@@ -454,6 +438,8 @@ def test_a_login_without_a_user_is_told_not_to_add_to_one(suite: str) -> None:
     with asterisk:
         finding = wrong_of(checked(asterisk, user))
         assert f"no [{OWN_USER}], paste a whole one" in finding.do
+        (command,) = finding.commands
+        assert OWN_USER not in typed(asterisk, command)
         file = asterisk.directory / "etc/manager.conf"
         there = file.read_text()
         follow(asterisk, finding, SECRET)  # what it warns of is true
