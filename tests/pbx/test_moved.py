@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.pbx.asterisk import Asterisk, Message, bad_fax_lines, make_tiff
 from tests.pbx.conftest import Start, let_polls_pass, sessions
-from tests.running import Exporter
+from tests.running import Exporter, Scrape
 
 FAX_SECONDS = 120
 """No fax of these tests takes as long, on a busy machine either."""
@@ -152,6 +153,12 @@ def test_a_fax_that_goes_on_on_another_channel_is_one_fax(
     )
 
 
+def page_sent_or_ended(now: Scrape, faxes: int) -> bool:
+    """Whether a page was sent, or so many faxes are over without one."""
+    ended = now.sum("finished_total", operation="send")
+    return now.sum("pages_transmitted_total") >= 1 or ended == faxes
+
+
 def test_two_moved_faxes_with_the_same_file_that_end_at_once_keep_their_pages(
     suite: str, watch: Start, tmp_path: Path
 ) -> None:
@@ -159,26 +166,30 @@ def test_two_moved_faxes_with_the_same_file_that_end_at_once_keep_their_pages(
     tiff = make_tiff(tmp_path / "same.tif", 3)
     with Asterisk(suite) as asterisk:
         exporter = watch(asterisk, "--web.show-details")
-        moved = []
-        for faxes in (1, 2):
-            moved.append(begin_movable(asterisk, tiff, "send"))
-            in_mid_page(asterisk, faxes)
-            let_polls_pass(exporter, 1)
-            asterisk.move(moved[-1].get("Channel"), by="REFER")
-        exporter.wait_until(lambda now: now.sum("pages_transmitted_total") >= 1, FAX_SECONDS)
-        asterisk.hangup_all()
-        events = asterisk.driver.wait_for_count(4, *RESULTS, timeout=FAX_SECONDS)
+        moved: list[Message] = []
+        # On a busy machine a move can come at a moment that ends a fax before its first page.
+        for attempt in (1, 2, 3):
+            for faxes in (1, 2):
+                moved.append(begin_movable(asterisk, tiff, "send"))
+                in_mid_page(asterisk, faxes)
+                let_polls_pass(exporter, 1)
+                asterisk.move(moved[-1].get("Channel"), by="REFER")
+            now = exporter.wait_until(partial(page_sent_or_ended, faxes=2 * attempt), FAX_SECONDS)
+            asterisk.hangup_all()
+            events = asterisk.driver.wait_for_count(4 * attempt, *RESULTS, timeout=FAX_SECONDS)
+            if now.sum("pages_transmitted_total") >= 1:
+                break
         let_polls_pass(exporter, EVENT_SECONDS)
         now, rows = exporter.scrape(), ended(exporter)
     sent = [int(one.get("PagesTransferred")) for one in events if one.event == "SendFAX"]
-    assert len(sent) == 2
+    assert len(sent) == len(moved)
     assert sum(sent) >= 1
     channels = {one.get("Channel") for one in events if one.event == "SendFAX"}
     assert channels.isdisjoint(one.get("Channel") for one in moved)
     assert now.sum("pages_transmitted_total") == sum(sent)
     assert now.sum("session_pages_sum", operation="send") == sum(sent)
-    assert now.sum("finished_total", operation="send") == 2
-    assert now.sum("sessions_started_total") == now.sum("sessions_ended_total") == 4
+    assert now.sum("finished_total", operation="send") == len(moved)
+    assert now.sum("sessions_started_total") == now.sum("sessions_ended_total") == 2 * len(moved)
     assert sorted(row["pages"] for row in rows if row["operation"] == "send") == sorted(sent)
     assert now.value("unobserved_completions_total") == 0
 
