@@ -648,7 +648,8 @@ class Ledger:
         if result is not None:
             self._read_result(session, result)
         totals, operation = self.totals, session.operation
-        ended_at = session.last_seen if session.ended_at is None else session.ended_at
+        ended_at = session.ended_at
+        assert ended_at is not None  # it has left the list
         seconds = ended_at - session.first_seen if session.start_seen else None
         if seconds is not None:
             totals.session_seconds[operation].observe(seconds)

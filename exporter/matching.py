@@ -191,20 +191,21 @@ class Matching(Generic[S]):
         be of a session that has left."""
         outcomes: list[Outcome[S]] = []
         waiting: deque[Heard] = deque()
-        free: list[Heard] = []
         unnamed: list[Heard] = []
         undecided: list[Heard] = []
         awaiting = _Index(self._left, Phase.AWAITING)
+        free = [h for h in self._heard if listed_at is not None and h.at < listed_at]
         late = [h for h in self._heard if listed_at is None or h.at >= listed_at]
         listed = _Index(self._listed if late else {}, Phase.LISTED)
-        for heard in self._heard:
-            may_be_listed = (listed_at is None or heard.at >= listed_at) and listed.knows(heard)
-            if may_be_listed and at - heard.at > LIST_PATIENCE:
+        for heard in late:
+            if not listed.knows(heard):
+                free.append(heard)
+            elif at - heard.at > LIST_PATIENCE:
                 over = listed.best(heard)
                 outcomes.append(listed.take(over, heard))
                 over.phase = Phase.BACK  # it stays until a list lacks it
             else:
-                (waiting if may_be_listed else free).append(heard)
+                waiting.append(heard)
         rivals = Counter(map(_channel_of, free))
         for heard in free:
             session = awaiting.of_channel(heard, rivals[_channel_of(heard)])

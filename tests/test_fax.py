@@ -340,6 +340,10 @@ AFTER_ANOTHER = (
     .replace("TransferRate: ", "TransferRate: 9600")
 )
 
+CODE_ALONE = "\n".join(
+    line for line in AFTER_ANOTHER.split("\n") if "FAXSTATUSSTRING" not in line
+).replace("INIT_ERROR", "Channel Problems")
+
 
 @pytest.mark.parametrize(
     ("text", "reason"),
@@ -348,6 +352,7 @@ AFTER_ANOTHER = (
         (NO_TIMING.replace(": \n", ":\n"), Reason.INIT),
         (SENT, Reason.INIT),
         (AFTER_ANOTHER, Reason.INIT),
+        (CODE_ALONE, Reason.INIT),
         (SENT.replace(VARIABLES, "ChanVariable: FAXSTATUS=FAILED"), Reason.OTHER),
         (SENT.replace(VARIABLES + "\n", ""), None),
     ],
@@ -356,6 +361,7 @@ AFTER_ANOTHER = (
         "no blank after a colon",
         "send",
         "after another fax",
+        "code alone after another fax",
         "status alone",
         "untold",
     ],

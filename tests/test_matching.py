@@ -281,6 +281,46 @@ def test_an_event_that_came_while_a_session_ran_on_is_not_its() -> None:
     assert watch.poll() == []
 
 
+def test_an_event_is_not_of_a_session_that_left_after_it_came() -> None:
+    watch, ended, runs_on = Watch(), One(pages_seen=1), One(1, "PJSIP/other-00000002")
+    watch.poll(ended, runs_on)
+    result = watch.hear(event(0, MOVED))
+    assert watch.poll(runs_on) == watch.poll(runs_on) == watch.poll() == []
+    assert sorted(watch.wait(), key=str) == sorted([(ended, result), (runs_on, None)], key=str)
+
+
+def test_a_session_is_kept_while_an_event_waits_for_one_that_left_later_and_has_its_own() -> None:
+    watch, moved, own = Watch(), One(), One(1, "PJSIP/other-00000002", pages_seen=1)
+    watch.poll(moved, own)
+    watch.poll(own)
+    result = watch.hear(event(1, MOVED))
+    assert watch.poll() == []
+    watch.now += EVENT_LATENESS - 1.5
+    assert watch.poll() == []  # by now the first waits no longer
+    late = watch.hear(event(1, own.channel))
+    watch.now -= 0.5
+    assert watch.poll() == [(own, late), (moved, result)]
+
+
+def test_of_two_alike_the_one_that_travelled_as_the_event_says_has_it() -> None:
+    watch, audio = Watch(), One()
+    t38 = One(1, "PJSIP/other-00000002", transport=Transport.T38)
+    watch.poll(audio, t38)
+    result = watch.hear(event(0, MOVED, transport=Transport.T38))
+    assert watch.poll() == [(t38, result)]
+
+
+def test_of_too_many_undecided_events_the_last_wait_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(matching, "_MAX_UNDECIDED", 1)
+    watch, one = Watch(), One(pages_seen=1)
+    watch.poll(one)
+    first, second = (watch.hear(event(0, MOVED, agreed=how)) for how in (True, None))
+    assert watch.poll() == [(None, second)]
+    assert watch.wait() == [(one, first)]
+
+
 def test_an_event_that_came_too_late_is_not_its() -> None:
     for channel in (TRUNK, MOVED):
         watch, one = Watch(), One()

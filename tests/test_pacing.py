@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter import ami
 from exporter.ami import Answer, Connection, ConnectionLost, Expects, Request, TooLong
+from tests.test_stream import Unread
 
 BUFFER = 1024
 LIST = Request("FAXSessions", Expects.LIST)
@@ -22,10 +23,8 @@ def about(number: int, filler: int = 0) -> Request:
     return Request("FAXSession", Expects.EVENT, headers)
 
 
-class Pbx(asyncio.Transport):
+class Pbx(Unread):
     """The other end: what was written to it and is unanswered, and how much that may be."""
-
-    max_size = 0
 
     def __init__(self, *, tls: bool = True) -> None:
         super().__init__({"ssl_object": object()} if tls else {})
@@ -54,15 +53,6 @@ class Pbx(asyncio.Transport):
             said += f"Event: FAXSession\r\nActionID: {identity}\r\nSessionNumber: {number}\r\n\r\n"
         if not lost:
             self.protocol.data_received(said.encode())
-
-    def abort(self) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
 
 
 async def in_time(work: Coroutine[Any, Any, None]) -> None:
