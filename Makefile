@@ -44,6 +44,7 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest --ignore tests/pbx --numprocesses 2
 	@missing=; \
 	command -v debootstrap >/dev/null || missing="$$missing debootstrap"; \
@@ -84,7 +85,7 @@ soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.soak --hours $(HOURS) --seed $(SEED)
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find bench docs exporter fuzz grafana tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.

@@ -21,7 +21,7 @@ from bench.floor import Floor
 from bench.measuring import RUNS, Cost, Numbers
 from exporter.ami import READ_PAUSE, connect
 from exporter.ledger import Ledger
-from exporter.poller import Poller
+from exporter.polling import Poller
 from exporter.settings import AmiSettings
 
 SIZES: Final = (10, 100, 1000, 5000)

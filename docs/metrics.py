@@ -13,7 +13,7 @@ from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import OTHER_PEER, Histogram, Ledger, Observation
 from exporter.metrics import Declared, When
-from exporter.poller import Failure, Poller
+from exporter.polling import Failure, Poller
 from exporter.settings import AmiSettings
 
 FILE: Final = Path(__file__).with_suffix(".md")

@@ -9,19 +9,22 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 
-from exporter import __version__, listen, log, metrics, web
-from exporter.config import ConfigFile, Targets
-from exporter.fleet import Fleet, cancelled
+from exporter import __version__, log, metrics
 from exporter.notify import Notifier
+from exporter.polling import Fleet, cancelled
 from exporter.settings import (
     AmiSettings,
+    ConfigFile,
     ListenAddress,
     Settings,
     SettingsError,
+    Targets,
+    WebConfigFile,
     load,
     secret_cautions,
 )
-from exporter.webconfig import WebConfigFile
+from exporter.web import routes as web
+from exporter.web import server as listen
 
 logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
@@ -68,8 +71,11 @@ async def _check_files(settings: Settings) -> int:
 
 async def _check_pbxs(settings: Settings) -> int:
     """Asks each Asterisk once, and says what it lacks. Raises SettingsError."""
-    from exporter.check import check  # nobody else pays for loading them
-    from exporter.report import WIDTH, text
+    from exporter.check_pbx import (
+        WIDTH,
+        check,  # nobody else pays for loading them
+        text,
+    )
 
     async with _targets(settings, _config_file(settings)) as targets:
         reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))
@@ -221,11 +227,12 @@ def _caution(ami: AmiSettings) -> None:
 @contextlib.asynccontextmanager
 async def _demo_pbx(ami: AmiSettings) -> AsyncIterator[AmiSettings]:
     """An Asterisk that exists only in memory, with faxes moving, and how to log in to it."""
-    from exporter import demo, demo_traffic  # nobody else pays for loading them
+    from exporter.demo import pbx as demo
+    from exporter.demo.traffic import traffic as demo_traffic
 
     pbx = demo.DemoPbx(username=ami.username, secret=ami.secret.get_secret_value())
     await pbx.start()
-    traffic = asyncio.create_task(demo_traffic.traffic(pbx, rng=random.Random()))
+    traffic = asyncio.create_task(demo_traffic(pbx, rng=random.Random()))
     try:
         yield ami.model_copy(update={"host": pbx.host, "port": pbx.port, "tls": False})
     finally:

@@ -20,9 +20,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter import __version__
 from exporter.fax import FaxStats, Operation
-from exporter.fleet import Fleet
 from exporter.ledger import Histogram
-from exporter.poller import Poller
+from exporter.polling import Fleet, Poller
 
 Labels: TypeAlias = tuple[str, ...]
 Samples: TypeAlias = Iterable[tuple[Labels, float | Histogram]]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from exporter.fleet import Fleet
+from exporter.polling import Fleet
 
 log = logging.getLogger(__name__)
 

@@ -17,12 +17,11 @@ from unittest.mock import patch
 
 from pydantic import SecretStr
 
-from exporter import ami
+from exporter.ami import connection as ami
 from exporter.fax import Operation
-from exporter.ledger import Ledger
+from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.log import Json, Logfmt
-from exporter.matching import EVENT_LATENESS
-from exporter.poller import REFUSED_PAUSE, Failure, Poller
+from exporter.polling import REFUSED_PAUSE, Failure, Poller
 from exporter.settings import AmiSettings
 from tests.virtual_time import clock, run
 

@@ -12,7 +12,8 @@ import shtab
 from argparse_manpage.manpage import Manpage
 
 from exporter import __version__
-from exporter.settings import _SETTINGS, PROGRAM, _parser
+from exporter.settings import PROGRAM
+from exporter.settings.models import _SETTINGS, _parser
 
 ROOT: Final = Path(__file__).parent.parent
 MAN_PAGE: Final = ROOT / f"docs/{PROGRAM}.1"

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from prometheus_client.exposition import generate_latest
 
-from exporter import demo_traffic, metrics
+from exporter import metrics
 from exporter.demo import DemoPbx
-from exporter.ledger import Ledger
-from exporter.matching import EVENT_LATENESS
-from exporter.poller import Clock, Poller
+from exporter.demo.traffic import traffic as demo_traffic
+from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.polling import Clock, Poller
 from tests.truth import assert_exact
 from tests.virtual_time import run, until, wall
 from tests.watching import SECRET, settings_for
@@ -66,9 +66,7 @@ class Soak:
         watch = asyncio.create_task(poller.run())
         await self.seen()
         await asyncio.sleep(EVENT_LATENESS)
-        traffic = asyncio.create_task(
-            demo_traffic.traffic(pbx, rng=self.rng, sleep=self.sleep, lines=8)
-        )
+        traffic = asyncio.create_task(demo_traffic(pbx, rng=self.rng, sleep=self.sleep, lines=8))
         end = loop.time() + hours * 3600
         hour = loop.time() + 3600
         while loop.time() < end:

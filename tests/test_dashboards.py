@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from exporter import metrics
-from exporter.config import read_yaml
+from exporter.settings import read_yaml
 from grafana import __main__ as generator
 from grafana import panels, render
 from tests import monitoring

@@ -5,7 +5,7 @@ from pathlib import Path
 from docs import metrics as docs
 from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
-from exporter.poller import Failure
+from exporter.polling import Failure
 from tests.running import Scrape
 from tests.test_metrics import text
 from tests.virtual_time import in_virtual_time, until
@@ -74,9 +74,9 @@ def test_readme_and_security_name_the_same_first_asterisk() -> None:
     assert "Asterisk 13 and newer" in (ROOT / "SECURITY.md").read_text()
 
 
-def test_the_house_table_has_every_file_of_the_package() -> None:
+def test_the_house_table_has_every_room_of_the_package() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text()
-    house = page.partition("| file in `exporter/`")[2].partition("\n\n")[0]
+    house = page.partition("| in `exporter/`")[2].partition("\n\n")[0]
     for path in (ROOT / "exporter").iterdir():
         name = path.name + ("/" if path.is_dir() else "")
         if name not in ("__init__.py", "__pycache__/", "py.typed"):

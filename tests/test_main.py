@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from exporter.__main__ import _Reload
-from exporter.config import ConfigFile, Targets
-from exporter.fleet import Fleet
 from exporter.notify import Notifier
-from exporter.webconfig import WebConfigFile
+from exporter.polling import Fleet
+from exporter.settings import ConfigFile, Targets, WebConfigFile
 from tests.running import Exporter, Scrape
 
 

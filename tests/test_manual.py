@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings import _SETTINGS
+from exporter.settings.models import _SETTINGS
 from tests.manual import BASH, MAN_PAGE, ZSH, written
 from tests.monitoring import binary
 

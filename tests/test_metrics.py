@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from exporter import metrics
 from exporter.fax import Operation, Reason, State
-from exporter.poller import Poller
+from exporter.polling import Poller
 from tests.running import Scrape
 from tests.virtual_time import in_virtual_time, until
 from tests.watching import begin, watched

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.fleet import Fleet
 from exporter.notify import STATUS_PERIOD, Notifier, lives, status_line
-from exporter.poller import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
+from exporter.polling import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, Fleet
 from tests.running import Exporter
 from tests.virtual_time import clock, in_virtual_time, until
 from tests.watching import settings_for, watched
@@ -266,7 +265,7 @@ def test_the_watchdog_is_not_fed_once_a_poller_hangs(
                     elif step == "poll":
                         monkeypatch.setattr(poller, "poll", hang)
                     else:
-                        monkeypatch.setattr("exporter.poller.connect", hang)
+                        monkeypatch.setattr("exporter.polling.poller.connect", hang)
                         pbx.drop_connections()
                     await asyncio.sleep(3 * poller.settings.timeout + FIRST_PAUSE + STATUS_PERIOD)
                     fed(manager)

@@ -4,7 +4,7 @@ from collections import Counter
 
 from exporter.demo import DemoPbx
 from exporter.fax import Operation, Transport, failure_reason
-from exporter.poller import Poller
+from exporter.polling import Poller
 
 _MODES = {"audio": Transport.G711, "T38": Transport.T38}
 

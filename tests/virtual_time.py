@@ -7,7 +7,7 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from exporter.poller import Clock
+from exporter.polling import Clock
 
 T = TypeVar("T")
 EPOCH = 1_800_000_000.0

@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from exporter.demo import DemoPbx, DemoSession
-from exporter.ledger import Ledger
-from exporter.matching import EVENT_LATENESS
-from exporter.poller import Poller
+from exporter.ledger import EVENT_LATENESS, Ledger
+from exporter.polling import Poller
 from exporter.settings import AmiSettings
 from tests.virtual_time import clock, until, wall
 

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.check import OWN_USER
+from exporter.check_pbx import EVENTFILTER, OWN_USER, Finding, Report, Verdict, text
 from exporter.fax import CHANNELVARS
-from exporter.manager_conf import EVENTFILTER
-from exporter.report import Finding, Report, Verdict, text
 from tests.pbx.asterisk import Ami, Asterisk, ManagerUser, chroot, make_tiff
 from tests.pbx.test_check import FUNCTIONS, SECRET, checked, subjects
 from tests.readme import block

@@ -13,9 +13,7 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from exporter.check import check
-from exporter.manager_conf import EVENTFILTER
-from exporter.report import Report, Verdict, text
+from exporter.check_pbx import EVENTFILTER, Report, Verdict, check, text
 from exporter.settings import AmiSettings
 from tests.pbx.asterisk import HOST, Ami, AmiError, Asterisk, ManagerUser, make_tiff
 from tests.pbx.conftest import Start

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from exporter.report import Verdict, text
+from exporter.check_pbx import Verdict, text
 from tests.pbx.asterisk import HOST, Asterisk, make_tiff
 from tests.pbx.conftest import Start
 from tests.pbx.test_check import checked, subjects

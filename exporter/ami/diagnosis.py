@@ -1,0 +1,219 @@
+"""What it means that there is no connection to an Asterisk, or no login, and what to do about it.
+
+Errors and what came back in, words and a Cause out; no I/O.
+"""
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from exporter.tls_files import openssl_words
+
+
+class Cause(StrEnum):
+    """Why there is no connection or no login, for who has to tell one from the other."""
+
+    NO_NAME = "name not known"
+    NO_NAME_SERVER = "name server does not answer"
+    REFUSED = "refused"
+    NO_HOST = "host unreachable"
+    NO_ROUTE = "no route"
+    FORBIDDEN = "not permitted"
+    TIMED_OUT = "timed out"
+    OTHER = "no connection"
+    OWN_FILES = "TLS files"
+    CERTIFICATE = "certificate refused"
+    TLS = "no TLS"
+    CLOSED = "closed before any greeting"
+    NO_ASTERISK = "no Asterisk"
+    SILENT = "connected, then no answer"
+    CREDENTIALS = "name, secret or address"
+    """Asterisk tells whoever logs in no more than that; its log does."""
+    IN_USE = "login already in use"
+    LOGIN = "login refused in words not known"
+
+
+SHUTTING_DOWN: Final = (
+    "Asterisk is shutting down: it stops or restarts once its last call has ended, and refuses "
+    "every action until then; 'core abort shutdown' in its console calls that off"
+)
+
+_ERRNO: Final = {
+    errno.ECONNREFUSED: Cause.REFUSED,
+    errno.EHOSTUNREACH: Cause.NO_HOST,
+    errno.EHOSTDOWN: Cause.NO_HOST,
+    errno.ENETUNREACH: Cause.NO_ROUTE,
+    errno.ENETDOWN: Cause.NO_ROUTE,
+    errno.EADDRNOTAVAIL: Cause.NO_ROUTE,
+    errno.EAFNOSUPPORT: Cause.NO_ROUTE,
+    errno.EACCES: Cause.FORBIDDEN,
+    errno.EPERM: Cause.FORBIDDEN,
+    errno.ETIMEDOUT: Cause.TIMED_OUT,
+    errno.ECONNRESET: Cause.REFUSED,
+    errno.ENOPROTOOPT: Cause.REFUSED,  # a firewall's icmp-proto-unreachable
+}
+_UNREACHED: Final = {
+    Cause.REFUSED: (
+        "nothing listens on this port, or a firewall refuses it; does Asterisk run, is --ami.port "
+        "the port of bindaddr (of tlsbindaddr for --ami.tls) in [general] of its manager.conf, "
+        "with enabled = yes, and --ami.host an address that this covers?"
+    ),
+    Cause.TIMED_OUT: (
+        "a firewall drops what is sent there, or nobody has this address; check --ami.host, that "
+        "the machine runs, and that the firewalls between let this port through"
+    ),
+    Cause.NO_HOST: (
+        "nobody answers at this address in its network, or a firewall refuses it; check "
+        "--ami.host, and that the machine runs"
+    ),
+    Cause.FORBIDDEN: (
+        "this machine does not permit it: see its own firewall, and limits of the service such as "
+        "IPAddressDeny of systemd"
+    ),
+    Cause.OTHER: "check --ami.host and --ami.port",
+    Cause.NO_ROUTE: (
+        "this machine has no network that leads there; check its own addresses, routes and VPN, "
+        "and --ami.host"
+    ),
+}
+"""What no TCP connection means, and what to do. Of several the first is told: that there is no way
+to an address of a kind which this machine has not is the least news."""
+_TLS_ALERT: Final = b"\x15\x03"
+
+
+def unknown_name(error: OSError | UnicodeError) -> tuple[str, Cause]:
+    """What it means that a name was not resolved, or not in time."""
+    if isinstance(error, UnicodeError):
+        return "no host can have such a name; check --ami.host", Cause.NO_NAME
+    if isinstance(error, TimeoutError) or error.errno == socket.EAI_AGAIN:
+        said = error.strerror or "name not resolved in time"
+        return (
+            f"{said}: the name server does not answer; see /etc/resolv.conf on this machine, or "
+            "give an address as --ami.host"
+        ), Cause.NO_NAME_SERVER
+    return f"{error.strerror}: check --ami.host, or give an address there", Cause.NO_NAME
+
+
+def unreached(errors: Mapping[str, OSError]) -> tuple[str, Cause]:
+    """What it means that none of these addresses could be connected to."""
+    causes = {address: cause_of(error) for address, error in errors.items()}
+    cause = next(cause for cause in _UNREACHED if cause in causes.values())
+    if len(set(causes.values())) > 1:
+        came = ", ".join(f"{_came(errors[a], causes[a])} ({a})" for a in causes)
+    else:
+        came = _came(next(iter(errors.values())), cause)
+    return f"{came}: {_UNREACHED[cause]}", cause
+
+
+def cause_of(error: OSError) -> Cause:
+    """Why one address could not be connected to."""
+    if isinstance(error, TimeoutError):  # of asyncio, it has no number
+        return Cause.TIMED_OUT
+    return _ERRNO.get(error.errno or 0, Cause.OTHER)
+
+
+def _came(error: OSError, cause: Cause) -> str:
+    if cause is not Cause.OTHER:
+        return cause.value
+    # The words of asyncio are "Connect call failed" and the address, whatever it failed by.
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+_NAME: Final = "set --ami.host or --ami.tls-server-name to a name that is in it"
+_TIME: Final = "renew it, or put the clocks of both machines right"
+_TRUST: Final = "name its CA's file, or its own if it is self-signed, by --ami.tls-ca-file"
+_CERTIFICATE: Final = {9: _TIME, 10: _TIME, 62: _NAME, 64: _NAME} | dict.fromkeys(
+    (18, 19, 20, 21), _TRUST
+)
+"""What to do, by X509_V_ERR_... of OpenSSL's x509_vfy.h."""
+_NO_TLS: Final = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "UNKNOWN_PROTOCOL",
+    "HTTP_REQUEST",
+    "PACKET_LENGTH_TOO_LONG",
+)
+"""What OpenSSL, by its version and what was said, makes of an answer that is no TLS."""
+
+
+def no_tls(error: OSError) -> tuple[str, Cause]:
+    """What came back instead of a TLS connection, and what the user can do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = error.verify_message.rstrip(".")
+        todo = _CERTIFICATE.get(error.verify_code, "see --ami.tls-ca-file")
+        return f"the server's certificate is refused: {said}; {todo}", Cause.CERTIFICATE
+    if isinstance(error, ConnectionResetError | ssl.SSLEOFError):
+        return (
+            "the server ended the TLS handshake without a word; its log says why, for example "
+            "that it wants a client certificate, see --ami.tls-cert-file"
+        ), Cause.TLS
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    if reason in _NO_TLS:
+        return (
+            "what answers there speaks no TLS; is it the port of tlsbindaddr in manager.conf? "
+            "For that of bindaddr leave --ami.tls off"
+        ), Cause.TLS
+    if "_ALERT_" in reason:
+        return (
+            f"the server refuses TLS with us: {openssl_words(reason.partition('_ALERT_')[2])}; "
+            "if it wants a client certificate, see --ami.tls-cert-file"
+        ), Cause.TLS
+    if reason:
+        return f"no TLS with this server: {openssl_words(reason)}", Cause.TLS
+    return error.strerror or str(error), Cause.OTHER
+
+
+def not_greeted(heard: bytes, reason: str, *, tls: bool) -> tuple[str, Cause]:
+    """What came back (`heard`) instead of a greeting until the connection was lost for this
+    reason, and what the user can do."""
+    if heard and not heard.startswith(_TLS_ALERT):
+        return (
+            "no Asterisk manager answers there; "
+            "is it the port of [general] in manager.conf, and TLS or not as set here?"
+        ), Cause.NO_ASTERISK
+    # Asterisk takes no more than authlimit connections that have not logged in: it ends the next
+    # one without a word (manager.c, session_do).
+    crowded = (
+        "a firewall or proxy ends it, or more connections wait to log in than authlimit in "
+        "[general] of manager.conf allows (50 unless set): see who connects there"
+    )
+    ended = f"the connection ended before any greeting: {reason}"
+    if tls:  # with TLS 1.3 it is here that the want of a client certificate is told
+        hint = (
+            "the server's log says why; for its client certificates see --ami.tls-cert-file; or "
+            f"{crowded}"
+        )
+    elif heard:
+        hint = "it is the port of tlsbindaddr in manager.conf: set --ami.tls"
+    else:
+        hint = f"{crowded}; if it is the port of tlsbindaddr, set --ami.tls"
+    return f"{ended}; {hint}", Cause.CLOSED
+
+
+_LOGIN: Final = {
+    Cause.CREDENTIALS: (
+        "check name and secret against manager.conf, and its permit, deny and acl lines for this "
+        "user; Asterisk's log says which it is, and 'manager reload' makes it read the file again"
+    ),
+    Cause.IN_USE: (
+        "somebody is logged in under this name, and allowmultiplelogin = no in manager.conf lets "
+        "in one at a time; 'manager show connected' in Asterisk's console says from where: end "
+        "that one, give each exporter a user of its own, or allow it for this user"
+    ),
+    Cause.LOGIN: "Asterisk's log says why; what answers may be a proxy with rules of its own",
+}
+_REFUSED: Final = {
+    "Authentication failed": Cause.CREDENTIALS,
+    "Login Already In Use": Cause.IN_USE,
+}
+"""How the answer begins. Source: action_login and authenticate in manager.c."""
+
+
+def refused_login(said: str) -> tuple[str, Cause]:
+    """What it means that Asterisk does not let a user in, by what it said."""
+    cause = next((c for words, c in _REFUSED.items() if said.startswith(words)), Cause.LOGIN)
+    return f"{said or 'no reason given'}; {_LOGIN[cause]}", cause

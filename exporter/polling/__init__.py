@@ -1,0 +1,30 @@
+"""The scrape loop of one Asterisk, and of many."""
+
+from exporter.polling.fleet import Fleet, cancelled
+from exporter.polling.poller import (
+    CORESETTINGS,
+    CORESTATUS,
+    FAXSTATS,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    REFUSED_PAUSE,
+    SHUTDOWN_PAUSE,
+    Clock,
+    Failure,
+    Poller,
+)
+
+__all__ = [
+    "CORESETTINGS",
+    "CORESTATUS",
+    "FAXSTATS",
+    "FIRST_PAUSE",
+    "LONGEST_PAUSE",
+    "REFUSED_PAUSE",
+    "SHUTDOWN_PAUSE",
+    "Clock",
+    "Failure",
+    "Fleet",
+    "Poller",
+    "cancelled",
+]

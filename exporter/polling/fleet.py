@@ -1,0 +1,96 @@
+"""The Asterisks that are watched, each by a poller of its own; they come and go at a reload."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from exporter.ledger import Ledger
+from exporter.polling.poller import Clock, Poller
+from exporter.settings import AmiSettings
+
+log = logging.getLogger(__name__)
+
+_PHASES: Final = 2**32
+
+
+class Fleet:
+    """Pollers by the name of their target, in the order of the file."""
+
+    def __init__(
+        self,
+        interval: float,
+        peer_limit: int | None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """`interval`: seconds from poll to poll. `peer_limit`: as Ledger's."""
+        self.pollers: dict[str, Poller] = {}
+        self._interval = interval
+        self._peer_limit = peer_limit
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def stale(self) -> list[str]:
+        """The targets whose last poll is not fresh."""
+        return [name for name, poller in self.pollers.items() if not poller.fresh]
+
+    async def watch(self, targets: Mapping[str, AmiSettings]) -> None:
+        """Watches these and no others. What is unchanged goes on undisturbed; what only logs in
+        differently connects anew and keeps its counters."""
+        async with self._one_at_a_time:
+            before = self.pollers
+            kept = {n for n, s in targets.items() if n in before and before[n].settings == s}
+            for name in before.keys() - kept:
+                if (task := self._tasks.pop(name, None)) is not None:  # None: closed meanwhile
+                    await cancelled(task)
+            pollers: dict[str, Poller] = {}
+            for name, settings in targets.items():
+                if name in kept:
+                    pollers[name] = before[name]
+                    continue
+                pollers[name] = self._poller(name, settings, before.get(name))
+                if before:  # with a thousand at once, the others would have to wait
+                    await asyncio.sleep(0)
+            self.pollers = pollers  # before they begin: until then they are not ready
+            for name in [name for name in pollers if name not in kept]:
+                self._tasks[name] = asyncio.create_task(pollers[name].run(), name=name)
+                await asyncio.sleep(0)
+        added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())
+        log.info(
+            "%d targets: %d added, %d removed, %d changed",
+            len(targets),
+            added,
+            removed,
+            len(targets) - len(kept) - added,
+        )
+
+    async def close(self) -> None:
+        """Watches nobody any more."""
+        while self._tasks:
+            await cancelled(self._tasks.popitem()[1])
+
+    def _poller(self, name: str, settings: AmiSettings, before: Poller | None) -> Poller:
+        if before is not None and _place(before.settings) == _place(settings):
+            before.log_in_with(settings)
+            return before
+        # As Prometheus spreads its scrapes: by name, so that they do not all come at once.
+        digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
+        phase = int.from_bytes(digest[:4], "big") / _PHASES
+        ledger = Ledger(self._peer_limit)
+        return Poller(settings, self._interval, ledger, name=name, phase=phase, clock=self._clock)
+
+
+def _place(settings: AmiSettings) -> tuple[str, int]:
+    return settings.host, settings.port
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancels a task and waits for its end."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

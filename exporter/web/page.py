@@ -1,0 +1,218 @@
+"""The page for people: its HTML from the state of the pollers, and the files it needs.
+
+The values are those of views.py; how they are served is web.py's business.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Final
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from exporter import __version__
+from exporter.fax import Operation, Reason, State, Transport
+from exporter.ledger import KEPT
+from exporter.polling import Fleet
+from exporter.web.views import EndedView, SessionView, TargetView, session_views, target_view
+
+MOST_SECTIONS: Final = 20
+"""More targets are an overview only, and each has its section at `?target=NAME`."""
+MOST_SESSIONS: Final = 200
+"""Rows of running sessions shown of one target; the API has them all."""
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+_CONTENT_TYPES: Final = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+
+STATIC: Final[Mapping[str, tuple[bytes, str]]] = {
+    name: (files("exporter.web").joinpath("static", name).read_bytes(), content_type)
+    for name, content_type in _CONTENT_TYPES.items()
+}
+"""What the page needs beside itself: content and content type by file name."""
+
+OPERATIONS: Final[Mapping[str, str]] = {
+    Operation.SEND: "Send",
+    Operation.RECEIVE: "Receive",
+    Operation.GATEWAY: "Gateway",
+    Operation.V21: "V.21 detector",
+    Operation.NONE: "None",
+}
+STATES: Final[Mapping[str, str]] = {
+    State.UNINITIALIZED: "being set up",
+    State.INITIALIZED: "ready to begin",
+    State.OPEN: "ready to begin",
+    State.ACTIVE: "in progress",
+    State.COMPLETE: "about to end",
+    State.RESERVED: "held in reserve",
+    State.INACTIVE: "at rest",
+    State.UNKNOWN: "not a known state",
+}
+"""What a state means, to stand beside its name."""
+TRANSPORTS: Final[Mapping[str, str]] = {
+    Transport.G711: "G.711",
+    Transport.T38: "T.38",
+    Transport.NONE: "None",
+}
+REASONS: Final[Mapping[str, str]] = {
+    Reason.CALL_DROPPED: "The call dropped",
+    Reason.NO_FAX: "No fax at the other end",
+    Reason.NEGOTIATION: "The two ends are not compatible",
+    Reason.TRAINING: "The modems could not train",
+    Reason.RETRIES: "Given up after all retries",
+    Reason.TX_PROTOCOL: "Protocol error while sending",
+    Reason.RX_PROTOCOL: "Protocol error while receiving",
+    Reason.NOT_ACCEPTED: "The other end did not accept it",
+    Reason.FILE: "The file could not be used",
+    Reason.MEMORY: "Out of memory",
+    Reason.T38_NEGOTIATION: "No agreement on T.38",
+    Reason.TIMEOUT: "Timed out",
+    Reason.INIT: "It could not be begun",
+    Reason.ARGUMENTS: "Wrong arguments in the dialplan",
+    Reason.UNKNOWN: "Asterisk does not know",
+    Reason.OTHER: "Another reason",
+}
+_WORDS: Final = {
+    "operation": OPERATIONS,
+    "state": STATES,
+    "transport": TRANSPORTS,
+    "reason": REASONS,
+}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the overview."""
+
+    target: TargetView
+    failed: int
+    ended: int
+    """Of so many that ended last."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One PBX as it was when it was looked at."""
+
+    target: TargetView
+    sessions: list[SessionView]
+    more: int
+    """Sessions that are not shown."""
+
+
+def look(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Section]:
+    """One PBX after the other. `details`: with what is personal. `only`: the target it is about.
+
+    Raises KeyError if there is no such target.
+    """
+    pollers = fleet.pollers if only is None else {only: fleet.pollers[only]}
+    for name, poller in pollers.items():
+        target = target_view(name, poller, details=details)
+        whole = len(pollers) <= MOST_SECTIONS
+        sessions = session_views(name, poller, details=details) if whole else []
+        yield Section(target, sessions[:MOST_SESSIONS], max(0, len(sessions) - MOST_SESSIONS))
+
+
+def render(
+    sections: Iterable[Section],
+    *,
+    details: bool,
+    telemetry_path: str,
+    only: str | None,
+    watched: int,
+) -> str:
+    """The page, of what `look` saw and nothing else, so that any thread can make it. `watched`:
+    how many PBXs there are."""
+    ordered = sorted(sections, key=lambda section: _urgency(section.target))
+    overview = only is None and len(ordered) > 1
+    return _PAGE.render(
+        overview=[_row(section.target) for section in ordered] if overview else [],
+        sections=ordered if len(ordered) <= MOST_SECTIONS else [],
+        only=only,
+        watched=watched,
+        details=details,
+        # Never from the root: behind a proxy that may be somebody else's.
+        telemetry_path="." + telemetry_path,
+        version=__version__,
+    )
+
+
+def _urgency(target: TargetView) -> int:
+    if not target.up:
+        return 0
+    return 1 if _incomplete(target) else 2
+
+
+def _incomplete(target: TargetView) -> bool:
+    return target.up and (bool(target.hints) or not all(target.collectors.values()))
+
+
+def _listed(target: TargetView) -> bool:
+    """Whether its running sessions are known, be it that there is none."""
+    return target.up and (target.collectors["sessions"] or target.session_count > 0)
+
+
+def _row(target: TargetView) -> _Row:
+    # Of each kind KEPT are remembered, so the last KEPT of both are all among them.
+    ended = sorted(target.failed + target.others, key=_age)[:KEPT]
+    return _Row(target, sum(fax.result == "failed" for fax in ended), len(ended))
+
+
+def _age(fax: EndedView) -> float:
+    return fax.ended_seconds_ago
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def _iso(timestamp: float) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _word(value: str, kind: str) -> str:
+    return _WORDS[kind][value]
+
+
+def _in_url(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("exporter.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(duration=_duration, iso=_iso, word=_word, in_url=_in_url)
+    environment.tests.update(incomplete=_incomplete, listed=_listed)
+    return environment
+
+
+_PAGE: Final = _environment().get_template("page.html")

@@ -1,0 +1,201 @@
+"""What is written over TLS, against what an Asterisk can read: its buffer holds 1024 bytes."""
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.ami import Answer, Connection, ConnectionLost, Expects, Request, TooLong
+from exporter.ami import connection as ami
+from tests.ami.test_stream import Unread
+
+BUFFER = 1024
+LIST = Request("FAXSessions", Expects.LIST)
+PING = Request("Ping")
+
+
+def about(number: int, filler: int = 0) -> Request:
+    headers = {"SessionNumber": str(number)} | ({"X": "ü" * filler} if filler else {})
+    return Request("FAXSession", Expects.EVENT, headers)
+
+
+class Pbx(Unread):
+    """The other end: what was written to it and is unanswered, and how much that may be."""
+
+    def __init__(self, *, tls: bool = True) -> None:
+        super().__init__({"ssl_object": object()} if tls else {})
+        self.limit = BUFFER if tls else 10**9
+        self.unanswered = b""
+        self.writes: list[bytes] = []
+        self.protocol = ami._Protocol(lambda _: None)
+        self.protocol.connection_made(self)
+        self.protocol.data_received(b"Asterisk Call Manager/1\r\n")
+        self.connection = Connection(self.protocol, self.protocol)
+
+    def write(self, data: Any) -> None:
+        self.writes.append(bytes(data))
+        self.unanswered += data
+        assert len(self.unanswered) <= self.limit
+
+    def answer(self, lost: bool = False) -> None:
+        """Works one request off; its answer may be `lost`."""
+        request, _, self.unanswered = self.unanswered.partition(b"\r\n\r\n")
+        identity = re.findall(rb"ActionID: (\d+)", request)[0].decode()
+        said = f"Response: Success\r\nActionID: {identity}\r\nMessage: x will follow\r\n\r\n"
+        if b"Action: FAXSessions" in request:
+            said += f"Event: FAXSessionsComplete\r\nActionID: {identity}\r\nTotal: 0\r\n\r\n"
+        elif b"Action: FAXSession" in request:
+            number = re.findall(rb"SessionNumber: (\d+)", request)[0].decode()
+            said += f"Event: FAXSession\r\nActionID: {identity}\r\nSessionNumber: {number}\r\n\r\n"
+        if not lost:
+            self.protocol.data_received(said.encode())
+
+
+async def in_time(work: Coroutine[Any, Any, None]) -> None:
+    """An answer that is awaited for ever is a failure, not a standstill."""
+    async with asyncio.timeout(20):
+        await work
+
+
+async def turn() -> None:
+    """Lets whoever can go on do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+REQUESTS = st.lists(
+    st.just(LIST) | st.just(PING) | st.builds(about, st.integers(0, 10**6), st.integers(0, 420)),
+    min_size=1,
+    max_size=30,
+) | st.integers(1, 250).map(lambda count: [about(number) for number in range(count)])
+
+
+@settings(max_examples=300, deadline=None)
+@given(REQUESTS, st.lists(st.integers(1, 20), max_size=20), st.sets(st.integers(0, 30)))
+def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_in_order(
+    requests: list[Request], pace: list[int], lost: set[int]
+) -> None:
+    """`pace`: answers at once, one after the other; `lost`: which ones never come."""
+
+    async def run() -> None:
+        pbx = Pbx()
+        taken: list[tuple[Request, Answer]] = []
+        asking = asyncio.create_task(
+            pbx.connection.ask_each(requests, lambda *answer: taken.append(answer))
+        )
+        await turn()
+        steps, answered = iter(pace), 0
+        while pbx.unanswered:
+            for _ in range(next(steps, 1)):
+                if pbx.unanswered:
+                    pbx.answer(lost=answered in lost)
+                    answered += 1
+            await turn()
+        told = [number for number in range(answered) if number not in lost]
+        assert [request for request, _ in taken] == requests[: told[-1] + 1 if told else 0]
+        for number, (request, answer) in enumerate(taken):
+            assert answer.lost == (number in lost)
+            if not answer.lost and request.action == "FAXSession":
+                said = [event["SessionNumber"] for event in answer.events]
+                assert said == [request.headers["SessionNumber"]]
+        if not lost:
+            assert asking.done()
+        asking.cancel()
+        draining = asyncio.create_task(pbx.connection.drained())
+        await turn()
+        if not draining.done():
+            assert b"Action: Ping" in pbx.unanswered
+            pbx.answer()
+        await draining
+        assert not pbx.protocol.responses
+        assert not pbx.unanswered
+
+    asyncio.run(in_time(run()))
+
+
+async def with_asked(pbx: Pbx, requests: list[Request]) -> "asyncio.Task[None]":
+    task = asyncio.create_task(pbx.connection.ask_each(requests, lambda *_: None))
+    await turn()
+    return task
+
+
+def in_a_loop(test: Callable[[], Any]) -> Callable[[], None]:
+    def run() -> None:
+        asyncio.run(in_time(test()))
+
+    run.__name__ = test.__name__
+    return run
+
+
+@in_a_loop
+async def test_over_plain_tcp_50_requests_are_one_write() -> None:
+    pbx = Pbx(tls=False)
+    task = await with_asked(pbx, [about(number) for number in range(120)])
+    assert [write.count(b"Action: ") for write in pbx.writes] == [50, 50]
+    while pbx.unanswered:
+        pbx.answer()
+        await turn()
+    await task
+
+
+@in_a_loop
+async def test_over_tls_answers_make_room_for_many_requests_at_once() -> None:
+    """Each write is a record, and what one costs is paid for each."""
+    pbx = Pbx()
+    task = await with_asked(pbx, [about(number) for number in range(100)])
+    while pbx.unanswered:
+        pbx.answer()
+        await turn()
+    await task
+    assert len(pbx.writes) <= 100 / 3
+
+
+@in_a_loop
+async def test_a_ping_has_room_whatever_is_unanswered() -> None:
+    pbx = Pbx()
+    task = await with_asked(pbx, [about(number) for number in range(100)])
+    task.cancel()
+    draining = asyncio.create_task(pbx.connection.drained())
+    await turn()
+    assert pbx.unanswered.count(b"Action: Ping") == 1
+    while pbx.unanswered:
+        pbx.answer(lost=b"Action: FAXSession" in pbx.unanswered)
+    await draining
+
+
+@in_a_loop
+async def test_what_nobody_waits_for_any_more_is_not_asked() -> None:
+    pbx = Pbx()
+    task = await with_asked(pbx, [about(number) for number in range(100)])
+    asked = len(pbx.protocol.responses)
+    task.cancel()
+    await turn()
+    for _ in range(asked):
+        pbx.answer()
+    assert not pbx.unanswered
+    await pbx.connection.drained()
+
+
+@in_a_loop
+async def test_a_lost_connection_ends_what_was_not_written_yet() -> None:
+    pbx = Pbx()
+    task = await with_asked(pbx, [about(number) for number in range(60)])
+    other = await with_asked(pbx, [LIST])
+    pbx.protocol.connection_lost(None)
+    for waiting in (task, other):
+        with pytest.raises(ConnectionLost, match="closed by the other end"):
+            await waiting
+    assert pbx.protocol.idle.is_set()
+
+
+@in_a_loop
+async def test_a_request_longer_than_asterisk_reads_is_not_written() -> None:
+    pbx = Pbx()
+    with pytest.raises(TooLong, match="over TLS Asterisk reads 960"):
+        await pbx.connection.ask(about(1, filler=500))
+    assert not pbx.writes
+    await pbx.connection.drained()

@@ -1,0 +1,241 @@
+"""compose.yml and what it mounts, and the locks that the image is built from.
+
+Whether the images do what they should is the business of pbx/test_container.py.
+"""
+
+import json
+import re
+import shutil
+import sys
+import tomllib
+from collections.abc import Mapping
+from importlib.metadata import requires
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+
+from exporter import __version__
+from tests.monitoring import binary, succeeds
+
+ROOT: Final = Path(__file__).parents[2]
+COMPOSE: Final = ROOT / "compose.yml"
+PORTS: Final = {"exporter": 10329, "prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+
+
+def yaml(path: Path) -> Any:
+    return YAML(typ="safe").load(path)
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml(COMPOSE)["services"]
+    assert set(found) == {*PORTS, "asterisk"}
+    return found
+
+
+def dockerfile(service: Mapping[str, Any]) -> str:
+    return Path(ROOT, str(service["build"]), "Dockerfile").read_text()
+
+
+def mounts(service: Mapping[str, Any]) -> dict[str, Path]:
+    """The files and folders of the tree that it sees, by their paths there."""
+    volumes = [volume.split(":") for volume in service.get("volumes", ())]
+    return {inside: ROOT / outside for outside, inside, *_ in volumes if outside.startswith(".")}
+
+
+def test_it_is_valid_by_the_compose_specification() -> None:
+    schema = ["--builtin-schema", "vendor.compose-spec"]
+    succeeds(sys.executable, "-m", "check_jsonschema", *schema, COMPOSE)
+
+
+def test_whatever_it_mounts_is_in_the_tree_and_read_only(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for service in services.values():
+        for inside, outside in mounts(service).items():
+            assert outside.exists(), outside
+            assert any(v.endswith(f":{inside}:ro") for v in service["volumes"]), inside
+    assert all((ROOT / secret["file"]).is_file() for secret in yaml(COMPOSE)["secrets"].values())
+
+
+def test_its_ports_are_for_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        expected = [f"127.0.0.1:{PORTS[name]}:{PORTS[name]}"] if name in PORTS else []
+        assert service.get("ports", []) == expected
+
+
+def test_ami_is_reached_by_the_exporter_and_by_nobody_else(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    assert yaml(COMPOSE)["networks"]["pbx"]["internal"] is True
+    assert {n for n, s in services.items() if "pbx" in s["networks"]} == {"asterisk", "exporter"}
+    assert services["asterisk"]["networks"] == ["pbx"]
+
+
+def test_every_container_is_without_capabilities_and_writes_only_where_it_must(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service.get("privileged"), name
+        if "build" in service:
+            assert re.search(r"^USER \d+:\d+$", dockerfile(service), re.MULTILINE), name
+
+
+def test_every_image_has_a_version_and_those_built_here_have_this_one(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for name, service in services.items():
+        tag = service["image"].rpartition(":")[2]
+        assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
+        if "build" in service:
+            assert tag == __version__
+    label = f'org.opencontainers.image.version="{__version__}"'
+    assert label in dockerfile(services["exporter"])
+
+
+def test_each_waits_until_those_it_needs_are_healthy(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        check = service.get("healthcheck")
+        if check is None:
+            assert re.search(r"^HEALTHCHECK .*\n +CMD \[", dockerfile(service), re.MULTILINE), name
+        else:
+            assert check["test"][0] == "CMD", name
+        for needed, how in service.get("depends_on", {}).items():
+            assert needed in services
+            assert how == {"condition": "service_healthy"}
+    assert set(services["prometheus"]["depends_on"]) == {"alertmanager", "exporter"}
+
+
+def test_the_exporter_logs_in_as_the_user_that_the_pbx_knows(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    manager = (ROOT / "deploy/asterisk/etc/manager.conf").read_text()
+    environment = services["exporter"]["environment"]
+    assert environment["FAX_EXPORTER_AMI_HOST"] in services
+    assert f"[{environment['FAX_EXPORTER_AMI_USERNAME']}]" in manager
+    assert services["asterisk"]["secrets"] == services["exporter"]["secrets"]
+    (secret,) = services["exporter"]["secrets"]
+    path = f"/run/secrets/{secret}"
+    assert environment["FAX_EXPORTER_AMI_SECRET_FILE"] == path
+    assert path in manager
+
+
+def test_the_pbx_grants_what_the_readme_says_and_no_more() -> None:
+    readme = (ROOT / "README.md").read_text()
+    manager = (ROOT / "deploy/asterisk/etc/manager.conf").read_text()
+    settings = r"^ *((?:read|write|writetimeout|displayconnects|eventfilter|channelvars) = .*)$"
+    assert len(granted := re.findall(settings, manager, re.MULTILINE)) == 6
+    asked = readme[readme.index("channelvars =") :]
+    assert granted == re.findall(settings, f"        {asked}", re.MULTILINE)[:6]
+
+
+def test_prometheus_has_the_shipped_rules_and_finds_the_others(
+    services: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    mounted = mounts(services["prometheus"])
+    assert ROOT / "deploy/prometheus/asterisk-fax.rules.yml" in mounted.values()
+    settings = yaml(mounted["/etc/prometheus/prometheus.yml"])
+    for file in settings["rule_files"]:
+        assert f"/etc/prometheus/{file}" in mounted
+    (scraped,) = settings["scrape_configs"]
+    assert scraped["static_configs"] == [{"targets": [f"exporter:{PORTS['exporter']}"]}]
+    (told,) = settings["alerting"]["alertmanagers"]
+    assert told["static_configs"] == [{"targets": [f"alertmanager:{PORTS['alertmanager']}"]}]
+
+    promtool = binary("promtool", package="prometheus")
+    for inside, outside in mounted.items():
+        shutil.copy(outside, tmp_path / Path(inside).name)
+    succeeds(promtool, "check", "config", tmp_path / "prometheus.yml")
+
+
+def test_grafana_has_every_dashboard_and_opens_with_the_overview(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    grafana = services["grafana"]
+    mounted = mounts(grafana)
+    provisioning = "/etc/grafana/provisioning"
+    (provider,) = yaml(mounted[f"{provisioning}/dashboards/asterisk-fax.yml"])["providers"]
+    dashboards = mounted[provider["options"]["path"]]
+    assert list(dashboards.glob("*.json"))
+
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert json.loads((dashboards / home.name).read_text())["title"] == "Fax overview"
+
+    (source,) = yaml(mounted[f"{provisioning}/datasources/asterisk-fax.yml"])["datasources"]
+    (shipped,) = yaml(ROOT / "grafana/provisioning/datasources/asterisk-fax.yml")["datasources"]
+    interval = yaml(ROOT / "deploy/compose/prometheus.yml")["global"]["scrape_interval"]
+    assert source["url"] == f"http://prometheus:{PORTS['prometheus']}"
+    assert source["uid"] == shipped["uid"]
+    assert source["jsonData"]["timeInterval"] == interval
+
+
+# --------------------------------------------------------------------------------------- the locks
+
+
+def locked(name: str) -> dict[str, Requirement]:
+    """What a lock pins; each with at least one hash."""
+    text = (ROOT / "deploy/docker" / name).read_text().replace("\\\n", " ")
+    found: dict[str, Requirement] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            requirement, *hashes = line.split("--hash=")
+            assert hashes, requirement
+            assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one.strip()) for one in hashes)
+            one = Requirement(requirement)
+            found[canonicalize_name(one.name)] = one
+    return found
+
+
+def pinned() -> dict[str, set[str]]:
+    """The versions of constraints.txt; one name can have several, for several Pythons."""
+    found: dict[str, set[str]] = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        one = Requirement(line)
+        found.setdefault(canonicalize_name(one.name), set()).add(str(one.specifier))
+    return found
+
+
+def needed(requirement: Requirement, by: dict[str, Requirement]) -> dict[str, Requirement]:
+    """A requirement and, through those that are installed here, all that it needs."""
+    name = canonicalize_name(requirement.name)
+    if name not in by:
+        by[name] = requirement
+        for text in requires(name) or ():
+            one = Requirement(text)
+            if one.marker is None or one.marker.evaluate({"extra": ""}):
+                needed(one, by)
+    return by
+
+
+def test_the_lock_is_whole_and_has_the_versions_that_are_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock, constraints = locked("requirements.txt"), pinned()
+    closure: dict[str, Requirement] = {}
+    for text in project["dependencies"]:
+        one = Requirement(text)
+        needed(one, closure)
+        assert one.specifier.contains(str(lock[canonicalize_name(one.name)].specifier)[2:])
+    assert closure.keys() <= lock.keys()
+    for name, one in lock.items():
+        assert str(one.specifier) in constraints.get(name, ()), (
+            f"{one} is not what constraints.txt has; the first lines of "
+            "deploy/docker/requirements.txt say how to make it again"
+        )
+
+
+def test_the_image_is_built_by_what_pyproject_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = (ROOT / "deploy/docker/build.in").read_text().split()
+    assert asked == project["build-system"]["requires"]
+    lock = locked("build.txt")
+    for text in asked:
+        one = Requirement(text)
+        assert one.specifier.contains(str(lock[canonicalize_name(one.name)].specifier)[2:])

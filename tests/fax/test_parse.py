@@ -1,0 +1,546 @@
+"""Parsing what Asterisk says: literal messages in, values out, and never an exception."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from panoramisk.message import Message
+
+from exporter.ami import Headers
+from exporter.fax import (
+    MAX_TEXT,
+    FaxSession,
+    ListedSession,
+    Operation,
+    Problem,
+    Reason,
+    State,
+    Transport,
+    failure_reason,
+    may_ask,
+    parse_listed,
+    parse_result,
+    parse_session,
+    parse_stats,
+    peer_of,
+)
+
+# A real receive session of Asterisk 22.10 between two pages.
+RECEIVE: dict[str, str | list[str]] = {
+    "Event": "FAXSession",
+    "SessionNumber": "3",
+    "Operation": "receive",
+    "State": "Active",
+    "ErrorCorrectionMode": "No",
+    "DataRate": "14400",
+    "ImageResolution": "8031x3850",
+    "PageNumber": "3",
+    "FileName": "/var/spool/asterisk/fax/rx-1795419299.3.tif",
+    "PagesTransmitted": "0",
+    "PagesReceived": "2",
+    "TotalBadLines": "7",
+}
+LISTED: dict[str, str | list[str]] = {
+    "Event": "FAXSessionsEntry",
+    "Channel": "Local/recv@fax-00000000;2",
+    "Technology": "Spandsp",
+    "SessionNumber": "0",
+    "SessionType": "G.711",
+    "Operation": "receive",
+    "State": "Active",
+    "Files": "/x/rx.tif",
+}
+
+
+def parsed(headers: Headers) -> FaxSession:
+    problems: list[Problem] = []
+    session = parse_session(headers, problems)
+    assert session is not None
+    assert problems == []
+    return session
+
+
+def test_a_real_receive_session_is_read_whole() -> None:
+    assert parsed(RECEIVE) == FaxSession(
+        number=3,
+        operation=Operation.RECEIVE,
+        state=State.ACTIVE,
+        ecm=False,
+        data_rate=14400,
+        resolution=(8031, 3850),
+        page_number=3,
+        pages=2,
+        bad_lines=7,
+    )
+
+
+def test_session_number_0_is_a_session() -> None:
+    assert parse_listed(LISTED, []) == ListedSession(
+        0, "Local/recv@fax-00000000;2", Operation.RECEIVE, State.ACTIVE, Transport.G711, "/x/rx.tif"
+    )
+
+
+def test_nothing_is_negotiated_while_the_resolution_is_0() -> None:
+    assert not parsed(RECEIVE | {"ImageResolution": "0x0"}).negotiated
+    assert parsed(RECEIVE).negotiated
+
+
+@pytest.mark.parametrize("missing", ["ImageResolution", "ErrorCorrectionMode", "DataRate"])
+def test_nothing_is_negotiated_where_part_of_it_is_not_told(missing: str) -> None:
+    told = {name: value for name, value in RECEIVE.items() if name != missing}
+    assert not parsed(told).negotiated
+
+
+def test_a_gateway_that_counts_no_page_yet_has_relayed_none() -> None:
+    gateway = {"SessionNumber": "1", "Operation": "gateway", "State": "Active", "PageNumber": "0"}
+    assert parsed(gateway).pages == 0
+
+
+def test_free_text_is_kept_only_so_far() -> None:
+    entry = parse_listed(LISTED | {"Channel": "PJSIP/" + "a" * 70_000}, [])
+    assert entry is not None
+    assert len(entry.channel) == MAX_TEXT
+
+
+def test_a_gateway_is_negotiated_once_it_has_a_rate_and_its_ecm_is_lower_case() -> None:
+    gateway: Headers = {
+        "SessionNumber": "1",
+        "Operation": "gateway",
+        "State": "Active",
+        "ErrorCorrectionMode": "no",
+        "DataRate": "0",
+        "PageNumber": "3",
+    }
+    assert not parsed(gateway).negotiated
+    running = parsed({**gateway, "DataRate": "9600"})
+    assert running.negotiated
+    assert (running.ecm, running.pages) == (False, 2)
+
+
+@pytest.mark.parametrize("rate", ["16843010", "14401", "1", "-14400", "14400.0", "0x3840", ""])
+def test_what_is_no_modem_rate_is_dropped_and_said(rate: str) -> None:
+    problems: list[Problem] = []
+    session = parse_session(RECEIVE | {"DataRate": rate}, problems)
+    assert session is not None
+    assert session.data_rate is None
+    assert not session.negotiated
+    assert problems == [Problem("DataRate", rate)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("PagesReceived", "2147483648"),
+        ("PagesReceived", "10001"),
+        ("PagesReceived", "9" * 5000),
+        ("PagesReceived", "²"),
+        ("PagesReceived", ["2", "3"]),
+        ("TotalBadLines", "4294967295"),
+        ("TotalBadLines", "200001"),
+        ("TotalBadLines", "-1"),
+        ("ImageResolution", "8031"),
+        ("ErrorCorrectionMode", "maybe"),
+    ],
+)
+def test_a_malformed_field_is_left_out_and_the_others_stay(
+    field: str, value: str | list[str]
+) -> None:
+    problems: list[Problem] = []
+    session = parse_session(RECEIVE | {field: value}, problems)
+    assert session is not None
+    assert [problem.field for problem in problems] == [field]
+    lost = {
+        "PagesReceived": session.pages,
+        "TotalBadLines": session.bad_lines,
+        "ImageResolution": session.resolution,
+        "ErrorCorrectionMode": session.ecm,
+    }
+    assert lost.pop(field) is None
+    assert None not in lost.values()
+
+
+def test_a_session_without_a_number_is_left_out() -> None:
+    problems: list[Problem] = []
+    assert parse_session(RECEIVE | {"SessionNumber": "three"}, problems) is None
+    assert problems == [Problem("SessionNumber", "three")]
+
+
+def test_states_and_operations_never_heard_of_make_no_new_label_values() -> None:
+    problems: list[Problem] = []
+    entry = parse_listed(LISTED | {"State": "Paused", "Operation": "poll"}, problems)
+    assert entry is not None
+    assert (entry.operation, entry.state) == (Operation.NONE, State.UNKNOWN)
+    assert {problem.value for problem in problems} == {"Paused", "poll"}
+
+
+# --- whole transcripts ----------------------------------------------------------------------
+
+TRANSCRIPTS = Path(__file__).parents[1] / "transcripts"
+PARSERS = {
+    "FAXSessionsEntry": parse_listed,
+    "FAXSession": parse_session,
+    "FAXStats": parse_stats,
+    "SendFAX": parse_result,
+    "ReceiveFAX": parse_result,
+}
+
+
+def recorded(event: str) -> list[Headers]:
+    """Every such event of every transcript, as the exporter gets it."""
+    texts = [path.read_bytes().decode() for path in sorted(TRANSCRIPTS.glob("*/*.txt"))]
+    messages = [Message.from_line(part) for text in texts for part in text.split("\r\n\r\n")]
+    return [one for one in messages if one is not None and one.get("Event") == event]
+
+
+@pytest.mark.parametrize("event", PARSERS)
+def test_what_real_asterisks_said_is_read_without_a_problem(event: str) -> None:
+    messages = recorded(event)
+    assert len(messages) >= 4
+    for message in messages:
+        problems: list[Problem] = []
+        assert PARSERS[event](message, problems) is not None
+        assert problems == []
+
+
+def test_every_recorded_result_is_understood_where_there_is_one() -> None:
+    results = [parse_result(one, []) for one in recorded("SendFAX") + recorded("ReceiveFAX")]
+    assert {result.succeeded for result in results if result} == {True, False, None}
+    failed = {result.reason for result in results if result and result.succeeded is False}
+    assert failed == {Reason.CALL_DROPPED, Reason.INIT, Reason.RETRIES}
+
+
+def test_variables_that_name_their_channel_are_the_result_too() -> None:
+    """Asterisk up to 12 writes them so, on any event but a completion; some proxies on that."""
+    said = (TRANSCRIPTS / "asterisk-11.25.3" / "events-all-audio.txt").read_bytes().decode()
+    messages = said.split("\r\n\r\n")
+    for name in ("SendFAX", "ReceiveFAX"):
+        (told,) = (one for one in messages if one.startswith(f"Event: {name}\r\n"))
+        channel = next(one for one in told.split("\r\n") if one.startswith("Channel: "))
+        (ended,) = (one for one in messages if one.startswith("Event: Hangup") and channel in one)
+        variables = [one for one in ended.split("\r\n") if one.startswith("ChanVariable(")]
+        problems: list[Problem] = []
+        result = parse_result(Message.from_line("\r\n".join([told, *variables])), problems)
+        assert result is not None
+        assert (result.succeeded, result.pages, problems) == (True, 3, [])
+
+
+# --- the query rule -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("state", State)
+def test_only_running_faxes_and_gateways_may_be_asked_about(
+    operation: Operation, state: State
+) -> None:
+    may = state in ("Active", "Complete") and operation in ("send", "receive", "gateway")
+    assert may_ask(ListedSession(0, "x", operation, state, Transport.NONE)) is may
+
+
+def test_a_state_that_cannot_be_read_may_not_be_asked_about() -> None:
+    for spoilt in ({"State": ""}, {"State": "active"}, {"State": ["Active", "Initialized"]}):
+        entry = parse_listed(LISTED | spoilt, [])
+        assert entry is not None
+        assert not may_ask(entry)
+
+
+# --- results --------------------------------------------------------------------------------
+
+
+def event(name: str = "ReceiveFAX", **variables: str) -> dict[str, str | list[str]]:
+    return {
+        "Event": name,
+        "Channel": "Local/recv@fax-00000000;2",
+        "PagesTransferred": "3",
+        "Resolution": "8031x3850",
+        "TransferRate": "14400",
+        "FileName": ["/x/a.tif", "/x/b.tif"],
+        "ChanVariable": [f"{name}={value}" for name, value in variables.items()],
+    }
+
+
+def test_a_success_is_one_even_if_faxerror_says_hangup() -> None:
+    result = parse_result(
+        event("SendFAX", FAXSTATUS="SUCCESS", FAXERROR="HANGUP", FAXMODE="T38"), []
+    )
+    assert result is not None
+    assert (result.operation, result.succeeded, result.reason) == (Operation.SEND, True, None)
+    assert (result.pages, result.transport, result.data_rate) == (3, Transport.T38, 14400)
+
+
+def test_a_failure_has_a_reason() -> None:
+    text = "The call dropped prematurely"
+    result = parse_result(
+        event(FAXSTATUS="FAILED", FAXERROR=text, FAXMODE="audio", FAXSTATUSSTRING=text), []
+    )
+    assert result is not None
+    assert (result.succeeded, result.reason) == (False, Reason.CALL_DROPPED)
+    assert result.transport is Transport.G711
+
+
+@pytest.mark.parametrize("variables", [{}, {"FAXSTATUS": ""}])
+def test_without_channelvars_there_is_no_result_and_no_guess(variables: dict[str, str]) -> None:
+    problems: list[Problem] = []
+    result = parse_result(event(**variables), problems)
+    assert result is not None
+    assert (result.succeeded, result.reason, result.transport) == (None, None, Transport.NONE)
+    assert problems == []
+
+
+def test_a_status_never_heard_of_is_no_result_and_is_said() -> None:
+    problems: list[Problem] = []
+    result = parse_result(event(FAXSTATUS="m" * 70_000), problems)
+    assert result is not None
+    assert (result.succeeded, result.reason) == (None, None)
+    assert problems == [Problem("FAXSTATUS", "m" * MAX_TEXT)]
+
+
+def test_one_channel_variable_alone_is_read_too() -> None:
+    result = parse_result({**event(), "ChanVariable": "FAXSTATUS=SUCCESS"}, [])
+    assert result is not None
+    assert result.succeeded is True
+
+
+def test_a_text_never_heard_of_is_other_and_a_code_that_says_nothing_gives_way() -> None:
+    assert failure_reason("Martians", "on the line") is Reason.OTHER
+    assert failure_reason("UNKNOWN", "Martians") is Reason.UNKNOWN
+    trained = "Failed to train with any of the compatible modems"
+    assert failure_reason("UNKNOWN", trained) is Reason.TRAINING
+    assert failure_reason("", "T38_NEG_ERROR") is Reason.T38_NEGOTIATION
+
+
+def written(text: str) -> Headers:
+    """As the exporter gets it."""
+    message: Headers = Message.from_line(text.replace("\n", "\r\n"))
+    return message
+
+
+NO_TIMING = "\n".join(
+    [
+        "Event: ReceiveFAX",
+        "Channel: PJSIP/trunk-00000001",
+        "ChanVariable: FAXSTATUS=FAILED",
+        "ChanVariable: FAXERROR=Channel Problems",
+        "ChanVariable: FAXMODE=audio",
+        "ChanVariable: FAXSTATUSSTRING=Error before FAX transmission started.",
+        "LocalStationID: ",
+        "RemoteStationID: ",
+        "PagesTransferred: 0",
+        "Resolution: ",
+        "TransferRate: ",
+        "FileName: /fax/rx-1.tif",
+    ]
+)
+SENT = NO_TIMING.replace("ReceiveFAX", "SendFAX").replace("Channel Problems", "INIT_ERROR")
+SENT = SENT.replace("Error before FAX transmission started.", "error starting fax session")
+VARIABLES = "\n".join(line for line in SENT.split("\n") if line.startswith("ChanVariable"))
+AFTER_ANOTHER = (
+    SENT.replace("PagesTransferred: 0", "PagesTransferred: 3")
+    .replace("Resolution: ", "Resolution: 8031x3850")
+    .replace("TransferRate: ", "TransferRate: 9600")
+)
+
+CODE_ALONE = "\n".join(
+    line for line in AFTER_ANOTHER.split("\n") if "FAXSTATUSSTRING" not in line
+).replace("INIT_ERROR", "Channel Problems")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (NO_TIMING, Reason.INIT),
+        (NO_TIMING.replace(": \n", ":\n"), Reason.INIT),
+        (SENT, Reason.INIT),
+        (AFTER_ANOTHER, Reason.INIT),
+        (CODE_ALONE, Reason.INIT),
+        (SENT.replace(VARIABLES, "ChanVariable: FAXSTATUS=FAILED"), Reason.OTHER),
+        (SENT.replace(VARIABLES + "\n", ""), None),
+    ],
+    ids=[
+        "receive",
+        "no blank after a colon",
+        "send",
+        "after another fax",
+        "code alone after another fax",
+        "status alone",
+        "untold",
+    ],
+)
+def test_a_fax_that_never_began_has_neither_page_nor_rate_and_nothing_is_malformed(
+    text: str, reason: Reason | None
+) -> None:
+    problems: list[Problem] = []
+    result = parse_result(written(text), problems)
+    assert result is not None
+    assert problems == []
+    assert not result.began
+    assert not result.pages
+    assert (result.data_rate, result.agreed, result.reason) == (None, None, reason)
+
+
+def test_a_fax_that_timed_out_began_and_says_what_the_one_before_did() -> None:
+    said = {"FAXERROR": "TIMEOUT", "FAXSTATUSSTRING": "fax session timed-out"}
+    result = parse_result(event(FAXSTATUS="FAILED", **said), [])
+    assert result is not None
+    assert (result.began, result.reason) == (True, Reason.TIMEOUT)
+    assert (result.pages, result.data_rate) == (None, None)
+
+
+def test_an_error_before_the_modem_says_what_the_one_before_did_without_its_text_too() -> None:
+    told = {"Event": "SendFAX", "Channel": "PJSIP/a-1", "PagesTransferred": "3"}
+    told |= {"Resolution": "8031x3850", "TransferRate": "14400"}
+    variables = ["FAXSTATUS=FAILED", "FAXERROR=INIT_ERROR"]
+    result = parse_result({**told, "ChanVariable": variables}, [])
+    assert result is not None
+    assert (result.pages, result.data_rate, result.agreed) == (None, None, None)
+
+
+def test_a_success_that_tells_little_began() -> None:
+    told = {"Event": "SendFAX", "Channel": "PJSIP/a-1", "PagesTransferred": "0"}
+    result = parse_result({**told, "ChanVariable": "FAXSTATUS=SUCCESS"}, [])
+    assert result is not None
+    assert result.began
+
+
+@pytest.mark.parametrize(
+    ("resolution", "rate", "agreed"),
+    [("0x0", None, False), ("8031x3850", 14400, True), ("", 14400, None)],
+)
+def test_a_rate_counts_only_if_something_was_agreed(
+    resolution: str, rate: int | None, agreed: bool | None
+) -> None:
+    result = parse_result({**event(FAXSTATUS="FAILED"), "Resolution": resolution}, [])
+    assert result is not None
+    assert (result.data_rate, result.agreed) == (rate, agreed)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "ChanVariable(SIP/trunk-0000a194)",
+        "ChanVariable(PJSIP/a(b)-00000001)",
+        "chanvariable",
+        "ChanVariable",
+    ],
+)
+def test_a_result_is_read_in_every_form_of_its_header(header: str) -> None:
+    lines = [f"{header}: FAXSTATUS=FAILED", f"{header}: FAXERROR=HANGUP", f"{header}: FAXMODE=T38"]
+    text = "\n".join(["Event: SendFAX", "Channel: SIP/trunk-0000a194", *lines])
+    result = parse_result(written(text), [])
+    assert result is not None
+    assert (result.succeeded, result.reason) == (False, Reason.CALL_DROPPED)
+    assert result.missing == ("FAXSTATUSSTRING",)
+
+
+def test_variables_whose_names_begin_with_a_blank_are_missing() -> None:
+    blanks = (
+        "Event: SendFAX\nChannel: a/b-1\nChanVariable: FAXSTATUS=SUCCESS\nChanVariable:  FAXERROR="
+    )
+    result = parse_result(written(blanks), [])
+    assert result is not None
+    assert result.missing == ("FAXERROR", "FAXMODE", "FAXSTATUSSTRING")
+
+
+def test_other_events_are_no_results() -> None:
+    assert parse_result(event("FAXStatus", FAXSTATUS="FAILED"), []) is None
+
+
+# --- peers ----------------------------------------------------------------------------------
+
+
+PEERS = {
+    # Names as each technology makes them, in one version of Asterisk or another.
+    "PJSIP/trunk-berlin-0000001a": "PJSIP/trunk-berlin",
+    "PJSIP/trunk-beef-0000001a": "PJSIP/trunk-beef",
+    "PJSIP/anonymous-00000001": "PJSIP/anonymous",
+    "SIP/trunk-0000a194": "SIP/trunk",
+    "SIP/10.0.0.5-0000abcd": "SIP/10.0.0.5",
+    "IAX2/peer-1234": "IAX2/peer",
+    "IAX2/host.example:4569-1234": "IAX2/host.example:4569",
+    "DAHDI/i1/5551234-2": "DAHDI/i1",
+    "DAHDI/1-1": "DAHDI/1",
+    "DAHDI/pseudo-1293": "DAHDI/pseudo",
+    "Zap/4-1": "Zap/4",
+    "CAPI/ISDN1/5551234-1f": "CAPI/ISDN1",
+    "mISDN/1-u17": "mISDN/1",
+    "mISDN/2-u170": "mISDN/2",
+    "MGCP/aaln/1@gateway-1": "MGCP/aaln/1@gateway",
+    "Skinny/100@phone-3": "Skinny/100@phone",
+    "Unistim/100@phone-0x55d0c0ff": "Unistim/100@phone",
+    "SCCP/1001-00000007": "SCCP/1001",
+    "OOH323/peer-12": "OOH323/peer",
+    "H323/ip$10.0.0.5:1720/12345": "H323/ip$10.0.0.5:1720",
+    "Motif/bob@example.org-9af3": "Motif/bob@example.org",
+    "Dongle/dongle0-0100000001": "Dongle/dongle0",
+    "Quectel/quectel0-0100000001": "Quectel/quectel0",
+    "Mobile/phone-7d2a": "Mobile/phone",
+    "Khomp/B0C1-0.0": "Khomp/B0C1",
+    "vpb/1-1": "vpb/1",
+    "Console/dsp": "Console/dsp",
+    "AudioSocket/10.0.0.5:9092-40325ec2-5efd-4bd3-805f-53576e581d13": "AudioSocket/10.0.0.5:9092",
+    "UnicastRTP/10.0.0.5:5004-0x7f83a8001f70": "UnicastRTP/10.0.0.5:5004",
+    "WebSocket/media-0x7f83a8001f70": "WebSocket/media",
+    "MulticastRTP/0x7f83a8001f70": "",
+    "mISDN/tmp3-u17": "",
+    "Snoop/1795630849.12-0000002a": "",
+    # A Local channel: its context, and never what was dialled.
+    "Local/recv@fax-00000003;2": "Local/fax",
+    "Local/0305550000@faxes-0000002a;1": "Local/faxes",
+    "Local/+49 30/5550000@from-internal-0000002a;2": "Local/from-internal",
+    "Local/bob@example.org@faxes-0000002a;1": "Local/faxes",
+    "Local/0305550000@faxes-2a3f;1<ZOMBIE>": "Local/faxes",
+    "Local/0305550000@faxes-7b2a,1": "Local/faxes",
+    "Local/0305550000-0000002a;1": "",
+    # What is moved.
+    "PJSIP/trunk-0000001a<ZOMBIE>": "PJSIP/trunk",
+    "SIP/trunk-0000a194<MASQ>": "SIP/trunk",
+    "SIP/trunk-0000a194<MASQ><ZOMBIE>": "SIP/trunk",
+    "AsyncGoto/PJSIP/trunk-0000001a": "PJSIP/trunk",
+    "AsyncGoto/PJSIP/trunk-0000001a<ZOMBIE>": "PJSIP/trunk",
+    "AsyncGoto/Local/0305550000@faxes-0000002a;2": "Local/faxes",
+    "Surrogate/PJSIP/trunk-0000001a": "PJSIP/trunk",
+    "Bridge/SIP/trunk-0000a194": "SIP/trunk",
+    "Parked/SIP/trunk-0000a194": "SIP/trunk",
+    "Transfered/SIP/trunk-0000a194": "SIP/trunk",
+    "AsyncGoto/Bridge/SIP/trunk-0000a194": "SIP/trunk",
+    # What a label cannot hold, and what it can.
+    "PJSIP/a\n\x1b[31m-00000001": "PJSIP/a??[31m",
+    "PJSIP/a\u202eb\u2028c-00000001": "PJSIP/a?b?c",
+    "PJSIP/büro-00000001": "PJSIP/büro",
+    "PJSIP/bäro-00000001": "PJSIP/bäro",
+    "PJSIP/東京 支店-00000001": "PJSIP/東京 支店",
+    "": "",
+    "nonsense": "",
+    "PJSIP/": "",
+    "PJSIP/-00000001": "",
+    "/trunk-00000001": "",
+    "AsyncGoto/": "",
+    "AsyncGoto/nonsense": "AsyncGoto/nonsense",
+}
+
+
+@pytest.mark.parametrize(("channel", "peer"), PEERS.items())
+def test_a_peer_is_technology_and_endpoint_without_the_serial(channel: str, peer: str) -> None:
+    assert peer_of(channel) == peer
+
+
+# --- whatever comes -------------------------------------------------------------------------
+
+FIELDS = [*RECEIVE, *LISTED, "ChanVariable", "PagesTransferred", "CompletedFAXes", "FAXMODE"]
+ANYTHING = st.one_of(
+    st.text(),
+    st.sampled_from(["0", "receive", "gateway", "Active", "FAXSTATUS=FAILED", "9" * 30]),
+    st.lists(st.text(), min_size=2, max_size=3),
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING))
+def test_no_message_makes_a_parser_raise(headers: dict[str, str | list[str]]) -> None:
+    problems: list[Problem] = []
+    session = parse_session(headers, problems)
+    parse_listed(headers, problems)
+    parse_stats(headers, problems)
+    for name in ("SendFAX", "ReceiveFAX"):
+        assert parse_result({"Channel": ""} | headers | {"Event": name}, problems) is not None
+    if session is not None:
+        assert session.pages is None or 0 <= session.pages <= 10_000

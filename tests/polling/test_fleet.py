@@ -1,0 +1,252 @@
+"""Several Asterisks, each watched on its own; what comes and goes does not disturb the others."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+
+from exporter.demo import DemoPbx
+from exporter.fax import Operation
+from exporter.polling import Clock, Failure, Fleet, Poller
+from exporter.settings import AmiSettings
+from tests.virtual_time import clock, in_virtual_time, until, wall
+from tests.watching import SECRET, begin, settings_for
+
+
+@contextlib.asynccontextmanager
+async def pbxs(count: int) -> AsyncIterator[list[DemoPbx]]:
+    started = [DemoPbx(secret=SECRET, clock=wall) for _ in range(count)]
+    for pbx in started:
+        await pbx.start()
+    try:
+        yield started
+    finally:
+        for pbx in started:
+            await pbx.stop()
+
+
+@contextlib.asynccontextmanager
+async def fleet_of(targets: dict[str, AmiSettings]) -> AsyncIterator[Fleet]:
+    fleet = Fleet(1.0, None, clock=clock())
+    await fleet.watch(targets)
+    try:
+        yield fleet
+    finally:
+        await fleet.close()
+
+
+def named(started: list[DemoPbx]) -> dict[str, AmiSettings]:
+    return {f"pbx-{number}": settings_for(pbx) for number, pbx in enumerate(started)}
+
+
+def pages(poller: Poller) -> int:
+    return sum(poller.ledger.totals.pages.values())
+
+
+@in_virtual_time
+async def test_each_target_has_the_counters_of_its_own_pbx() -> None:
+    async with pbxs(3) as started, fleet_of(named(started)) as fleet:
+        await until(lambda: not fleet.stale)
+        for count, pbx in enumerate(started):
+            for _ in range(count):
+                begin(pbx).finish_page()
+        await asyncio.sleep(3)
+        assert [pages(poller) for poller in fleet.pollers.values()] == [0, 1, 2]
+
+
+@in_virtual_time
+async def test_who_is_unchanged_is_not_disturbed_by_who_comes_and_goes() -> None:
+    async with pbxs(3) as started, fleet_of(named(started[:2])) as fleet:
+        await until(lambda: not fleet.stale)
+        begin(started[0]).finish_page()
+        await until(lambda: pages(fleet.pollers["pbx-0"]) == 1)
+        for targets in (started, started[:1], [started[0], started[2]], started[:2]):
+            await fleet.watch(named(targets))
+            await until(lambda: not fleet.stale)
+            assert list(fleet.pollers) == list(named(targets))
+        first = fleet.pollers["pbx-0"]
+        assert first.status.connects == 1
+        assert pages(first) == 1
+        assert len(started[0].connections) == 1
+
+
+@in_virtual_time
+async def test_while_many_come_the_others_have_their_turn_after_each() -> None:
+    async with pbxs(1) as (pbx,), fleet_of({}) as fleet:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        work = asyncio.create_task(others())
+        await fleet.watch({f"pbx-{number}": settings_for(pbx) for number in range(100)})
+        work.cancel()
+        assert turns >= 99
+
+
+@in_virtual_time
+async def test_who_is_about_to_be_watched_is_not_ready_from_the_first_moment_on() -> None:
+    async with pbxs(1) as (pbx,):
+        fleet = Fleet(1.0, None, clock=clock())
+        names = [f"pbx-{number}" for number in range(100)]
+        begun = asyncio.create_task(fleet.watch({name: settings_for(pbx) for name in names}))
+        while not begun.done():
+            await asyncio.sleep(0)
+            assert fleet.stale == list(fleet.pollers) == names
+        await fleet.close()
+
+
+@in_virtual_time
+async def test_of_two_reloads_at_once_the_later_holds_and_nothing_is_left_of_the_other() -> None:
+    async with pbxs(3) as started:
+        fleet = Fleet(1.0, None, clock=clock())
+        await asyncio.gather(fleet.watch(named(started)), fleet.watch(named(started[:2])))
+        await until(lambda: not fleet.stale)
+        assert list(fleet.pollers) == ["pbx-0", "pbx-1"]
+        assert [len(pbx.connections) for pbx in started[:2]] == [1, 1]
+        await fleet.close()
+        assert len(asyncio.all_tasks()) == 1 + sum(len(pbx._tasks) for pbx in started)
+
+
+@in_virtual_time
+async def test_who_is_gone_is_asked_no_more() -> None:
+    async with pbxs(2) as started, fleet_of(named(started)) as fleet:
+        await until(lambda: not fleet.stale)
+        await fleet.watch(named(started[:1]))
+        begin(started[1])
+        await asyncio.sleep(5)
+        assert not started[1].queries
+        assert len(started[1].connections) == 1
+
+
+@in_virtual_time
+async def test_a_new_secret_connects_anew_and_keeps_the_counters() -> None:
+    async with pbxs(1) as (pbx,), fleet_of(named([pbx])) as fleet:
+        await until(lambda: not fleet.stale)
+        session = begin(pbx)
+        session.finish_page()
+        poller = fleet.pollers["pbx-0"]
+        await until(lambda: pages(poller) == 1)
+        pbx.secret = "changed"
+        await fleet.watch({"pbx-0": settings_for(pbx, secret=SecretStr("changed"))})
+        assert fleet.stale == ["pbx-0"]
+        await until(lambda: not fleet.stale)
+        session.finish_page()
+        await until(lambda: pages(fleet.pollers["pbx-0"]) == 2)
+        assert fleet.pollers["pbx-0"].status.connects == 2
+        assert len(pbx.connections) == 2
+
+
+@in_virtual_time
+async def test_a_second_wrong_secret_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    async with pbxs(1) as (pbx,), fleet_of(named([pbx])) as fleet:
+        await until(lambda: not fleet.stale)
+        for count, wrong in enumerate(("one", "two"), 1):
+            await fleet.watch({"pbx-0": settings_for(pbx, secret=SecretStr(wrong))})
+            await until(lambda: len(pbx.failed_logins) == count)  # noqa: B023
+            await asyncio.sleep(1)
+        assert caplog.text.count("pbx-0: ") == 2
+
+
+@in_virtual_time
+async def test_closing_ends_also_what_a_reload_under_way_begins() -> None:
+    async with pbxs(3) as started:
+        fleet = Fleet(1.0, None, clock=clock())
+        await fleet.watch(named(started))
+        changed = {n: settings_for(pbx, timeout=3.0) for n, pbx in zip("abc", started, strict=True)}
+        await asyncio.gather(fleet.watch(changed), fleet.close())
+        await fleet.close()
+        assert len(asyncio.all_tasks()) == 1 + sum(len(pbx._tasks) for pbx in started)
+
+
+@in_virtual_time
+async def test_a_pbx_that_hangs_is_fresh_no_longer_than_a_poll_may_take() -> None:
+    async with pbxs(1) as (pbx,), fleet_of({"a": settings_for(pbx, timeout=30.0)}) as fleet:
+        await until(lambda: not fleet.stale)
+        pbx.mute = True
+        await asyncio.sleep(25)
+        assert fleet.pollers["a"].status.failures[Failure.TIMEOUT] == 0
+        assert fleet.stale == []
+        fleet.pollers["a"]._clock = Clock(clock().monotonic, lambda: wall() + 10)
+        assert fleet.stale == ["a"]
+
+
+@in_virtual_time
+async def test_another_pbx_under_the_same_name_has_counters_of_its_own() -> None:
+    async with pbxs(2) as started, fleet_of({"fax": settings_for(started[0])}) as fleet:
+        await until(lambda: not fleet.stale)
+        begin(started[0]).finish_page()
+        await until(lambda: pages(fleet.pollers["fax"]) == 1)
+        await fleet.watch({"fax": settings_for(started[1])})
+        await until(lambda: not fleet.stale)
+        assert pages(fleet.pollers["fax"]) == 0
+        assert fleet.pollers["fax"].ledger.totals.started[Operation.RECEIVE] == 0
+
+
+def garbage(_: str, answer: bytes) -> bytes:
+    return b"\xff\x00" * 1000 + b"\r\n\r\n" + answer[::-1]
+
+
+@in_virtual_time
+async def test_who_hangs_floods_or_is_wrong_delays_nobody() -> None:
+    async with pbxs(6) as started, fleet_of(named(started)) as fleet:
+        await until(lambda: not fleet.stale)
+        silent, slow, flooding, wrong, refusing, _ = started
+        silent.mute = True
+        slow.delay["FAXSessions"] = 4.0
+        wrong.rewrite = garbage
+        refusing.secret = "changed"
+        refusing.drop_connections()
+        event = b"Event: Newchannel\r\nChannel: x\r\n\r\n" * 500
+
+        async def flood() -> None:
+            while True:
+                flooding.inject(event)
+                await asyncio.sleep(0.01)
+
+        work = asyncio.create_task(flood())
+        before = {name: poller.status.polls for name, poller in fleet.pollers.items()}
+        await asyncio.sleep(60)
+        work.cancel()
+        made = {name: p.status.polls - before[name] for name, p in fleet.pollers.items()}
+        assert abs(made["pbx-5"] - 60) <= 1
+        assert abs(made["pbx-2"] - 60) <= 1
+        assert set(fleet.stale) >= {"pbx-0", "pbx-4"}
+        assert not {"pbx-2", "pbx-5"} & set(fleet.stale)
+
+
+@in_virtual_time
+async def test_polls_are_spread_over_the_interval_by_name_and_stay_where_they_are() -> None:
+    async with pbxs(1) as (pbx,):
+        names = {f"pbx-{number}": settings_for(pbx) for number in range(20)}
+        async with fleet_of(names) as fleet:
+            await until(lambda: not fleet.stale)
+
+            async def moments() -> dict[str, float]:
+                last = {n: p.status.last_success for n, p in fleet.pollers.items()}
+                await until(
+                    lambda: all(p.status.last_success != last[n] for n, p in fleet.pollers.items())
+                )
+                return {n: (p.status.last_success or 0) % 1 for n, p in fleet.pollers.items()}
+
+            await moments()
+            first, second = await moments(), await moments()
+        assert first == pytest.approx(second, abs=0.01)
+        tenths = {int(moment * 10) for moment in first.values()}
+        assert len(tenths) >= 6
+
+
+@in_virtual_time
+async def test_a_target_is_fresh_only_while_its_polls_succeed() -> None:
+    async with pbxs(2) as started, fleet_of(named(started)) as fleet:
+        assert fleet.stale == ["pbx-0", "pbx-1"]
+        await until(lambda: not fleet.stale)
+        started[1].mute = True
+        await until(lambda: fleet.stale == ["pbx-1"], 20)
+        started[1].mute = False
+        await until(lambda: not fleet.stale, 60)

@@ -1,0 +1,398 @@
+"""Basic auth: who gets in, what it costs whom, and that nobody waits for another's password.
+
+bcrypt is the real one; what is counted is the work that is asked of it.
+"""
+
+import asyncio
+import base64
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import bcrypt
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.settings import ListenAddress, WebConfigFile
+from exporter.web import TooManyWaiting, Verifier, auth, may_see
+from exporter.web import server as listen
+
+CHEAP, DEAR = 4, 7
+
+
+def hashed(password: str | bytes, cost: int = CHEAP) -> bytes:
+    password = password.encode() if isinstance(password, str) else password
+    return bcrypt.hashpw(password[:72], bcrypt.gensalt(cost))
+
+
+USERS = {"cheap": hashed("sesame"), "dear": hashed("open", DEAR)}
+
+
+@pytest.fixture
+def costs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The cost of each piece of work that is asked of bcrypt."""
+    costs: list[int] = []
+    hashpw = bcrypt.hashpw
+
+    def counted(password: bytes, salt: bytes) -> bytes:
+        costs.append(int(salt[4:6]))
+        return hashpw(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", counted)
+    return costs
+
+
+class Gate(threading.Event):
+    """bcrypt goes on once it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    gate = Gate()
+    hashpw = bcrypt.hashpw
+
+    def gated(password: bytes, salt: bytes) -> bytes:
+        gate.reached.set()
+        gate.wait(60)
+        return hashpw(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", gated)
+    yield gate
+    gate.set()
+
+
+# --- passwords ------------------------------------------------------------------------------
+
+
+async def test_the_right_password_of_each_user_is_right() -> None:
+    verifier = Verifier()
+    assert await verifier.verify(USERS, "cheap", b"sesame")
+    assert await verifier.verify(USERS, "dear", b"open")
+    assert not await verifier.verify(USERS, "cheap", b"open")
+    assert not await verifier.verify(USERS, "dear", b"")
+    assert not await verifier.verify(USERS, "nobody", b"sesame")
+
+
+@pytest.mark.parametrize("prefix", [b"$2a$", b"$2b$", b"$2y$"])
+async def test_every_kind_of_hash_is_verified(prefix: bytes) -> None:
+    users = {"a": prefix + hashed("sesame")[4:]}
+    assert await Verifier().verify(users, "a", b"sesame")
+    assert not await Verifier().verify(users, "a", b"other")
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        ("nobody", b"sesame"),
+        ("cheap", b"wrong"),
+        ("dear", b"wrong"),
+        ("", b""),
+        ("cheap", b"x" * 8000),
+        ("dear", b"x" * 73),
+        ("nobody", b"x" * 73),
+        ("cheap", b"sesame\0"),
+        ("nobody", b"\0"),
+        ("dear", b"\xff\xfe"),
+        ("\udcff", b"x"),
+    ],
+)
+async def test_every_failure_costs_what_the_dearest_hash_costs(
+    costs: list[int], user: str, password: bytes
+) -> None:
+    assert not await Verifier().verify(USERS, user, password)
+    assert sum(2**cost for cost in costs) == 2**DEAR
+
+
+async def test_of_a_long_password_the_first_72_bytes_count_as_in_go() -> None:
+    users = {"long": hashed(b"a" * 72)}
+    assert await Verifier().verify(users, "long", b"a" * 72 + b"what comes here")
+    assert not await Verifier().verify(users, "long", b"a" * 71 + b"b" + b"what comes here")
+
+
+async def test_a_nul_is_a_character_like_others() -> None:
+    users = {"nul": hashed(b"a\0b")}
+    assert await Verifier().verify(users, "nul", b"a\0b")
+    assert not await Verifier().verify(users, "nul", b"a\0c")
+    assert not await Verifier().verify(users, "nul", b"a")
+
+
+# --- what is remembered ---------------------------------------------------------------------
+
+
+async def test_a_verified_password_costs_nothing_again(costs: list[int]) -> None:
+    verifier = Verifier()
+    assert await verifier.verify(USERS, "dear", b"open")
+    assert costs == [DEAR]
+    assert await verifier.verify(USERS, "dear", b"open")
+    assert costs == [DEAR]
+
+
+async def test_a_failure_is_not_remembered(costs: list[int]) -> None:
+    verifier = Verifier()
+    for _ in range(2):
+        assert not await verifier.verify(USERS, "dear", b"wrong")
+    assert costs == [DEAR, DEAR]
+
+
+async def test_wrong_passwords_push_nobody_out(costs: list[int]) -> None:
+    verifier = Verifier()
+    assert await verifier.verify(USERS, "dear", b"open")
+    for number in range(30):
+        assert not await verifier.verify(USERS, "dear", b"%d" % number)
+        assert not await verifier.verify(USERS, f"nobody{number}", b"open")
+    costs.clear()
+    assert await verifier.verify(USERS, "dear", b"open")
+    assert costs == []
+
+
+async def test_a_changed_hash_and_a_removed_user_hold_at_once() -> None:
+    verifier = Verifier()
+    assert await verifier.verify(USERS, "dear", b"open")
+    assert not await verifier.verify({"dear": hashed("new")}, "dear", b"open")
+    assert not await verifier.verify({"cheap": USERS["cheap"]}, "dear", b"open")
+    assert not await verifier.verify({"cheap": USERS["dear"]}, "dear", b"open")
+    assert await verifier.verify(USERS, "dear", b"open")
+
+
+async def test_the_same_login_many_times_at_once_is_verified_once(costs: list[int]) -> None:
+    verifier = Verifier()
+    logins = [verifier.verify(USERS, "dear", b"open") for _ in range(20)]
+    assert all(await asyncio.gather(*logins))
+    assert costs == [DEAR]
+
+
+async def test_a_login_that_is_given_up_does_not_end_the_same_of_another(
+    gate: Gate,
+) -> None:
+    verifier = Verifier()
+    first, second = (
+        asyncio.create_task(verifier.verify(USERS, "cheap", b"sesame")) for _ in range(2)
+    )
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    gate.set()
+    assert await second
+
+
+async def test_more_guesses_than_can_be_verified_are_turned_away(gate: Gate) -> None:
+    verifier = Verifier()
+    known = asyncio.create_task(verifier.verify(USERS, "cheap", b"sesame"))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await known
+    gate.clear()
+    guesses = [
+        asyncio.create_task(verifier.verify(USERS, "cheap", b"%d" % number, client=str(number)))
+        for number in range(auth.MAX_WAITING)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyWaiting):
+        await verifier.verify(USERS, "dear", b"open")
+    assert await verifier.verify(USERS, "cheap", b"sesame")  # who is known need not wait
+    gate.set()
+    assert not any(await asyncio.gather(*guesses))
+    assert await verifier.verify(USERS, "dear", b"open")
+
+
+async def test_who_guesses_much_from_one_address_leaves_room_for_others(gate: Gate) -> None:
+    verifier = Verifier()
+    guesses = [
+        asyncio.create_task(verifier.verify(USERS, "cheap", b"%d" % number, client="a"))
+        for number in range(auth.MAX_WAITING_EACH)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyWaiting):
+        await verifier.verify(USERS, "dear", b"open", client="a")
+    other = asyncio.create_task(verifier.verify(USERS, "dear", b"open", client="b"))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await other
+    assert not any(await asyncio.gather(*guesses))
+    assert not await verifier.verify(USERS, "dear", b"wrong", client="a")  # there is room again
+
+
+async def test_bcrypt_runs_once_at_a_time_and_never_in_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running: list[int] = []
+    seen: list[tuple[int, threading.Thread]] = []
+    hashpw = bcrypt.hashpw
+
+    def watched(password: bytes, salt: bytes) -> bytes:
+        running.append(1)
+        seen.append((len(running), threading.current_thread()))
+        try:
+            return hashpw(password, salt)
+        finally:
+            running.pop()
+
+    monkeypatch.setattr(bcrypt, "hashpw", watched)
+    verifier = Verifier()
+    guesses = [verifier.verify(USERS, "dear", b"%d" % n, client=str(n)) for n in range(20)]
+    await asyncio.gather(*guesses)
+    assert {count for count, _ in seen} == {1}
+    assert threading.main_thread() not in {thread for _, thread in seen}
+
+
+# --- requests -------------------------------------------------------------------------------
+
+
+async def _show(request: web.Request) -> web.Response:
+    return web.Response(text=str(may_see(request)))
+
+
+@contextlib.asynccontextmanager
+async def served(
+    users: dict[str, bytes], folder: Path
+) -> AsyncIterator[Callable[..., contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]]]:
+    """Ask for a path, with an Authorization header or none."""
+    path = folder / "web.yml"
+    lines = [f"  {user}: {known.decode()}\n" for user, known in users.items()]
+    path.write_text("basic_auth_users:\n" + "".join(lines))
+    config = WebConfigFile(path)
+    app = web.Application(middlewares=listen.middlewares(config))
+    app.router.add_get("/{path:.*}", _show)
+    server = listen.Server(app, ListenAddress("127.0.0.1", 0), config, max_connections=20)
+    await server.start()
+    host, port = server.addresses[0]
+    async with aiohttp.ClientSession(f"http://{host}:{port}") as client:
+
+        def get(
+            path: str, header: str | None = None
+        ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+            return client.get(path, headers={} if header is None else {"Authorization": header})
+
+        try:
+            yield get
+        finally:
+            await server.stop()
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+async def test_without_users_everybody_may_see_everything(tmp_path: Path) -> None:
+    async with served({}, tmp_path) as get:
+        for path in ("/metrics", "/-/ready"):
+            async with get(path) as response:
+                assert (response.status, await response.text()) == (200, "True")
+
+
+async def test_a_user_of_the_file_gets_in_and_nobody_else(tmp_path: Path) -> None:
+    async with served(USERS | {"jürgen": hashed("größe:1")}, tmp_path) as get:
+        for header in (
+            basic("cheap", "sesame"),
+            basic("dear", "open"),
+            basic("jürgen", "größe:1"),
+            basic("cheap", "sesame").replace("Basic", "bASIC"),
+        ):
+            async with get("/metrics", header) as response:
+                assert (response.status, await response.text()) == (200, "True")
+        for wrong in (
+            None,
+            "",
+            "Basic",
+            "Basic ",
+            "Basic !",
+            "Basic é",
+            "Basic " + base64.b64encode(b"cheap").decode(),
+            "Bearer " + base64.b64encode(b"cheap:sesame").decode(),
+            basic("cheap", "wrong"),
+            basic("nobody", "sesame"),
+            basic("cheap", "x" * 3000),
+            "Basic " + base64.b64encode(b"\xff\xfe:\0").decode(),
+        ):
+            async with get("/metrics", wrong) as response:
+                assert response.status == 401, wrong
+                challenge = response.headers["WWW-Authenticate"]
+                assert challenge == 'Basic realm="asterisk-fax-exporter"'
+                assert "True" not in await response.text()
+        async with get("/no/such/path") as response:
+            assert response.status == 401
+
+
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+async def test_health_needs_no_login_and_knows_who_has_one(tmp_path: Path, path: str) -> None:
+    async with served(USERS, tmp_path) as get:
+        for header, sees in (
+            (None, "False"),
+            (basic("cheap", "wrong"), "False"),
+            ("nonsense", "False"),
+            (basic("cheap", "sesame"), "True"),
+        ):
+            async with get(path, header) as response:
+                assert (response.status, await response.text()) == (200, sees)
+
+
+@pytest.mark.parametrize("path", ["/-/healthy/", "/-/ready/x", "/-%2Fready", "/-/reload"])
+async def test_what_only_looks_like_health_needs_a_login(tmp_path: Path, path: str) -> None:
+    async with served(USERS, tmp_path) as get, get(path) as response:
+        assert response.status == 401
+
+
+async def test_others_are_served_while_a_password_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    hashpw = bcrypt.hashpw
+
+    def announced(password: bytes, salt: bytes) -> bytes:
+        loop.call_soon_threadsafe(begun.set)
+        return hashpw(password, salt)
+
+    async with served({"dear": hashed("open", 14)}, tmp_path) as get:
+        monkeypatch.setattr(bcrypt, "hashpw", announced)
+
+        async def login() -> int:
+            async with get("/metrics", basic("dear", "open")) as response:
+                return response.status
+
+        under_way = asyncio.create_task(login())
+        await begun.wait()
+        for path, status in (("/-/healthy", 200), ("/metrics", 401)):
+            async with get(path) as response:
+                assert response.status == status
+        assert not under_way.done()
+        assert await under_way == 200
+
+
+async def test_a_guess_too_many_is_told_to_come_again(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "MAX_WAITING", 1)
+    async with served(USERS, tmp_path) as get:
+
+        async def guess() -> int:
+            async with get("/metrics", basic("cheap", "wrong")) as response:
+                return response.status
+
+        first = asyncio.create_task(guess())
+        assert await asyncio.to_thread(gate.reached.wait, 60)
+        async with get("/metrics", basic("dear", "open")) as response:
+            assert response.status == 503
+            assert response.headers["Retry-After"] == "10"
+        async with get("/-/ready", basic("dear", "wrong")) as response:
+            assert (response.status, await response.text()) == (200, "False")
+        gate.set()
+        assert await first == 401
+
+
+@given(
+    text=st.text(max_size=30) | st.binary(max_size=20).map(lambda b: base64.b64encode(b).decode())
+)
+def test_no_header_is_more_than_credentials_or_none(text: str) -> None:
+    request = type("Request", (), {"headers": {"Authorization": f"Basic {text}"}})()
+    found = auth._credentials(request)
+    assert found is None or b":" not in found[0].encode("utf-8", "surrogateescape")

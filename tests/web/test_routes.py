@@ -1,0 +1,267 @@
+"""The routes: which PBX a URL means, what it says, and to whom."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+from aiohttp import web as http
+from aiohttp.test_utils import TestClient, TestServer
+
+from exporter import metrics
+from exporter.demo import DemoPbx
+from exporter.polling import Fleet
+from exporter.settings import SettingsError, WebConfigFile, WebSettings
+from exporter.web import page
+from exporter.web import routes as web
+from exporter.web import server as listen
+from tests.running import Scrape
+from tests.watching import SECRET, begin, settings_for
+
+Client = TestClient[http.Request, http.Application]
+
+
+class Site:
+    """The web side of an exporter that watches these demo PBXs, and a client of it."""
+
+    def __init__(self, client: Client, fleet: Fleet, pbxs: dict[str, DemoPbx]) -> None:
+        self.client = client
+        self.fleet = fleet
+        self.pbxs = pbxs
+
+    async def get(self, path: str, **options: Any) -> tuple[int, str]:
+        async with self.client.get(path, **options) as answer:
+            return answer.status, await answer.text()
+
+    async def scrape(self, path: str) -> Scrape:
+        status, text = await self.get(path)
+        assert status == 200, text
+        return Scrape(text)
+
+
+@contextlib.asynccontextmanager
+async def site(
+    *names: str,
+    reload: web.Reload | None = None,
+    web_file: Path | None = None,
+    details: bool = False,
+) -> AsyncIterator[Site]:
+    pbxs = {name: DemoPbx(secret=SECRET) for name in names}
+    for pbx in pbxs.values():
+        await pbx.start()
+    fleet = Fleet(0.05, None)
+    config = WebConfigFile(web_file)
+    app = web.application(
+        WebSettings(show_details=details),
+        metrics.Exporter(fleet),
+        peer_label=False,
+        reload=reload,
+        middlewares=listen.middlewares(config),
+    )
+    async with TestClient(TestServer(app)) as client:
+        await fleet.watch({name: settings_for(pbx) for name, pbx in pbxs.items()})
+        try:
+            async with asyncio.timeout(20):
+                while fleet.stale:
+                    await asyncio.sleep(0.01)
+            yield Site(client, fleet, pbxs)
+        finally:
+            await fleet.close()
+            for pbx in pbxs.values():
+                await pbx.stop()
+
+
+async def test_probe_gives_the_metrics_of_the_pbx_that_is_named_and_of_no_other() -> None:
+    async with site("fax-berlin", "fax-paris") as on:
+        begin(on.pbxs["fax-paris"])
+        async with asyncio.timeout(20):
+            while not on.fleet.pollers["fax-paris"].ledger.running:
+                await asyncio.sleep(0.01)
+        berlin = await on.scrape("/probe?target=fax-berlin")
+        paris = await on.scrape("/probe?target=fax-paris")
+        assert (berlin.sum("sessions"), paris.sum("sessions")) == (0, 1)
+        assert "process_" not in berlin.text
+        assert "exporter_" not in berlin.text
+        own = await on.scrape("/metrics")
+        assert own.value("exporter_targets") == 2
+        assert not own.has("up")
+        assert "process_resident_memory_bytes" in own.text
+
+
+async def test_metrics_has_the_pbx_too_if_there_is_just_one() -> None:
+    async with site("fax-berlin") as on:
+        assert (await on.scrape("/metrics")).value("up") == 1
+        assert (await on.scrape("/probe?target=fax-berlin")).value("up") == 1
+
+
+@pytest.mark.parametrize("path", ["/probe", "/api/v1/targets", "/api/v1/sessions", "/"])
+async def test_a_name_that_is_not_in_the_file_is_no_address_and_tells_no_other_name(
+    path: str,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        async with site("fax-berlin") as on:
+            for name in (address, f"http://{address}/", "fax-berlin2", "", "../fax-berlin", "*"):
+                status, text = await on.get(path, params={"target": name})
+                assert status == 404, name
+                assert "fax-berlin" not in text
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/probe?target=fax-berlin"])
+async def test_a_format_that_is_none_gets_the_plain_one(path: str) -> None:
+    async with site("fax-berlin") as on:
+        for accept in ("application/openmetrics-text; version=a.b", ";;;=", "text/plain;version="):
+            status, text = await on.get(path, headers={"Accept": accept})
+            assert status == 200, accept
+            assert "# TYPE" in text
+
+
+async def test_probe_takes_exactly_one_target() -> None:
+    async with site("fax-berlin") as on:
+        assert (await on.get("/probe"))[0] == 400
+        assert (await on.get("/probe?target=fax-berlin&target=fax-berlin"))[0] == 400
+
+
+async def test_discovery_lists_the_targets_as_prometheus_reads_them() -> None:
+    async with site("fax-berlin", "fax-paris") as on:
+        status, text = await on.get("/sd")
+        assert status == 200
+        assert json.loads(text) == [{"targets": ["fax-berlin", "fax-paris"], "labels": {}}]
+        await on.fleet.watch({})
+        assert json.loads((await on.get("/sd"))[1]) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/targets", "/api/v1/sessions"])
+async def test_no_cache_keeps_what_runs_now(path: str) -> None:
+    async with site("fax-berlin") as on, on.client.get(path) as answer:
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_page_may_load_nothing_but_its_own_files_and_tells_nobody_where_it_is() -> None:
+    async with site("fax-berlin") as on:
+        async with on.client.get("/") as answer:
+            assert answer.headers["Content-Security-Policy"] == page.CONTENT_SECURITY_POLICY
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+        for name in page.STATIC:
+            async with on.client.get(f"/static/{name}") as answer:
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                assert answer.headers["Cache-Control"] == "no-cache"
+
+
+async def test_ready_names_the_targets_whose_last_poll_is_not_fresh() -> None:
+    async with site("fax-berlin", "fax-paris") as on:
+        assert await on.get("/-/ready") == (200, "ready\n")
+        on.pbxs["fax-paris"].refuse_connections()
+        on.pbxs["fax-paris"].drop_connections()
+        async with asyncio.timeout(20):
+            while not on.fleet.stale:
+                await asyncio.sleep(0.01)
+        assert await on.get("/-/ready") == (
+            503,
+            "not ready: no fresh poll of fax-paris\n"
+            f"fax-paris: {on.fleet.pollers['fax-paris'].status.trouble}\n",
+        )
+
+
+async def test_a_stranger_learns_from_ready_no_name_and_from_nothing_else_anything(
+    tmp_path: Path,
+) -> None:
+    hashed = bcrypt.hashpw(b"correct", bcrypt.gensalt(4)).decode()
+    web_file = tmp_path / "web.yml"
+    web_file.write_text(json.dumps({"basic_auth_users": {"prometheus": hashed}}))
+    login = {"Authorization": "Basic " + base64.b64encode(b"prometheus:correct").decode()}
+    async with site("fax-berlin", web_file=web_file) as on:
+        on.pbxs["fax-berlin"].refuse_connections()
+        on.pbxs["fax-berlin"].drop_connections()
+        async with asyncio.timeout(20):
+            while not on.fleet.stale:
+                await asyncio.sleep(0.01)
+        assert await on.get("/-/healthy") == (200, "healthy\n")
+        assert await on.get("/-/ready") == (503, "not ready\n")
+        status, text = await on.get("/-/ready", headers=login)
+        assert (status, "fax-berlin" in text) == (503, True)
+        for path in ("/metrics", "/probe?target=fax-berlin", "/sd", "/", "/api/v1/targets", "/x"):
+            status, text = await on.get(path)
+            assert status == 401, path
+            assert "fax-berlin" not in text
+        for path in ("/metrics", "/probe?target=fax-berlin", "/sd", "/", "/api/v1/targets"):
+            assert (await on.get(path, headers=login))[0] == 200, path
+
+
+async def test_a_post_reads_the_files_again_and_says_what_is_wrong_with_them() -> None:
+    asked: list[None] = []
+    wrong: list[str] = []
+
+    async def reload() -> None:
+        asked.append(None)
+        if wrong:
+            raise SettingsError(wrong[0])
+
+    async with site("fax-berlin", reload=reload) as on:
+        async with on.client.post("/-/reload") as answer:
+            assert (answer.status, await answer.text()) == (200, "reloaded\n")
+        wrong.append("exporter.yml: has no targets")
+        async with on.client.post("/-/reload") as answer:
+            assert answer.status == 500
+            assert "exporter.yml: has no targets" in await answer.text()
+        assert len(asked) == 2
+        assert (await on.get("/-/reload"))[0] == 405
+        assert len(asked) == 2
+    async with site("fax-berlin") as on, on.client.post("/-/reload") as answer:
+        assert answer.status == 404
+        assert "--config.file" in await answer.text()
+
+
+@pytest.mark.parametrize("details", [True, False])
+async def test_the_api_shows_personal_data_only_if_that_is_set(details: bool) -> None:
+    async with site("fax-berlin", "fax-paris", details=details) as on:
+        pbx = on.pbxs["fax-berlin"]
+        begin(pbx, channel="PJSIP/alice-00000001")
+        pbx.drop(begin(pbx, channel="PJSIP/bob-00000002"))
+        async with asyncio.timeout(20):
+            while not (on.fleet.pollers["fax-berlin"].ledger.running) or not list(
+                on.fleet.pollers["fax-berlin"].ledger.history.failed
+            ):
+                await asyncio.sleep(0.01)
+        status, sessions = await on.get("/api/v1/sessions")
+        assert status == 200
+        _, targets = await on.get("/api/v1/targets")
+        (session,) = json.loads(sessions)["sessions"]
+        assert (session["target"], session["operation"]) == ("fax-berlin", "receive")
+        names = [target["name"] for target in json.loads(targets)["targets"]]
+        assert names == ["fax-berlin", "fax-paris"]
+        assert ("alice" in sessions, "bob" in targets) == (details, details)
+        _, page = await on.get("/")
+        assert ("alice" in page, "bob" in page) == (details, details)
+        _, only = await on.get("/api/v1/sessions?target=fax-paris")
+        assert json.loads(only) == {"sessions": []}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/sessions"])
+async def test_a_fleet_is_looked_at_one_by_one_so_that_its_polls_go_on(path: str) -> None:
+    async with site("fax") as here:
+        (poller,) = here.fleet.pollers.values()
+        here.fleet.pollers = {f"fax-{number}": poller for number in range(500)}
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(others())
+        status, _ = await here.get(path)
+        task.cancel()
+        assert status == 200
+        assert turns >= 500
