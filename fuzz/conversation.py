@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from pydantic import SecretStr
 
-from exporter.ami import connection as ami
+from exporter.ami import connection, stream
 from exporter.fax import Operation
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.log import Json, Logfmt
@@ -34,13 +34,10 @@ INTERVAL: Final = EVENT_LATENESS
 """Seconds from poll to poll; long, for a conversation to be short."""
 PATIENCE: Final = 100
 """Times INTERVAL after which the exporter has found its way back, whatever was said."""
-SMALL: Final[dict[str, Any]] = {
-    "MAX_MESSAGE": 1000,
-    "MAX_LISTED": 5,
-    "MAX_LIST": 900,
-    "MAX_OUTSTANDING": 2,
-}
-"""Limits of exporter.ami that so few bytes can reach."""
+SMALL: Final[dict[str, Any]] = {"MAX_MESSAGE": 1000, "MAX_LISTED": 5, "MAX_LIST": 900}
+"""Limits of exporter.ami.stream that so few bytes can reach."""
+MOST_OUTSTANDING: Final = 2
+"""Likewise MAX_OUTSTANDING of exporter.ami.connection."""
 CHANNEL: Final = "Local/recv@fax-after-0badcafe;2"
 """Of the fax that is sent after the script."""
 
@@ -178,8 +175,9 @@ class Line(asyncio.Transport):
             if self.closed:
                 return
             self.protocol.data_received(said[start : start + size])
-            assert len(self.protocol.heard) <= ami.MAX_MESSAGE or self.closed
-            assert len(self.protocol.responses) <= ami.MAX_OUTSTANDING + 2  # a poll cut, a Ping
+            assert len(self.protocol.unread) <= stream.MAX_MESSAGE or self.closed
+            outstanding = len(self.protocol._unanswered)
+            assert outstanding <= connection.MAX_OUTSTANDING + 2  # a poll cut, a Ping
 
     def end(self, error: Exception | None) -> None:
         """The connection is over; the protocol hears of it, but not at once."""
@@ -221,7 +219,8 @@ def _logged() -> Iterator[list[str]]:
 def converse(data: bytes) -> Poller:
     """One conversation, given as bytes like those of `script`. AssertionError, or whatever came
     up, if it did any harm."""
-    with patch.multiple(ami, None, **SMALL), _logged() as lines:
+    few = patch.object(connection, "MAX_OUTSTANDING", MOST_OUTSTANDING)
+    with patch.multiple(stream, None, **SMALL), few, _logged() as lines:
         poller = run(_converse(data))
     for line in lines:
         assert line.isprintable(), line

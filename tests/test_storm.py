@@ -24,7 +24,7 @@ async def test_unwanted_events_are_dropped_before_they_are_parsed(
     async with conversation(pbx):
         assert pbx.line is not None
         with monkeypatch.context() as patched:
-            patched.setattr("exporter.ami.connection.Message.from_line", parsed.append)
+            patched.setattr("exporter.ami.messages.Message.from_line", parsed.append)
             pbx.line.send(b"".join(UNWANTED) * 100)
             assert parsed == []
             pbx.line.send(b"Event: SendFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n")

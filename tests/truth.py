@@ -3,7 +3,8 @@
 from collections import Counter
 
 from exporter.demo import DemoPbx
-from exporter.fax import Operation, Transport, failure_reason
+from exporter.fax import Operation, Transport
+from exporter.fax.reasons import failure_reason
 from exporter.polling import Poller
 
 _MODES = {"audio": Transport.G711, "T38": Transport.T38}

@@ -1,24 +1,22 @@
-"""How one Asterisk is talked to over its manager interface. The only room that knows panoramisk."""
+"""How one Asterisk is talked to over its manager interface (AMI): log in, ask, hear events.
 
-from exporter.ami.connection import (
-    READ_PAUSE,
+The only room that knows panoramisk. What Asterisk says about faxes is not known here.
+"""
+
+from exporter.ami.connection import READ_PAUSE, Connection
+from exporter.ami.diagnosis import SHUTTING_DOWN, Cause
+from exporter.ami.errors import (
     AmiError,
-    Answer,
     ConnectError,
-    Connection,
     ConnectionLost,
-    Expects,
     LoginRefused,
-    Request,
     ShuttingDown,
     TooLong,
-    connect,
 )
-from exporter.ami.diagnosis import SHUTTING_DOWN, Cause, not_greeted, refused_login, unreached
-from exporter.ami.messages import MAX_LINE, Headers
+from exporter.ami.login import connect
+from exporter.ami.messages import Answer, Expects, Headers, Request, read_event, read_headers
 
 __all__ = [
-    "MAX_LINE",
     "READ_PAUSE",
     "SHUTTING_DOWN",
     "AmiError",
@@ -34,7 +32,6 @@ __all__ = [
     "ShuttingDown",
     "TooLong",
     "connect",
-    "not_greeted",
-    "refused_login",
-    "unreached",
+    "read_event",
+    "read_headers",
 ]

@@ -6,12 +6,9 @@ Errors and what came back in, words and a Cause out; no I/O.
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
-
-from exporter.tls_files import openssl_words
 
 
 class Cause(StrEnum):
@@ -121,50 +118,6 @@ def _came(error: OSError, cause: Cause) -> str:
         return cause.value
     # The words of asyncio are "Connect call failed" and the address, whatever it failed by.
     return os.strerror(error.errno) if error.errno else str(error)
-
-
-_NAME: Final = "set --ami.host or --ami.tls-server-name to a name that is in it"
-_TIME: Final = "renew it, or put the clocks of both machines right"
-_TRUST: Final = "name its CA's file, or its own if it is self-signed, by --ami.tls-ca-file"
-_CERTIFICATE: Final = {9: _TIME, 10: _TIME, 62: _NAME, 64: _NAME} | dict.fromkeys(
-    (18, 19, 20, 21), _TRUST
-)
-"""What to do, by X509_V_ERR_... of OpenSSL's x509_vfy.h."""
-_NO_TLS: Final = (
-    "WRONG_VERSION_NUMBER",
-    "RECORD_LAYER_FAILURE",
-    "UNKNOWN_PROTOCOL",
-    "HTTP_REQUEST",
-    "PACKET_LENGTH_TOO_LONG",
-)
-"""What OpenSSL, by its version and what was said, makes of an answer that is no TLS."""
-
-
-def no_tls(error: OSError) -> tuple[str, Cause]:
-    """What came back instead of a TLS connection, and what the user can do."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        said = error.verify_message.rstrip(".")
-        todo = _CERTIFICATE.get(error.verify_code, "see --ami.tls-ca-file")
-        return f"the server's certificate is refused: {said}; {todo}", Cause.CERTIFICATE
-    if isinstance(error, ConnectionResetError | ssl.SSLEOFError):
-        return (
-            "the server ended the TLS handshake without a word; its log says why, for example "
-            "that it wants a client certificate, see --ami.tls-cert-file"
-        ), Cause.TLS
-    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
-    if reason in _NO_TLS:
-        return (
-            "what answers there speaks no TLS; is it the port of tlsbindaddr in manager.conf? "
-            "For that of bindaddr leave --ami.tls off"
-        ), Cause.TLS
-    if "_ALERT_" in reason:
-        return (
-            f"the server refuses TLS with us: {openssl_words(reason.partition('_ALERT_')[2])}; "
-            "if it wants a client certificate, see --ami.tls-cert-file"
-        ), Cause.TLS
-    if reason:
-        return f"no TLS with this server: {openssl_words(reason)}", Cause.TLS
-    return error.strerror or str(error), Cause.OTHER
 
 
 def not_greeted(heard: bytes, reason: str, *, tls: bool) -> tuple[str, Cause]:

@@ -24,12 +24,11 @@ from exporter.ami import (
     ConnectError,
     Connection,
     ConnectionLost,
-    Expects,
-    Headers,
     LoginRefused,
     Request,
     ShuttingDown,
     connect,
+    read_event,
 )
 from exporter.check_pbx import manager_conf, manager_files
 from exporter.check_pbx.manager_conf import (
@@ -43,7 +42,7 @@ from exporter.check_pbx.manager_conf import (
 from exporter.check_pbx.manager_files import Section
 from exporter.check_pbx.report import Finding, Lines, Report, Verdict
 from exporter.fax import FaxResult, Version, parse_result, printable
-from exporter.polling import CORESETTINGS, CORESTATUS, FAXSTATS
+from exporter.polling import CORESETTINGS, CORESTATUS, FAXSESSIONS, FAXSTATS
 from exporter.settings import AmiSettings
 
 LISTEN: Final = 2.0
@@ -52,8 +51,6 @@ OWN_USER: Final = "fax-exporter"
 """The name of the user that README and snippets make."""
 
 _LISTCOMMANDS: Final = Request("ListCommands")
-_FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
-"""With all headers: a poll does not read who runs the faxes."""
 _NEEDED: Final = frozenset({"call", "reporting"})
 _PRIVILEGES: Final = re.compile(r"\(Priv: ([a-z,]+)\)\s*$")
 _FILTERS: Final = 10
@@ -94,9 +91,9 @@ class _Seen:
     events: int = 0
     unwanted: bool = False
 
-    def hear(self, headers: Headers) -> None:
+    def hear(self, event: str) -> None:
         self.events += 1
-        result = parse_result(headers, [])
+        result = parse_result(event, [])
         if result is not None:
             self.results.append(result)
 
@@ -292,10 +289,10 @@ def _ip(said: str) -> _Address | None:
 
 
 async def _ask(connection: Connection, user: str, seen: _Seen) -> None:
-    requests = [_LISTCOMMANDS, CORESETTINGS, CORESTATUS, _FAXSESSIONS, FAXSTATS]
+    requests = [_LISTCOMMANDS, CORESETTINGS, CORESTATUS, FAXSESSIONS, FAXSTATS]
 
-    def take(request: Request, answer: Answer) -> None:
-        seen.answers[request.action] = answer
+    def take(answer: Answer) -> None:
+        seen.answers[answer.request.action] = answer
 
     await connection.ask_each(requests, take)
     if seen.shutting_down:
@@ -529,7 +526,8 @@ def _kept_out(module: str) -> str:
 def _spandsp(seen: _Seen) -> Finding:
     subject = "res_fax_spandsp"
     lines = Lines("modules.conf", "modules", ("load = res_fax_spandsp.so",))
-    technologies = {printable(str(e.get("Technology"))) for e in seen.answers["FAXSessions"].events}
+    listed = [read_event(event) for event in seen.answers["FAXSessions"].events]
+    technologies = {printable(str(headers.get("Technology"))) for headers in listed}
     if others := sorted(technologies - {_SPANDSP}):
         said = (
             f"faxes are run by {', '.join(others)}, of which FAXSession tells nothing: pages, bad "

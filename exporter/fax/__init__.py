@@ -1,5 +1,14 @@
-"""What Asterisk says about faxes, as values, and what may be asked of it. No I/O, no clock."""
+"""What Asterisk says about faxes, as values, and what it may be asked. No I/O, no clock."""
 
+from exporter.fax.parse import (
+    parse_core_status,
+    parse_listed,
+    parse_result,
+    parse_session,
+    parse_stats,
+)
+from exporter.fax.peers import peer_of
+from exporter.fax.reasons import Reason
 from exporter.fax.values import (
     CHANNELVARS,
     MAX_TEXT,
@@ -12,23 +21,12 @@ from exporter.fax.values import (
     ListedSession,
     Operation,
     Problem,
-    Reason,
-    Remembered,
     State,
     Transport,
     Version,
-    failure_reason,
     last_file,
     may_ask,
-    parse_core_status,
-    parse_listed,
-    parse_result,
-    parse_session,
-    parse_stats,
-    peer_of,
     printable,
-    read_listed,
-    read_session,
 )
 
 __all__ = [
@@ -44,11 +42,9 @@ __all__ = [
     "Operation",
     "Problem",
     "Reason",
-    "Remembered",
     "State",
     "Transport",
     "Version",
-    "failure_reason",
     "last_file",
     "may_ask",
     "parse_core_status",
@@ -58,6 +54,4 @@ __all__ = [
     "parse_stats",
     "peer_of",
     "printable",
-    "read_listed",
-    "read_session",
 ]

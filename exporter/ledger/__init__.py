@@ -7,13 +7,13 @@ from exporter.ledger.ledger import (
     BadLines,
     Histogram,
     Ledger,
-    Observation,
     PageCount,
     RunningSession,
     Unobserved,
 )
 from exporter.ledger.lives import Lives, is_another
 from exporter.ledger.matching import EVENT_LATENESS, LIST_PATIENCE, Matching, Outcome, Phase
+from exporter.ledger.observation import Observation
 
 __all__ = [
     "EVENT_LATENESS",

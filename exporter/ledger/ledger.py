@@ -11,7 +11,7 @@ completion event, which comes up to 5 s after the session has left the list and 
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
@@ -22,7 +22,6 @@ from exporter.fax import (
     CoreStatus,
     FaxResult,
     FaxSession,
-    FaxStats,
     ListedSession,
     Operation,
     Reason,
@@ -33,6 +32,7 @@ from exporter.fax import (
 from exporter.ledger.history import EndedFax, History
 from exporter.ledger.lives import Lives, is_another
 from exporter.ledger.matching import EVENT_LATENESS, Heard, Matching, Outcome, Phase
+from exporter.ledger.observation import Observation
 
 OTHER_PEER: Final = "other"
 MOST_COMPLETIONS: Final = 1000
@@ -227,24 +227,6 @@ class Peers:
         if peer and peer not in self._known and len(self._known) < self._limit:
             self._known.add(peer)
         return peer if peer in self._known else OTHER_PEER
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What one poll saw."""
-
-    listed_at: float
-    """Seconds, monotonic: when the list was asked for."""
-    at: float
-    """Seconds, monotonic: when the answers were in."""
-    wall: float
-    """Seconds since the epoch, at the same moment as `at`."""
-    listed: Sequence[ListedSession]
-    whole: bool
-    """False if a line of the list could not be read: absence then proves nothing."""
-    details: Mapping[int, FaxSession]
-    stats: FaxStats | None = None
-    """None if they did not come."""
 
 
 # Keys are the same objects for every PBX, of which there can be thousands.
@@ -478,7 +460,7 @@ class Ledger:
         if first:
             self._began = seen.at
         listed: dict[tuple[int, str], ListedSession] = {}
-        for entry in seen.listed:
+        for entry in seen.listed or ():
             listed.setdefault((entry.number, entry.channel), entry)
         fell = seen.stats is not None and self._lives.counted(seen.stats)
         if self._first_of_connection and (fell or self._shows_others(seen)):
@@ -512,7 +494,7 @@ class Ledger:
     def _shows_others(self, seen: Observation) -> bool:
         """Whether a list, the first over a connection, has another fax under the number and channel
         of one before."""
-        for entry in seen.listed:
+        for entry in seen.listed or ():
             session = self._matching.known(entry.number, entry.channel)
             if session is not None:
                 detail = seen.details.get(entry.number)

@@ -4,6 +4,7 @@ from exporter.polling.fleet import Fleet, cancelled
 from exporter.polling.poller import (
     CORESETTINGS,
     CORESTATUS,
+    FAXSESSIONS,
     FAXSTATS,
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -17,6 +18,7 @@ from exporter.polling.poller import (
 __all__ = [
     "CORESETTINGS",
     "CORESTATUS",
+    "FAXSESSIONS",
     "FAXSTATS",
     "FIRST_PAUSE",
     "LONGEST_PAUSE",

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache, partial
 from typing import Final
 
 from exporter.ami import (
@@ -31,11 +32,8 @@ from exporter.ami import (
 from exporter.fax import (
     CHANNELVARS,
     FaxResult,
-    FaxSession,
     FaxStats,
-    ListedSession,
     Problem,
-    Remembered,
     Version,
     may_ask,
     parse_core_status,
@@ -44,10 +42,9 @@ from exporter.fax import (
     parse_session,
     parse_stats,
     printable,
-    read_listed,
-    read_session,
 )
 from exporter.ledger import EVENT_LATENESS, Ledger, Observation
+from exporter.polling.poll_cache import MAX_KEPT, PollCache
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)
@@ -70,9 +67,17 @@ _SHUT_DOWN: Final = "Asterisk has ended, as it was about to once its last call h
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without an answer after which a connection is taken for half-open and given up."""
 
+FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
 FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _about(number: int) -> Request:
+    """What asks about one session, made once of each number for all PBXs."""
+    return Request("FAXSession", Expects.EVENT, {"SessionNumber": str(number)})
+
 
 _ANEW: Final = (
     "'manager reload' in Asterisk's console, then restart the exporter, since a login keeps what "
@@ -204,17 +209,16 @@ class Status:
 
 
 @dataclass
-class _Seen:
-    """What came back in one poll, also if it was cut short."""
+class _Poll:
+    """How one poll went, beside what it saw."""
 
-    listed_at: float
-    listed: list[ListedSession] | None = None
-    whole: bool = True
-    details: dict[int, FaxSession] = field(default_factory=dict)
+    seen: Observation
     answered: bool = False
-    stats: FaxStats | None = None
+    """Something came back, be it a refusal."""
     failures: set[Failure] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    refused_details: bool = False
+    """FAXSession did not work for all."""
 
 
 class Poller:
@@ -242,10 +246,8 @@ class Poller:
         self._jitter = jitter
         self._name = name
         self._phase = phase
-        self._listing = Remembered(read_listed)
-        self._reading = Remembered(read_session)
-        self._asking = Remembered(self._about)
-        self._sessions = Request("FAXSessions", Expects.LIST, read=self._listing)
+        self._listed = PollCache(parse_listed)
+        self._details = PollCache(parse_session)
         self._said: dict[str, str] = {}
         self._denied_at: dict[str, float] = {}
         self._heard_any = False
@@ -376,33 +378,27 @@ class Poller:
     def _no_session_left(self) -> Observation:
         """What an Asterisk that has waited for the end of its last call would list."""
         now = self._clock.monotonic()
-        return Observation(now, now, self._clock.wall(), (), True, {})
+        return Observation(now, now, self._clock.wall(), [])
 
     async def _introduce(self, connection: Connection, begun: float) -> None:
         """Once a connection, which was `begun` then: which Asterisk, and since when. Raises
         TimeoutError."""
-        said: dict[str, Headers] = {}
-        refused: list[tuple[Request, Answer]] = []
-
-        def take(request: Request, answer: Answer) -> None:
-            if answer.success:
-                self._granted(request.action)
-                said[request.action] = answer.headers
-            else:
-                refused.append((request, answer))
-
         self._begin_step(self.settings.timeout)
+        answers: list[Answer] = []
         async with asyncio.timeout(self.settings.timeout):
-            await connection.ask_each([CORESETTINGS, CORESTATUS], take)
-        if any(answer.shutting_down for _, answer in refused):
+            await connection.ask_each([CORESETTINGS, CORESTATUS], answers.append)
+        if any(answer.shutting_down for answer in answers):
             self._shut_down()
             return
-        for request, answer in refused:
-            self._refused(request, answer)
+        for answer in answers:
+            if answer.success:
+                self._granted(answer.request.action)
+            else:
+                self._refused(answer)
         self._no_longer_shutting_down()
-        version = _word(said.get("CoreSettings", {}), "AsteriskVersion")
-        self.status.asterisk_version = printable(version)
-        self.ledger.connected(parse_core_status(said.get("CoreStatus", {})), begun)
+        settings, status = answers
+        self.status.asterisk_version = printable(_word(settings.headers, "AsteriskVersion"))
+        self.ledger.connected(parse_core_status(status.headers), begun)
         self.status.connected = True
 
     def _shut_down(self) -> None:
@@ -423,126 +419,110 @@ class Poller:
         """
         self.status.polls += 1
         begun = self._clock.monotonic()
-        seen = _Seen(listed_at=begun)
+        poll = _Poll(Observation(listed_at=begun))
         try:
             async with asyncio.timeout(self.settings.timeout):
                 await connection.drained()
-                seen.listed_at = self._clock.monotonic()
-                await self._ask(connection, seen)
+                poll.seen.listed_at = self._clock.monotonic()
+                await self._ask(connection, poll)
         except TimeoutError:
             self._fail(
                 Failure.TIMEOUT,
                 f"no complete answer within {self.settings.timeout:g} s; "
                 "the PBX is slow or the network loses packets",
             )
-            seen.failures.add(Failure.TIMEOUT)
+            poll.failures.add(Failure.TIMEOUT)
             if connection.unanswered_for > SILENT_TIMEOUTS * self.settings.timeout:
                 silent = f"no answer for {connection.unanswered_for:.0f} s"
                 raise ConnectionLost(silent) from None
         except ConnectionLost:
-            seen.failures.add(Failure.LOST)
+            poll.failures.add(Failure.LOST)
             raise
         finally:
-            self._record(seen, begun)
+            self._record(poll, begun)
 
-    async def _ask(self, connection: Connection, seen: _Seen) -> None:
+    async def _ask(self, connection: Connection, poll: _Poll) -> None:
+        """Raises ConnectionLost, and TimeoutError."""
         requests = []
-        if not self._denied("FAXSessions", seen):
-            for remembered in (self._listing, self._reading, self._asking):
-                remembered.turn()
-            answer = await connection.ask(self._sessions)
-            seen.answered |= not answer.lost
+        if not self._denied("FAXSessions", poll):
+            self._listed.next_poll()
+            self._details.next_poll()
+            answer = await connection.ask(FAXSESSIONS)
+            poll.answered |= not answer.lost
             if answer.success:
                 self._granted("FAXSessions")
-                requests = self._listed(answer, seen)
+                self._take_list(answer, poll)
+                requests = self._about_sessions(poll)
             else:
-                seen.failures |= self._refused(self._sessions, answer)
+                poll.failures |= self._refused(answer)
         # What is refused while Asterisk shuts down is an ERROR line in its log.
-        if Failure.SHUTTING_DOWN not in seen.failures and not self._denied("FAXStats", seen):
+        if Failure.SHUTTING_DOWN not in poll.failures and not self._denied("FAXStats", poll):
             requests.append(FAXSTATS)
-        untold = False
-
-        def take(request: Request, answer: Answer) -> None:
-            nonlocal untold
-            seen.answered |= not answer.lost
-            if not answer.success:
-                # A session that has ended since the list is no failure.
-                if request is FAXSTATS or not answer.not_found:
-                    seen.failures |= self._refused(request, answer)
-                    if request is not FAXSTATS and not answer.lost and not answer.shutting_down:
-                        untold = True
-            elif request is FAXSTATS:
-                seen.stats = parse_stats(answer.events[0], seen.problems)
-                self._compare(seen.stats)
-                self._granted("FAXStats")
-            else:
-                detail = answer.events[0]
-                if not isinstance(detail, FaxSession):
-                    detail = parse_session(detail, seen.problems)
-                if detail is not None and str(detail.number) == request.headers["SessionNumber"]:
-                    seen.details[detail.number] = detail
-
-        await connection.ask_each(requests, take)
-        if untold:
+        await connection.ask_each(requests, partial(self._take, poll))
+        if poll.refused_details:
             self._untold = True
-        elif seen.details:
+        elif poll.seen.details:
             self._untold = False
             self._granted("FAXSession")
 
-    def _listed(self, answer: Answer, seen: _Seen) -> list[Request]:
-        """Takes the list; returns what is to be asked about its sessions."""
-        listed = [
-            event if isinstance(event, ListedSession) else parse_listed(event, seen.problems)
-            for event in answer.events
-        ]
-        seen.listed = [session for session in listed if session is not None]
-        seen.whole = answer.complete and len(seen.listed) == len(listed)
+    def _take(self, poll: _Poll, answer: Answer) -> None:
+        """An answer about a session, or FAXStats. At the moment it came: a completion event behind
+        FAXStats is of a fax that these do not count."""
+        request, seen = answer.request, poll.seen
+        poll.answered |= not answer.lost
+        if request is FAXSTATS:
+            if answer.success:
+                seen.stats = parse_stats(answer.events[0], poll.problems)
+                self._compare(seen.stats)
+                self._granted("FAXStats")
+            else:
+                poll.failures |= self._refused(answer)
+        elif answer.success:
+            detail = self._details.read(answer.events[0], poll.problems)
+            if detail is not None and str(detail.number) == request.headers["SessionNumber"]:
+                seen.details[detail.number] = detail
+        elif not answer.not_found:  # a session that has ended since the list is no failure
+            poll.failures |= self._refused(answer)
+            poll.refused_details |= not (answer.lost or answer.shutting_down)
+
+    def _take_list(self, answer: Answer, poll: _Poll) -> None:
+        read = [self._listed.read(event, poll.problems) for event in answer.events]
+        poll.seen.listed = [session for session in read if session is not None]
+        poll.seen.whole = answer.complete and len(poll.seen.listed) == len(read)
         if not answer.complete:
-            seen.problems.append(Problem("FAXSessionsComplete", "list cut short"))
-        asked = [session for session in seen.listed if may_ask(session)]
-        if len(asked) < len(seen.listed) and log.isEnabledFor(logging.DEBUG):
-            left = Counter(f"{s.operation} {s.state}" for s in seen.listed if not may_ask(s))
+            poll.problems.append(Problem("FAXSessionsComplete", "list cut short"))
+
+    def _about_sessions(self, poll: _Poll) -> list[Request]:
+        """What is to be asked about the sessions that were listed."""
+        listed = poll.seen.listed or []
+        asked = [session.number for session in listed if may_ask(session)]
+        if len(asked) < len(listed) and log.isEnabledFor(logging.DEBUG):
+            left = Counter(f"{s.operation} {s.state}" for s in listed if not may_ask(s))
             log.debug("%s: not asked about: %s", self.name, dict(left))
-        if not asked or self._denied("FAXSession", seen):
+        if not asked or self._denied("FAXSession", poll):
             return []
-        return [self._asking(session.number) for session in asked]
+        return [_about(number) for number in asked]
 
-    def _about(self, number: int) -> Request:
-        """What asks about one session."""
-        about = {"SessionNumber": str(number)}
-        return Request("FAXSession", Expects.EVENT, about, self._reading)
-
-    def _record(self, seen: _Seen, begun: float) -> None:
-        status, now, wall = self.status, self._clock.monotonic(), self._clock.wall()
-        whole = not seen.failures & {Failure.TIMEOUT, Failure.LOST}
-        seen.answered |= Failure.DENIED in seen.failures
+    def _record(self, poll: _Poll, begun: float) -> None:
+        seen, failures, status = poll.seen, poll.failures, self.status
+        seen.at, seen.wall = self._clock.monotonic(), self._clock.wall()
+        whole = not failures & {Failure.TIMEOUT, Failure.LOST}
+        poll.answered |= Failure.DENIED in failures
         if seen.listed is not None:
-            self.ledger.observe(
-                Observation(
-                    listed_at=seen.listed_at,
-                    at=now,
-                    wall=wall,
-                    listed=tuple(seen.listed),
-                    whole=seen.whole,
-                    details=seen.details,
-                    stats=seen.stats,
-                )
-            )
-        elif seen.answered and whole:
-            self.ledger.unlisted(now)
-        if seen.problems:
-            seen.failures.add(Failure.MALFORMED)
-            self._mention(seen.problems)
-        status.failures.update(seen.failures - _NO_POLL)
-        status.answered = seen.answered and whole
+            self.ledger.observe(seen)
+        elif poll.answered and whole:
+            self.ledger.unlisted(seen.at)
+        if poll.problems:
+            failures.add(Failure.MALFORMED)
+            self._mention(poll.problems)
+        status.failures.update(failures - _NO_POLL)
+        status.answered = poll.answered and whole
         status.begun |= status.answered
-        status.up = (
-            seen.listed is not None or seen.stats is not None
-        ) and not seen.failures & _NO_POLL
+        status.up = (seen.listed is not None or seen.stats is not None) and not failures & _NO_POLL
         status.sessions_listed = seen.listed is not None
         status.sessions_asked = not self._untold
         status.stats = seen.stats
-        if Failure.SHUTTING_DOWN in seen.failures:
+        if Failure.SHUTTING_DOWN in failures:
             self._shut_down()
         elif status.answered:
             self._no_longer_shutting_down()
@@ -550,10 +530,10 @@ class Poller:
             for failure in Failure:  # a login alone is no end of what was wrong
                 self._said.pop(failure, None)
         if status.up:
-            status.last_success = wall
-            status.last_duration = now - begun
+            status.last_success = seen.wall
+            status.last_duration = seen.at - begun
             status.trouble = ""
-        elif whole and Failure.SHUTTING_DOWN not in seen.failures:
+        elif whole and Failure.SHUTTING_DOWN not in failures:
             status.trouble = self._nothing_came()
 
     def _nothing_came(self) -> str:
@@ -592,17 +572,17 @@ class Poller:
                 "failures are missing",
             )
 
-    def _denied(self, action: str, seen: _Seen) -> bool:
+    def _denied(self, action: str, poll: _Poll) -> bool:
         """Whether this action was refused so lately that it is left out."""
         at = self._denied_at.get(action)
         denied = at is not None and self._clock.monotonic() < at + REFUSED_PAUSE
         if denied:
-            seen.failures.add(Failure.DENIED)
+            poll.failures.add(Failure.DENIED)
         return denied
 
-    def _hear(self, headers: Headers) -> None:
+    def _hear(self, event: str) -> None:
         problems: list[Problem] = []
-        result = parse_result(headers, problems)
+        result = parse_result(event, problems)
         if problems:
             self.status.failures[Failure.MALFORMED] += 1
             self._mention(problems)
@@ -633,9 +613,9 @@ class Poller:
             f"reload'; until then {unknown}"
         )
 
-    def _refused(self, request: Request, answer: Answer) -> set[Failure]:
+    def _refused(self, answer: Answer) -> set[Failure]:
         """Says what a refused action means and what to do; returns what to count it as."""
-        action = request.action
+        action = answer.request.action
         if answer.shutting_down:
             return {Failure.SHUTTING_DOWN}
         if answer.lost:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from exporter.ami import Cause, not_greeted, refused_login, unreached
-from exporter.ami import connection as ami
+from exporter.ami import Cause, ConnectError, connect
+from exporter.ami.diagnosis import not_greeted, refused_login, unreached
 from exporter.settings import AmiSettings
 from tests.virtual_time import in_virtual_time
 
@@ -81,9 +81,9 @@ def test_a_refused_login_has_the_remedy_of_its_cause(said: str, cause: Cause, re
 # --- over real sockets ------------------------------------------------------------------------
 
 
-async def failure(**changes: Any) -> ami.ConnectError:
-    with pytest.raises(ami.ConnectError) as caught:
-        await ami.connect(SETTINGS.model_copy(update=changes), lambda _: None)
+async def failure(**changes: Any) -> ConnectError:
+    with pytest.raises(ConnectError) as caught:
+        await connect(SETTINGS.model_copy(update=changes), lambda _: None)
     return caught.value
 
 

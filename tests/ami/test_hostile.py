@@ -19,13 +19,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter import metrics
-from exporter.ami import Headers
-from exporter.ami import connection as ami
+from exporter.ami import Connection
+from exporter.ami.stream import MAX_LISTED, MAX_MESSAGE
 from exporter.fax import Operation, State, Transport
 from exporter.log import Json, Logfmt
 from exporter.polling import Failure, Poller
 from fuzz.conversation import INTERVAL, Line, Pbx, conversation, converse, script, seeds
-from tests.ami.test_stream import Unread
+from tests.ami.transports import Unread
 from tests.virtual_time import in_virtual_time, until
 from tests.watching import begin, watched
 
@@ -169,15 +169,15 @@ async def test_a_header_of_100_mb_takes_less_than_2_mib() -> None:
 
 
 async def test_what_follows_in_a_message_too_long_is_not_taken_for_another() -> None:
-    heard: list[Headers] = []
-    protocol = ami._Protocol(heard.append)
-    protocol.connection_made(Unread())
-    protocol.data_received(b"Asterisk Call Manager/1\r\n")
+    heard: list[str] = []
+    connection = Connection(heard.append)
+    connection.connection_made(Unread())
+    connection.data_received(b"Asterisk Call Manager/1\r\n")
     # Of what is too long the last three bytes are kept, as an empty line may be about to end there.
-    protocol.data_received(b"Event: ReceiveFAX\r\nFileName: " + b"x" * ami.MAX_MESSAGE + b"Eve")
-    protocol.data_received(b"nt: ReceiveFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n")
-    protocol.data_received(b"Event: ReceiveFAX\r\nChannel: PJSIP/a-00000002\r\n\r\n")
-    assert [headers["Channel"] for headers in heard] == ["PJSIP/a-00000002"]
+    connection.data_received(b"Event: ReceiveFAX\r\nFileName: " + b"x" * MAX_MESSAGE + b"Eve")
+    connection.data_received(b"nt: ReceiveFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n")
+    connection.data_received(b"Event: ReceiveFAX\r\nChannel: PJSIP/a-00000002\r\n\r\n")
+    assert heard == ["Event: ReceiveFAX\r\nChannel: PJSIP/a-00000002"]
 
 
 @in_virtual_time
@@ -194,13 +194,13 @@ async def test_a_message_that_never_ends_takes_less_than_2_mib() -> None:
 
 @in_virtual_time
 async def test_a_greeting_that_never_ends_is_left_at_once() -> None:
-    protocol = ami._Protocol(lambda _: None)
-    line = Line(Pbx(b""), protocol)
+    connection = Connection(lambda _: None)
+    line = Line(Pbx(b""), connection)
     line.send(b"Asterisk Call Manager/")
     with memory_at_most(MIB // 2):
         await send(line, b"1" * CHUNK, 1000)
     assert line.closed
-    assert protocol.greeted.result() == ""
+    assert connection.ami_version == ""
 
 
 @pytest.mark.parametrize("version", [b"\x1b[2J\x9b31m", b'"} 1\nx 2', b"\\", b"\xff\r", b"9" * 70])
@@ -238,7 +238,7 @@ async def test_the_headers_that_fit_into_one_message_take_less_than_16_mib() -> 
     pbx = Pbx(b"")
     headers = b"".join(b"%x: \r\n" % number for number in range(30_000))
     message = b"Event: ReceiveFAX\r\n" + headers + b"\r\n"
-    assert len(message) < ami.MAX_MESSAGE
+    assert len(message) < MAX_MESSAGE
     async with conversation(pbx):
         with memory_at_most(16 * MIB):
             await send(pbx.line, message * 3)
@@ -288,10 +288,10 @@ async def test_a_list_of_50_000_takes_less_than_96_mib_and_ends_no_session() -> 
             pbx.listed = listed
             await until(lambda: totals.started[Operation.SEND] > 0)
             pbx.listed = None
-        assert totals.started[Operation.SEND] == ami.MAX_LISTED
+        assert totals.started[Operation.SEND] == MAX_LISTED
         assert poller.status.failures[Failure.MALFORMED] == 1
         assert totals.ended.total() == 0
-        await until(lambda: totals.ended[Operation.SEND] == ami.MAX_LISTED)
+        await until(lambda: totals.ended[Operation.SEND] == MAX_LISTED)
         assert totals.ended[RECEIVE] == 0
         pbx.there = False
         await until(lambda: totals.ended[RECEIVE] == 1)

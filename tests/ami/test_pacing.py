@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.ami import Answer, Connection, ConnectionLost, Expects, Request, TooLong
-from exporter.ami import connection as ami
-from tests.ami.test_stream import Unread
+from tests.ami.transports import Unread
 
 BUFFER = 1024
 LIST = Request("FAXSessions", Expects.LIST)
@@ -31,10 +30,9 @@ class Pbx(Unread):
         self.limit = BUFFER if tls else 10**9
         self.unanswered = b""
         self.writes: list[bytes] = []
-        self.protocol = ami._Protocol(lambda _: None)
-        self.protocol.connection_made(self)
-        self.protocol.data_received(b"Asterisk Call Manager/1\r\n")
-        self.connection = Connection(self.protocol, self.protocol)
+        self.connection = Connection(lambda _: None)
+        self.connection.connection_made(self)
+        self.connection.data_received(b"Asterisk Call Manager/1\r\n")
 
     def write(self, data: Any) -> None:
         self.writes.append(bytes(data))
@@ -52,7 +50,7 @@ class Pbx(Unread):
             number = re.findall(rb"SessionNumber: (\d+)", request)[0].decode()
             said += f"Event: FAXSession\r\nActionID: {identity}\r\nSessionNumber: {number}\r\n\r\n"
         if not lost:
-            self.protocol.data_received(said.encode())
+            self.connection.data_received(said.encode())
 
 
 async def in_time(work: Coroutine[Any, Any, None]) -> None:
@@ -83,10 +81,8 @@ def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_i
 
     async def run() -> None:
         pbx = Pbx()
-        taken: list[tuple[Request, Answer]] = []
-        asking = asyncio.create_task(
-            pbx.connection.ask_each(requests, lambda *answer: taken.append(answer))
-        )
+        taken: list[Answer] = []
+        asking = asyncio.create_task(pbx.connection.ask_each(requests, taken.append))
         await turn()
         steps, answered = iter(pace), 0
         while pbx.unanswered:
@@ -96,12 +92,13 @@ def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_i
                     answered += 1
             await turn()
         told = [number for number in range(answered) if number not in lost]
-        assert [request for request, _ in taken] == requests[: told[-1] + 1 if told else 0]
-        for number, (request, answer) in enumerate(taken):
+        assert [answer.request for answer in taken] == requests[: told[-1] + 1 if told else 0]
+        for number, answer in enumerate(taken):
             assert answer.lost == (number in lost)
-            if not answer.lost and request.action == "FAXSession":
-                said = [event["SessionNumber"] for event in answer.events]
-                assert said == [request.headers["SessionNumber"]]
+            if not answer.lost and answer.request.action == "FAXSession":
+                assert answer.events == [
+                    f"SessionNumber: {answer.request.headers['SessionNumber']}"
+                ]
         if not lost:
             assert asking.done()
         asking.cancel()
@@ -111,14 +108,13 @@ def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_i
             assert b"Action: Ping" in pbx.unanswered
             pbx.answer()
         await draining
-        assert not pbx.protocol.responses
         assert not pbx.unanswered
 
     asyncio.run(in_time(run()))
 
 
 async def with_asked(pbx: Pbx, requests: list[Request]) -> "asyncio.Task[None]":
-    task = asyncio.create_task(pbx.connection.ask_each(requests, lambda *_: None))
+    task = asyncio.create_task(pbx.connection.ask_each(requests, lambda _: None))
     await turn()
     return task
 
@@ -171,7 +167,7 @@ async def test_a_ping_has_room_whatever_is_unanswered() -> None:
 async def test_what_nobody_waits_for_any_more_is_not_asked() -> None:
     pbx = Pbx()
     task = await with_asked(pbx, [about(number) for number in range(100)])
-    asked = len(pbx.protocol.responses)
+    asked = pbx.unanswered.count(b"Action: ")
     task.cancel()
     await turn()
     for _ in range(asked):
@@ -185,11 +181,11 @@ async def test_a_lost_connection_ends_what_was_not_written_yet() -> None:
     pbx = Pbx()
     task = await with_asked(pbx, [about(number) for number in range(60)])
     other = await with_asked(pbx, [LIST])
-    pbx.protocol.connection_lost(None)
+    pbx.connection.connection_lost(None)
     for waiting in (task, other):
         with pytest.raises(ConnectionLost, match="closed by the other end"):
             await waiting
-    assert pbx.protocol.idle.is_set()
+    assert pbx.connection.lost.done()
 
 
 @in_a_loop

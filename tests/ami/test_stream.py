@@ -1,43 +1,25 @@
-"""The protocol, which reads answers in one go, against a plain and slow reading of all that came:
-whatever Asterisk or a stranger writes, in whatever order, and wherever it is cut."""
+"""The stream against a plain and slow reading of all that came: whatever Asterisk or a stranger
+writes, in whatever order, and wherever it is cut."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from panoramisk.message import Message
 
-from exporter.ami import Answer, Expects, Headers, Request
-from exporter.ami import connection as ami
-from exporter.fax import parse_listed, parse_session, read_listed, read_session
+from exporter.ami import Answer, Expects, Request
+from exporter.ami import stream as stream_module
+from exporter.ami.stream import Completion, NoAsterisk, Stream
 
 COMPLETIONS = ("SendFAX", "ReceiveFAX")
 WANTED = ("FAXSession", "FAXSessionsEntry", "FAXSessionsComplete", "FAXStats", *COMPLETIONS)
-LIST = Request("FAXSessions", Expects.LIST, read=read_listed)
-ABOUT = Request("FAXSession", Expects.EVENT, read=read_session)
+LIST = Request("FAXSessions", Expects.LIST)
+ABOUT = Request("FAXSession", Expects.EVENT)
 STATS = Request("FAXStats", Expects.EVENT)
 PING = Request("Ping")
-
-
-class Unread(asyncio.Transport):
-    """A transport that takes what is written; what comes, a test hands to the protocol itself."""
-
-    max_size = 0
-
-    def write(self, data: object) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
+GREETING = b"Asterisk Call Manager/1\r\n"
 
 
 # --- read slowly ------------------------------------------------------------------------------
@@ -49,20 +31,17 @@ class Slow:
 
     request: Request
     success: bool = False
-    events: Sequence[object] = ()
+    events: Sequence[str] = ()
     complete: bool = True
     lost: bool = False
 
 
-def read_slowly(
-    stream: bytes, asked: Sequence[tuple[str, Request]]
-) -> tuple[list[Slow], list[Headers]]:
+def read_slowly(stream: bytes, asked: Sequence[Request]) -> list[Slow | Completion]:
     """The answers, in the order in which they were complete, and the completion events."""
     whole = stream[: stream.rfind(b"\r\n\r\n") + 4] if b"\r\n\r\n" in stream else b""
-    pending = dict(asked)
-    begun: dict[str, tuple[Slow, list[object]]] = {}
-    answers: list[Slow] = []
-    heard: list[Headers] = []
+    pending = {str(number): request for number, request in enumerate(asked)}
+    begun: dict[str, tuple[Slow, list[str]]] = {}
+    came: list[Slow | Completion] = []
     for message in whole.decode("utf-8", "replace").split("\r\n\r\n"):
         text = message.lstrip("\r\n")
         first, *rest = text.split("\r\n")
@@ -71,7 +50,7 @@ def read_slowly(
             continue
         headers = Message.from_line(text)
         if what in COMPLETIONS and kind == "Event":
-            heard.append(headers)
+            came.append(Completion(text))
             continue
         identities = [line.removeprefix("ActionID: ") for line in rest if line[:10] == "ActionID: "]
         if len(identities) != 1 or identities[0] not in pending:
@@ -80,11 +59,11 @@ def read_slowly(
         request = pending[identity]
         if identity not in begun:
             while (earlier := next(iter(pending))) != identity:  # the PBX has passed it over
-                answers.append(Slow(pending.pop(earlier), lost=True))
+                came.append(Slow(pending.pop(earlier), lost=True))
             answer = Slow(request, headers.get("Response") == "Success")
             begun[identity] = answer, []
             if request.expects is Expects.NOTHING or not answer.success:
-                answers.append(answer)
+                came.append(answer)
                 del pending[identity]
             continue
         answer, events = begun[identity]
@@ -94,20 +73,11 @@ def read_slowly(
             said = headers.get("ListItems", headers.get("Total"))
             answer.complete = said in (None, str(len(events)))
         else:
-            events.append(made(request, headers))
+            events.append("\r\n".join(line for line in rest if line[:10] != "ActionID: "))
         if request.expects is Expects.EVENT or ended:
-            answers.append(answer)
+            came.append(answer)
             del pending[identity]
-    return answers, heard
-
-
-def made(request: Request, event: Any) -> object:
-    """What an event says, also if it was read in one go."""
-    if not isinstance(event, Message):
-        return event
-    if request is LIST:
-        return parse_listed(event, [])
-    return parse_session(event, []) if request is ABOUT else dict(event)
+    return came
 
 
 # --- what is said -----------------------------------------------------------------------------
@@ -265,42 +235,148 @@ def conversations(draw: st.DrawFn) -> Conversation:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(conversations())
-def test_what_is_read_in_one_go_is_what_a_plain_reading_of_the_stream_says(
-    spoken: Conversation,
-) -> None:
-    asyncio.run(_compare(spoken))
-
-
-async def _compare(spoken: Conversation) -> None:
-    taken: list[tuple[Request, Answer]] = []
-    heard: list[Headers] = []
-    protocol = ami._Protocol(heard.append)
-    protocol.connection_made(Unread())
-    done = protocol.submit(spoken.requests, lambda *answer: taken.append(answer))
-    identities = list(protocol.responses)
-    stream = "".join(
-        message.replace("@", identities[whose]) + "\r\n\r\n" for whose, message in spoken.said
+def test_the_stream_is_what_a_plain_reading_of_it_says(spoken: Conversation) -> None:
+    said = "".join(
+        message.replace("@", str(whose)) + "\r\n\r\n" for whose, message in spoken.said
     ).encode()
     for at, noise in spoken.noise:
-        stream = stream[:at] + noise + stream[at:]
-    said = b"Asterisk Call Manager/1\r\n" + stream
-    cuts = range(len(said)) if spoken.every_byte else sorted(spoken.cuts)
-    for begin, end in zip((0, *cuts), (*cuts, len(said)), strict=True):
-        protocol.data_received(said[begin:end])
-    slow, events = read_slowly(stream, list(zip(identities, spoken.requests, strict=True)))
-    fast = [
-        Slow(
-            request,
-            answer.success,
-            [made(request, event) for event in answer.events],
-            answer.complete,
-            answer.lost,
+        said = said[:at] + noise + said[at:]
+    stream = Stream()
+    for number, request in enumerate(spoken.requests):
+        stream.ask(request, str(number))
+    came: list[Answer | Completion] = []
+    whole = GREETING + said
+    cuts = range(len(whole)) if spoken.every_byte else sorted(spoken.cuts)
+    for begin, end in zip((0, *cuts), (*cuts, len(whole)), strict=True):
+        came += stream.receive(whole[begin:end])
+    assert [
+        one
+        if isinstance(one, Completion)
+        else Slow(one.request, one.success, one.events, one.complete, one.lost)
+        for one in came
+    ] == [
+        one
+        if isinstance(one, Completion)
+        else Slow(one.request, one.success, list(one.events), one.complete, one.lost)
+        for one in read_slowly(said, spoken.requests)
+    ]
+
+
+# --- one thing at a time ----------------------------------------------------------------------
+
+
+def greeted() -> Stream:
+    stream = Stream()
+    assert stream.receive(GREETING) == []
+    assert stream.greeting == "1"
+    return stream
+
+
+def response(action_id: str, *lines: str) -> bytes:
+    return "\r\n".join(("Response: Success", f"ActionID: {action_id}", *lines, "", "")).encode()
+
+
+def test_a_greeting_may_come_byte_by_byte() -> None:
+    stream = Stream()
+    for byte in b"Asterisk Call Manager/11.0.\x1b0\r":
+        assert stream.receive(bytes([byte])) == []
+        assert stream.greeting is None
+    assert stream.receive(b"\nResponse: ") == []
+    assert stream.greeting == "11.0.?0"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 400 Bad\r\n",
+        b"\r\n",
+        b"Asterisk Call Manager/" + b"1" * 100,
+        b"asterisk ",
+    ],
+)
+def test_what_does_not_greet_as_asterisk_does_is_none(said: bytes) -> None:
+    stream = Stream()
+    with pytest.raises(NoAsterisk):
+        stream.receive(said)
+    assert stream.unread == said
+
+
+def test_answers_and_events_come_in_the_order_in_which_they_were_said() -> None:
+    stream = greeted()
+    stream.ask(PING, "1")
+    stream.ask(PING, "2")
+    event = "Event: SendFAX\r\nChannel: a"
+    one, heard, two = stream.receive(
+        response("1", "Ping: Pong") + f"{event}\r\n\r\n".encode() + response("2", "Ping: Pong")
+    )
+    assert heard == Completion(event)
+    assert isinstance(one, Answer)
+    assert isinstance(two, Answer)
+    assert (one.headers["ActionID"], two.headers["ActionID"]) == ("1", "2")
+
+
+def test_what_a_later_answer_passes_over_is_lost_also_in_the_middle() -> None:
+    stream = greeted()
+    for number, request in enumerate((LIST, ABOUT, PING)):
+        stream.ask(request, str(number))
+    entry = b"Event: FAXSessionsEntry\r\nActionID: 0\r\nChannel: a\r\n\r\n"
+    assert stream.receive(response("0", "Message: x will follow") + entry) == []
+    answers = [one for one in stream.receive(response("2")) if isinstance(one, Answer)]
+    assert [(one.request, one.lost, one.success) for one in answers] == [
+        (LIST, True, False),
+        (ABOUT, True, False),
+        (PING, False, True),
+    ]
+    late = b"Event: FAXSessionsComplete\r\nActionID: 0\r\nListItems: 1\r\n\r\n"
+    assert stream.receive(late) == []
+
+
+@pytest.mark.parametrize(("announced", "complete"), [("1", True), ("2", False)])
+def test_a_list_is_complete_if_it_has_what_it_says(announced: str, complete: bool) -> None:
+    stream = greeted()
+    stream.ask(LIST, "7")
+    (answer,) = stream.receive(
+        response("7", "Message: x will follow")
+        + b"Event: FAXSessionsEntry\r\nActionID: 7\r\nChannel: a\r\n\r\n"
+        + f"Event: FAXSessionsComplete\r\nActionID: 7\r\nTotal: {announced}\r\n\r\n".encode()
+    )
+    assert isinstance(answer, Answer)
+    assert (answer.events, answer.complete) == (["Channel: a"], complete)
+
+
+def test_a_message_too_long_is_dropped_and_what_follows_it_is_read() -> None:
+    stream = greeted()
+    stream.ask(PING, "1")
+    long = b"Event: SendFAX\r\nChannel: " + b"x" * stream_module.MAX_MESSAGE
+    for part in (long, b"x\r\n", b"\r", b"\n"):
+        assert stream.receive(part) == []
+        assert len(stream.unread) <= stream_module.MAX_MESSAGE
+    (answer,) = stream.receive(response("1"))
+    assert isinstance(answer, Answer)
+
+
+def test_of_a_list_too_long_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = b"Event: FAXSessionsEntry\r\nActionID: 1\r\nChannel: abcdef\r\n\r\n"
+    end = b"Event: FAXSessionsComplete\r\nActionID: 1\r\nListItems: 4\r\n\r\n"
+    for limit, value, kept in (("MAX_LISTED", 3, 3), ("MAX_LIST", 2 * len("Channel: abcdef"), 2)):
+        with monkeypatch.context() as patched:
+            patched.setattr(stream_module, limit, value)
+            stream = greeted()
+            stream.ask(LIST, "1")
+            (answer,) = stream.receive(response("1") + 4 * entry + end)
+        assert isinstance(answer, Answer)
+        assert (len(answer.events), answer.complete) == (kept, False)
+
+
+def test_the_room_for_a_list_is_there_again_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "MAX_LIST", len("Channel: a"))
+    stream = greeted()
+    for action_id in ("1", "2"):
+        stream.ask(LIST, action_id)
+        (answer,) = stream.receive(
+            response(action_id)
+            + f"Event: FAXSessionsEntry\r\nActionID: {action_id}\r\nChannel: a\r\n\r\n".encode()
+            + f"Event: FAXSessionsComplete\r\nActionID: {action_id}\r\n\r\n".encode()
         )
-        for request, answer in taken
-    ]
-    assert fast == [
-        Slow(one.request, one.success, list(one.events), one.complete, one.lost) for one in slow
-    ]
-    assert [dict(one) for one in heard] == [dict(one) for one in events]
-    assert done.done() == protocol.idle.is_set() == (len(slow) == len(spoken.requests))
-    done.cancel()
+        assert isinstance(answer, Answer)
+        assert (answer.events, answer.complete) == (["Channel: a"], True)

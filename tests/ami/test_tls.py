@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
-from exporter.ami import connection as ami
+from exporter.ami import ConnectError, Connection, LoginRefused, connect, tls
+from exporter.ami.tls import context_of
 from exporter.check_pbx import check
 from exporter.demo import DemoPbx
 from exporter.ledger import Ledger
@@ -109,9 +110,9 @@ async def pbx_with(context: ssl.SSLContext | None, host: str = LOCAL) -> AsyncIt
         await pbx.stop()
 
 
-async def connected(settings: AmiSettings) -> ami.Connection:
+async def connected(settings: AmiSettings) -> Connection:
     async with asyncio.timeout(20):
-        return await ami.connect(settings, lambda _: None)
+        return await connect(settings, lambda _: None)
 
 
 async def logged_in(pbx: DemoPbx, **settings: Any) -> bool:
@@ -122,7 +123,7 @@ async def logged_in(pbx: DemoPbx, **settings: Any) -> bool:
 
 async def refusal(pbx: DemoPbx, **settings: Any) -> str:
     """What is said of a PBX that is not connected to."""
-    with pytest.raises(ami.ConnectError) as caught:
+    with pytest.raises(ConnectError) as caught:
         await logged_in(pbx, **settings)
     assert pbx.logins == pbx.failed_logins == []
     return str(caught.value)
@@ -285,8 +286,8 @@ async def test_less_than_tls_1_2_is_refused_also_where_openssl_allows_it(
     settings = {"tls": True, "tls_ca_file": trusted}
     async with pbx_with(server) as pbx:
         given = settings_for(pbx, **settings)
-        monkeypatch.setattr(ami, "ssl", SimpleNamespace(**vars(ssl) | {"SSLContext": lax}))
-        with pytest.raises(ami.ConnectError, match="refuses TLS with us: protocol version"):
+        monkeypatch.setattr(tls, "ssl", SimpleNamespace(**vars(ssl) | {"SSLContext": lax}))
+        with pytest.raises(ConnectError, match="refuses TLS with us: protocol version"):
             await connected(given)
         assert pbx.logins == []
 
@@ -324,7 +325,7 @@ async def test_a_port_with_tls_may_say_so_by_an_alert(alert: bytes) -> None:
     server = await asyncio.start_server(end, LOCAL, 0)
     port = server.sockets[0].getsockname()[1]
     settings = AmiSettings(port=port, username="x", secret=SecretStr(SECRET))
-    with pytest.raises(ami.ConnectError, match=r"set --ami\.tls$"):
+    with pytest.raises(ConnectError, match=r"set --ami\.tls$"):
         await connected(settings)
     server.close()
 
@@ -379,7 +380,7 @@ async def test_a_server_that_wants_a_client_certificate_is_quoted(
         settings = AmiSettings(
             port=port, username="x", secret=SecretStr(SECRET), tls=True, tls_ca_file=trusted
         )
-        with pytest.raises(ami.ConnectError, match=said) as caught:
+        with pytest.raises(ConnectError, match=said) as caught:
             await connected(settings)
     assert "see --ami.tls-cert-file" in str(caught.value)
 
@@ -399,7 +400,7 @@ async def test_a_server_that_ends_it_without_a_word_may_want_a_client_certificat
             tls=True,
             tls_ca_file=trusted,
         )
-        with pytest.raises(ami.ConnectError, match=r"see --ami\.tls-cert-file"):
+        with pytest.raises(ConnectError, match=r"see --ami\.tls-cert-file"):
             await connected(settings)
 
 
@@ -424,7 +425,7 @@ async def test_a_renewed_client_certificate_needs_no_restart(
 
 def test_files_are_read_once_until_one_of_them_changes(ca: trustme.CA, tmp_path: Path) -> None:
     def context(**files: Path) -> ssl.SSLContext | None:
-        return ami._tls(AmiSettings(username="fax", secret=SecretStr(SECRET), tls=True, **files))
+        return context_of(AmiSettings(username="fax", secret=SecretStr(SECRET), tls=True, **files))
 
     assert context() is context()
     trusted = written(ca.cert_pem, tmp_path / "ca.pem")
@@ -448,7 +449,7 @@ async def test_files_that_are_lost_are_named(ca: trustme.CA, trusted: Path, tmp_
             (trusted, "ca-file"),
         ):
             file.unlink()
-            with pytest.raises(ami.ConnectError, match=f"--ami.tls-{flag} {file}.*: No such file"):
+            with pytest.raises(ConnectError, match=f"--ami.tls-{flag} {file}.*: No such file"):
                 await connected(settings)
 
 
@@ -607,6 +608,6 @@ async def test_a_user_whose_name_is_too_long_for_tls_is_told_so(
         if works:
             assert await logged_in(pbx, **given)
             return
-        with pytest.raises(ami.LoginRefused, match=r"over TLS Asterisk reads 960; .* 79 bytes"):
+        with pytest.raises(LoginRefused, match=r"over TLS Asterisk reads 960; .* 79 bytes"):
             await logged_in(pbx, **given)
         assert not pbx.failed_logins

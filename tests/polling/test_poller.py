@@ -6,12 +6,13 @@ import itertools
 import logging
 import random
 import re
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from exporter.ami import Answer, Connection, Request, connect
 from exporter.ami import connection as ami
+from exporter.ami.stream import MAX_MESSAGE
 from exporter.demo import DemoPbx
 from exporter.demo.traffic import traffic as demo_traffic
 from exporter.fax import Operation, Reason, State, Transport
@@ -92,14 +93,13 @@ async def test_sessions_are_asked_about_by_the_hundred_within_bounds() -> None:
 @in_virtual_time
 async def test_no_more_than_the_bound_is_ever_outstanding(monkeypatch: pytest.MonkeyPatch) -> None:
     outstanding: list[int] = []
-    submit = ami._Protocol.submit
+    write = Connection._write
 
-    def count(self: ami._Protocol, *requests_and_take: Any) -> object:
-        answered = submit(self, *requests_and_take)
-        outstanding.append(len(self.responses))
-        return answered
+    def count(self: Connection) -> None:
+        write(self)
+        outstanding.append(len(self._unanswered))
 
-    monkeypatch.setattr(ami._Protocol, "submit", count)
+    monkeypatch.setattr(Connection, "_write", count)
     async with watched() as (pbx, poller):
         for number in range(3 * ami.MAX_OUTSTANDING):
             begin(pbx, channel=f"PJSIP/trunk-{number:08x}")
@@ -672,13 +672,13 @@ async def test_what_was_missed_before_and_shows_late_is_no_sign_that_events_do_n
 async def test_who_no_longer_waits_is_given_no_answer() -> None:
     pbx = DemoPbx(secret=SECRET, clock=wall)
     await pbx.start()
-    connection = await ami.connect(settings_for(pbx), lambda _: None)
+    connection = await connect(settings_for(pbx), lambda _: None)
     pbx.delay["Ping"] = 1.0
-    answers: list[ami.Answer] = []
-    requests = [ami.Request("Ping")] * ami.MAX_OUTSTANDING
+    answers: list[Answer] = []
+    requests = [Request("Ping")] * ami.MAX_OUTSTANDING
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(10.5):
-            await connection.ask_each(requests, lambda _, answer: answers.append(answer))
+            await connection.ask_each(requests, answers.append)
     assert len(answers) == 10
     await connection.drained()
     assert asyncio.get_running_loop().time() > ami.MAX_OUTSTANDING
@@ -746,13 +746,13 @@ async def test_a_list_that_is_shorter_than_it_says_ends_no_session() -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What each read of the exporter has brought."""
     made: list[bytes] = []
-    data_received = ami._Protocol.data_received
+    data_received = Connection.data_received
 
-    def read(self: ami._Protocol, data: bytes) -> None:
+    def read(self: Connection, data: bytes) -> None:
         made.append(data)
         data_received(self, data)
 
-    monkeypatch.setattr(ami._Protocol, "data_received", read)
+    monkeypatch.setattr(Connection, "data_received", read)
     return made
 
 
@@ -814,7 +814,7 @@ NONSENSE = [
     b"\x00\x01\x02: \r\n: : :\r\n\r\n",
     b"Event: FAXSessionsComplete\r\nActionID: nobody\r\n\r\n",
     b"Event: SendFAX\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
-    b"Event: SendFAX\r\nChannel: " + b"x" * (2 * ami.MAX_MESSAGE) + b"\r\n\r\n",
+    b"Event: SendFAX\r\nChannel: " + b"x" * (2 * MAX_MESSAGE) + b"\r\n\r\n",
     b"Event: SendFAX\r\nChanVariable: =\r\nChanVariable\r\nChanVariable: FAXSTATUS\r\n\r\n",
 ]
 

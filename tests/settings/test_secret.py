@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from exporter import log
-from exporter.ami import connection as ami
+from exporter.ami import login
 from exporter.demo import DemoPbx
 from exporter.ledger import Ledger
 from exporter.polling import Failure, Poller
@@ -147,7 +147,7 @@ async def test_a_traceback_through_the_login_shows_no_value(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the place where the secret is a local variable."""
-    monkeypatch.setattr(ami, "hashlib", Broken)
+    monkeypatch.setattr(login, "hashlib", Broken)
     caplog.set_level(logging.DEBUG)
     pbx = DemoPbx(secret=SECRET, clock=wall)
     await pbx.start()
@@ -159,5 +159,5 @@ async def test_a_traceback_through_the_login_shows_no_value(
     for form in (log.Logfmt(), log.Json()):
         said = "\n".join(map(form.format, caplog.records))
         assert "md5 is gone" in said
-        assert "in _login" in said
+        assert "in _answer_challenge" in said
         assert SECRET not in said

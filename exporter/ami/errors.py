@@ -1,0 +1,36 @@
+"""What can go wrong with a connection to one Asterisk. Each message says what was tried and what
+came back; of those that have a `cause`, what to do as well: diagnosis.py knows the words."""
+
+from exporter.ami.diagnosis import Cause
+
+
+class AmiError(Exception):
+    """The PBX cannot be asked."""
+
+
+class ConnectError(AmiError):
+    """No connection, or not to an Asterisk manager port."""
+
+    def __init__(self, text: str, cause: Cause) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class LoginRefused(AmiError):
+    """Asterisk does not let this user in; trying again soon only locks the user out."""
+
+    def __init__(self, text: str, cause: Cause) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class ShuttingDown(AmiError):
+    """Asterisk stops or restarts once its calls have ended, and lets nobody in until then."""
+
+
+class ConnectionLost(AmiError):
+    """The connection ended while an answer was awaited."""
+
+
+class TooLong(AmiError):
+    """A request that Asterisk cannot read over TLS."""

@@ -1,0 +1,175 @@
+"""The headers of a message: what a value may be and what it is read as, each said once.
+
+A function reads one header, wherever it stands. What comes a thousand times a second is read as a
+`Layout` of fields, each with the same function and with what it gives for the values that faxes
+usually have.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from exporter.ami import Headers, read_event
+from exporter.fax.values import MAX_NUMBER, MAX_TEXT, MODEM_RATES, Problem
+
+Value = TypeVar("Value")
+
+
+# --- one header -----------------------------------------------------------------------------
+
+
+def text(headers: Headers, name: str) -> str:
+    """Its first characters; empty if it is missing."""
+    value = headers.get(name, "")
+    if not isinstance(value, str):  # repeated: the first is the one Asterisk wrote itself
+        value = value[0]
+    return value[:MAX_TEXT]
+
+
+def number(headers: Headers, name: str, most: int, problems: list[Problem]) -> int | None:
+    """From 0 to `most`; None if it is missing."""
+    value = headers.get(name)
+    if value is None:
+        return None
+    # The length first: int() of a very long string raises, and takes long before it does.
+    if isinstance(value, str) and len(value) <= 10 and value.isascii() and value.isdigit():
+        number = int(value)
+        if number <= most:
+            return number
+    _unreadable(name, value, problems)
+    return None
+
+
+def word(
+    headers: Headers, name: str, words: Mapping[str, Value], other: Value, problems: list[Problem]
+) -> Value:
+    """What this word stands for; it must not be missing."""
+    value = headers.get(name)
+    if isinstance(value, str) and value in words:
+        return words[value]
+    _unreadable(name, value, problems)
+    return other
+
+
+def data_rate(headers: Headers, name: str, problems: list[Problem]) -> int | None:
+    """bit/s; None if it is missing, or 0, which is a gateway's word for "not yet"."""
+    rate = number(headers, name, MAX_NUMBER, problems)
+    if rate is None or rate in MODEM_RATES:
+        return rate
+    if rate != 0:
+        problems.append(Problem(name, str(rate)))
+    return None
+
+
+def _ecm(headers: Headers, problems: list[Problem]) -> bool | None:
+    value = headers.get("ErrorCorrectionMode")
+    if value is None:
+        return None
+    # "Yes"/"No" for faxes, "yes"/"no" for gateways.
+    if isinstance(value, str) and len(value) <= 3 and value.lower() in ("yes", "no"):
+        return value.lower() == "yes"
+    _unreadable("ErrorCorrectionMode", value, problems)
+    return None
+
+
+_PIXELS: Final = "[0-9]{1,6}x[0-9]{1,6}"
+
+
+def _resolution(headers: Headers, problems: list[Problem]) -> tuple[int, int] | None:
+    value = headers.get("ImageResolution")
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(_PIXELS, value):
+        return _pixels(value)
+    _unreadable("ImageResolution", value, problems)
+    return None
+
+
+@lru_cache(maxsize=64)  # there are few
+def _pixels(value: str) -> tuple[int, int]:
+    x, _, y = value.partition("x")
+    return int(x), int(y)
+
+
+def _unreadable(name: str, value: str | list[str] | None, problems: list[Problem]) -> None:
+    if isinstance(value, list):  # of what must stand there once
+        value = f"{len(value)} times: {value[0]}"
+    problems.append(Problem(name, (value or "")[:MAX_TEXT]))
+
+
+# --- the headers of a fax, many times a second -------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Field:
+    """One of them."""
+
+    name: str
+    read: Callable[[Headers, list[Problem]], Any]
+    """Reads whatever stands there."""
+    usual: str
+    """A regular expression for values as faxes usually have them."""
+    convert: Callable[[str], Any]
+    """Reads these, as `read` does."""
+
+
+def text_field(name: str) -> Field:
+    """A text, as `text` reads it."""
+    return Field(name, lambda headers, _: text(headers, name), rf"[^\r\n]{{0,{MAX_TEXT}}}", str)
+
+
+def number_field(name: str, most: int = MAX_NUMBER) -> Field:
+    """A number, as `number` reads it."""
+    digits = len(str(most)) - 1  # so many are never more than `most`
+    return Field(
+        name,
+        lambda headers, problems: number(headers, name, most, problems),
+        f"[0-9]{{1,{digits}}}",
+        int,
+    )
+
+
+def word_field(name: str, words: Mapping[str, Value], other: Value) -> Field:
+    """A word, as `word` reads it."""
+    return Field(
+        name,
+        lambda headers, problems: word(headers, name, words, other, problems),
+        "|".join(map(re.escape, words)),
+        words.__getitem__,
+    )
+
+
+ECM: Final = Field("ErrorCorrectionMode", _ecm, "Yes|No", {"Yes": True, "No": False}.__getitem__)
+DATA_RATE: Final = Field(
+    "DataRate",
+    lambda headers, problems: data_rate(headers, "DataRate", problems),
+    "|".join(map(str, MODEM_RATES)),
+    int,
+)
+RESOLUTION: Final = Field("ImageResolution", _resolution, _PIXELS, _pixels)
+
+
+class Layout:
+    """The headers of an event, in the order in which Asterisk writes them."""
+
+    def __init__(self, *headers: Field | str) -> None:
+        """A name alone is a header that nobody reads."""
+        self._fields = [one for one in headers if isinstance(one, Field)]
+        self._converts = [field.convert for field in self._fields]
+        lines = [
+            f"{one}: [^\r\n]*" if isinstance(one, str) else f"{one.name}: ({one.usual})"
+            for one in headers
+        ]
+        self._usual = re.compile("\r\n".join(lines))
+
+    def read(self, event: str, problems: list[Problem]) -> list[Any]:
+        """The value of each field. An event that has these headers alone, in this order and with
+        usual values, is read by one regular expression: that takes a tenth of the time."""
+        usual = self._usual.fullmatch(event)
+        if usual is None:
+            headers = read_event(event)
+            return [field.read(headers, problems) for field in self._fields]
+        values = usual.groups()  # as many as fields: to check that would take long
+        return [convert(value) for convert, value in zip(self._converts, values)]  # noqa: B905

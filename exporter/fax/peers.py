@@ -1,0 +1,46 @@
+"""Who is at the far end of a fax, by the name of its channel, whatever made that name."""
+
+import re
+from typing import Final
+
+from exporter.fax.values import MAX_TEXT
+
+_WRAPPERS: Final = frozenset({"AsyncGoto", "Bridge", "Parked", "Surrogate", "Transfered"})
+"""What Asterisk, of one version or another, puts before the whole name of a channel."""
+_ENDED: Final = re.compile(r"(?:<(?:ZOMBIE|MASQ)>|[;,][12])+$")
+"""What it puts behind one that was masqueraded, and behind each half of a Local channel."""
+_SERIAL: Final = re.compile(
+    r"-(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # AudioSocket, a UUID
+    r"|0x[0-9A-Fa-f]+"  # UnicastRTP, WebSocket: an address
+    r"|u[0-9]+"  # mISDN
+    r"|[0-9]+\.[0-9]+"  # Khomp
+    r"|[0-9A-Fa-f]+)$"  # all others
+)
+_PASSING: Final = re.compile(r"0x[0-9A-Fa-f]+|tmp[0-9]+")
+"""Instead of an endpoint: MulticastRTP's address, mISDN before it has a port. Snoop's is a call."""
+_WITH_SLASH: Final = frozenset({"MGCP"})
+"""Technologies whose endpoints may have a slash: MGCP/aaln/1@gateway."""
+
+
+def peer_of(channel: str) -> str:
+    """A channel's technology and endpoint without its serial: `PJSIP/trunk-berlin`.
+
+    What a technology adds behind the endpoint is left out: in `DAHDI/i1/5551234-2` it is the
+    number dialled. So is what stands before the context of a Local channel, and for the same
+    reason: `Local/5551234@faxes-0000002a;1` is of `Local/faxes`. What is not printable becomes a
+    question mark. Empty if the name is not of the form technology/endpoint.
+    """
+    technology, slash, rest = _ENDED.sub("", channel[:MAX_TEXT]).partition("/")
+    while technology in _WRAPPERS and "/" in rest:
+        technology, slash, rest = _ENDED.sub("", rest).partition("/")
+    if not slash:
+        return ""
+    endpoint = _SERIAL.sub("", rest)
+    if technology == "Local":
+        endpoint = endpoint.rpartition("@")[2] if "@" in endpoint else ""
+    if technology not in _WITH_SLASH:
+        endpoint = endpoint.partition("/")[0]
+    if technology == "Snoop" or _PASSING.fullmatch(endpoint):
+        endpoint = ""
+    peer = f"{technology}/{endpoint}" if technology and endpoint else ""
+    return "".join([c if c.isprintable() else "?" for c in peer])
