@@ -184,27 +184,25 @@ class Connection(asyncio.Protocol):
         """What goes into one write: as much as there is room for, since each write costs, and over
         TLS is a record of its own."""
         written: list[str] = []
-        begun = self._in_flight
-        half = MAX_OUTSTANDING // 2
-        if begun > half and not self._tls:
+        unwritten, begun, most = self._unwritten, self._in_flight, MAX_OUTSTANDING // 2
+        if begun > most and not self._tls:
             return written
-        while self._unwritten:
-            request, asking = self._unwritten[0]
-            if not asking.done.done():
-                size = 1
-                if self._tls:
-                    size = request.size + len(self._action_id)
-                    if not self._tls_has_room(request, size, begun):
-                        break
-                elif len(written) == half:
+        while unwritten and len(written) < most:
+            request, asking = unwritten.popleft()
+            if asking.done.done():
+                continue
+            action_id, size = self._action_id, 1
+            if self._tls:
+                size = request.size + len(action_id)
+                if not self._tls_has_room(request, size, begun):
+                    unwritten.appendleft((request, asking))
                     break
-                self._in_flight += size
-                self._unanswered.append((asking, size))
-                self._stream.ask(request, self._action_id)
-                before, after = request.around_id
-                written.append(f"{before}{self._action_id}{after}")
-                self._action_id = str(next(_ACTION_IDS))
-            self._unwritten.popleft()
+            self._in_flight += size
+            self._unanswered.append((asking, size))
+            self._stream.ask(request, action_id)
+            before, after = request.around_id
+            written.append(f"{before}{action_id}{after}")
+            self._action_id = str(next(_ACTION_IDS))
         return written
 
     def _tls_has_room(self, request: Request, size: int, begun: int) -> bool:
@@ -241,18 +239,13 @@ class Connection(asyncio.Protocol):
         for one in received:
             if isinstance(one, Completion):
                 self._hear(one.text)
-            else:
-                self._answered(one)
+                continue
+            asking, size = self._unanswered.popleft()
+            self._in_flight -= size
+            if not one.lost:
+                self._answered_at = self._heard_at
+            asking.answered(one)
         self._write()
-
-    def _answered(self, answer: Answer) -> None:
-        asking, size = self._unanswered.popleft()
-        self._in_flight -= size
-        if not answer.lost:
-            self._answered_at = self._heard_at
-        if not self._unanswered and not self._unwritten:
-            self._idle.set()
-        asking.answered(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, by either end."""

@@ -146,15 +146,21 @@ class Stream:
         answer = self._answers.get(action_id)
         if (
             answer is None
-            or answer.request.expects is Expects.NOTHING
             or (not answer.headers) == (not with_response)
-            or lines.startswith("ActionID: ")
             or _ACTION_ID in lines
+            or lines.startswith("ActionID: ")
         ):
+            return False
+        expects = answer.request.expects
+        if expects is Expects.NOTHING:
             return False
         if with_response:
             self._begin(action_id, answer, _SUCCEEDED, received)
-        self._add_event(action_id, answer, lines, received)
+        if expects is Expects.EVENT:
+            answer.events.append(lines)
+            self._complete(action_id, received)
+        else:
+            self._add_entry(answer, lines)
         return True
 
     def _take_message(self, text: str, received: list[Received]) -> None:
@@ -185,7 +191,11 @@ class Stream:
         else:
             _, _, lines = before.partition("\r\n")
             event = "\r\n".join(part for part in (lines, after) if part)
-            self._add_event(action_id, answer, event, received)
+            if expects is Expects.EVENT:
+                answer.events.append(event)
+                self._complete(action_id, received)
+            else:
+                self._add_entry(answer, event)
 
     def _begin(
         self, action_id: str, answer: Answer, headers: Headers, received: list[Received]
@@ -197,13 +207,8 @@ class Stream:
         answer.headers = headers
         self._characters_left = MAX_LIST
 
-    def _add_event(
-        self, action_id: str, answer: Answer, lines: str, received: list[Received]
-    ) -> None:
-        if answer.request.expects is Expects.EVENT:
-            answer.events.append(lines)
-            self._complete(action_id, received)
-            return
+    def _add_entry(self, answer: Answer, lines: str) -> None:
+        """Takes an event of a list."""
         self._characters_left -= len(lines)
         if len(answer.events) < MAX_LISTED and self._characters_left >= 0:
             answer.events.append(lines)

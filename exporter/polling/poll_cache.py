@@ -41,6 +41,7 @@ class PollCache(Generic[Value]):
             value = self._parse(text, problems)
             if value is None or len(problems) > known or len(text) > MAX_LENGTH:
                 return value
-        if len(self._this_poll) < MAX_KEPT:
-            self._this_poll[text] = value
+        kept = self._this_poll
+        if len(kept) < MAX_KEPT:
+            kept[text] = value
         return value
