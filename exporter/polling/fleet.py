@@ -62,8 +62,9 @@ class Fleet:
                 await asyncio.sleep(0)
         added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())
         log.info(
-            "%d targets: %d added, %d removed, %d changed",
+            "%d target%s: %d added, %d removed, %d changed",
             len(targets),
+            "" if len(targets) == 1 else "s",
             added,
             removed,
             len(targets) - len(kept) - added,

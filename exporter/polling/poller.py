@@ -48,6 +48,7 @@ from exporter.fax import (
     read_session,
 )
 from exporter.ledger import EVENT_LATENESS, Ledger, Observation
+from exporter.log import about_target
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)
@@ -241,6 +242,7 @@ class Poller:
         self._clock = clock or Clock()
         self._jitter = jitter
         self._name = name
+        self._log = about_target(log, self.name)
         self._phase = phase
         self._listing = Remembered(read_listed)
         self._reading = Remembered(read_session)
@@ -272,7 +274,7 @@ class Poller:
 
     @property
     def name(self) -> str:
-        """What its log lines begin with."""
+        """What its log lines name as their target."""
         return self._name or f"{self.settings.host}:{self.settings.port}"
 
     @property
@@ -319,7 +321,7 @@ class Poller:
                 self._fail(Failure.TIMEOUT, f"{waited}; {hint}; {_AGAIN}")
             except Exception:
                 # A defect of ours must not end the watch over a phone system; it is told whole.
-                log.exception("%s: unexpected error, connecting again", self.name)
+                self._log.exception("unexpected error, connecting again")
                 self._fail(Failure.INTERNAL, "internal error; the log has its traceback")
             if self._shutting_down:
                 self._shutting_down = False
@@ -348,7 +350,7 @@ class Poller:
             self._quiet_since = None
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
-            log.info("%s: connected, AMI %s", self.name, connection.ami_version)
+            self._log.info("connected, AMI %s", connection.ami_version)
             due = self._clock.monotonic()
             if self._phase is not None:
                 due -= (due - self._phase * self._interval) % self._interval
@@ -502,7 +504,7 @@ class Poller:
         asked = [session for session in seen.listed if may_ask(session)]
         if len(asked) < len(seen.listed) and log.isEnabledFor(logging.DEBUG):
             left = Counter(f"{s.operation} {s.state}" for s in seen.listed if not may_ask(s))
-            log.debug("%s: not asked about: %s", self.name, dict(left))
+            self._log.debug("not asked about: %s", dict(left))
         if not asked or self._denied("FAXSession", seen):
             return []
         return [self._asking(session.number) for session in asked]
@@ -678,13 +680,13 @@ class Poller:
     def _over(self, kind: str, text: str) -> None:
         """Says once that what was said of this kind is over."""
         if self._said.pop(kind, None) is not None:
-            log.info("%s: %s", self.name, text)
+            self._log.info("%s", text)
 
     def _say(self, kind: str, text: str) -> None:
         """Warns once per kind, until that kind is over: a log is read by people."""
         if kind not in self._said:
             self._said[kind] = text
-            log.warning("%s: %s", self.name, text)
+            self._log.warning("%s", text)
 
 
 def _word(headers: Headers, name: str) -> str:

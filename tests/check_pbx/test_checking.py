@@ -634,4 +634,5 @@ def test_the_command_says_once_what_is_odd_about_the_secret(tmp_path: Path) -> N
             check=False,
         )
         assert done.stderr.count("the secret has a ';'") == 1
+        assert done.stderr.rstrip().endswith(" target=127.0.0.1:1")
         assert "hunter" not in done.stderr + done.stdout
