@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from exporter.ledger import Ledger
-from exporter.polling.poller import Clock, Poller
+from exporter.polling.clock import Clock
+from exporter.polling.poller import Poller
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)

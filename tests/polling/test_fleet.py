@@ -166,7 +166,8 @@ async def test_each_line_names_its_target_in_a_field_and_not_in_its_words(
     caplog.set_level(logging.DEBUG, "exporter")
     async with pbxs(2) as started, fleet_of(named(started)) as fleet:
         await until(lambda: not fleet.stale)
-        started[0].begin("receive", "PJSIP/a-00000001")  # Initialized: not asked about
+        started[0].begin("receive", "PJSIP/a-00000001")
+        await asyncio.sleep(2)  # it is Initialized, and not asked about
         started[1].secret = "changed"
         started[1].drop_connections()
         await until(lambda: fleet.pollers["pbx-1"].status.failures[Failure.LOGIN] == 1)
@@ -225,7 +226,7 @@ async def test_a_pbx_that_hangs_is_fresh_no_longer_than_a_poll_may_take() -> Non
         await asyncio.sleep(25)
         assert fleet.pollers["a"].status.failures[Failure.TIMEOUT] == 0
         assert fleet.stale == []
-        fleet.pollers["a"]._clock = Clock(clock().monotonic, lambda: wall() + 10)
+        fleet.pollers["a"].clock = Clock(clock().monotonic, lambda: wall() + 10)
         assert fleet.stale == ["a"]
 
 
