@@ -1,5 +1,6 @@
 """The scrape loop of one Asterisk, and of many; and what can be wrong with one, in words."""
 
+from exporter.polling import troubles
 from exporter.polling.backoff import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
 from exporter.polling.clock import Clock
 from exporter.polling.fleet import Fleet, cancelled
@@ -25,4 +26,5 @@ __all__ = [
     "Fleet",
     "Poller",
     "cancelled",
+    "troubles",
 ]
