@@ -48,8 +48,8 @@ def about_target(logger: logging.Logger, name: str) -> "logging.LoggerAdapter[lo
 
 class _StandardError(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:
-        # A full disk or a closed terminal must not stop the exporter, and there is no place
-        # left to say so.
+        # A full disk or a closed terminal must not stop the exporter, and there is nowhere left
+        # to say so.
         pass
 
 

@@ -44,7 +44,7 @@ def findings(seen: Seen, user: str, version: Version, here: Address | None) -> I
         _read_class(seen, user),
         _eventfilter(seen, user, version),
     ]
-    # A user that is not the exporter's alone is told from it, never changed.
+    # Of a user that others use too, nothing is advised that would change it.
     if why := _not_its_own(seen, user, found):
         yield Finding("user", Verdict.WRONG, why, _own_user(here, version), _OWN)
         found = [finding for finding in found if finding.verdict is Verdict.OK]
@@ -73,7 +73,7 @@ def _not_its_own(seen: Seen, user: str, findings: Iterable[Finding]) -> str:
 
 
 def _own_user(here: Address | None, version: Version) -> Lines:
-    """The README's user."""
+    """The whole section of a user for the exporter alone, as the README has it."""
     lines = (
         "secret = a-long-random-secret",
         "deny = 0.0.0.0/0.0.0.0",
@@ -102,13 +102,14 @@ def _may(seen: Seen) -> Mapping[str, frozenset[str]] | None:
 
 
 def _beyond(seen: Seen) -> Mapping[str, frozenset[str]] | None:
-    """The actions that neither call nor reporting allows."""
+    """The actions that the user may use though neither call nor reporting allows them; None if
+    Asterisk did not tell."""
     may = _may(seen)
     return None if may is None else {action: c for action, c in may.items() if not c & _NEEDED}
 
 
 def _certain(beyond: Mapping[str, frozenset[str]]) -> list[str]:
-    """The classes that these actions prove."""
+    """The classes that the user has for certain: the only ones that allow one of these actions."""
     return sorted({min(classes) for classes in beyond.values() if len(classes) == 1})
 
 

@@ -32,10 +32,10 @@ class Notices:
         """What the PBX lacks, and what to do about it."""
         return [trouble.text for trouble in self._now.values() if trouble.kind in TO_BE_MENDED]
 
-    def refusal_of(self, action: str) -> Trouble[Kind] | None:
-        """How Asterisk refuses this action; None if it does not."""
-        found = (self._now.get((kind, action)) for kind in REFUSALS)
-        return next((trouble for trouble in found if trouble is not None), None)
+    def refusals_of(self, *actions: str) -> list[Trouble[Kind]]:
+        """How Asterisk refuses these actions, in their order; of those that work there is none."""
+        keys = ((kind, action) for action in actions for kind in REFUSALS)
+        return [self._now[key] for key in keys if key in self._now]
 
     def begin(self, trouble: Trouble[Kind]) -> None:
         """Warns of it, unless it is known. An outage for another reason than before is news, and

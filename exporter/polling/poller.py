@@ -100,7 +100,7 @@ class Poller:
         self.status = Status()
         self._interval = interval
         self.clock = clock or Clock()
-        """What its times are of."""
+        """The clocks that all its times are read from."""
         self._jitter = jitter
         self.name = name or f"{settings.host}:{settings.port}"
         """What its log lines name as their target."""
@@ -117,11 +117,11 @@ class Poller:
         self._untold = False
         """When sessions were last asked about, FAXSession did not work for all."""
         self._step_ends = self.clock.monotonic()
-        """When the step that is under way, be it a pause, has to be over."""
+        """When what is being done, be it a pause, has to be over, monotonic seconds."""
 
     def log_in_with(self, settings: AmiSettings) -> None:
-        """Uses these from the next connection on; what then goes wrong is news. Not while it
-        runs."""
+        """Uses these from the next connection on, and tells anew what goes wrong with them. To be
+        called only while `run` does not."""
         self.settings = settings
         self._notices.clear()
 
@@ -135,7 +135,8 @@ class Poller:
 
     @property
     def alive(self) -> bool:
-        """Whether it goes on, be it from failure to failure: every step of it has a deadline."""
+        """Whether its loop goes on, be it from failure to failure: every step has a deadline, and
+        a loop that hangs or has ended misses it."""
         return self.clock.monotonic() <= self._step_ends + self.settings.timeout
 
     @property
@@ -155,7 +156,7 @@ class Poller:
                 if trouble.kind is Failure.INTERNAL:
                     # A defect of ours must not end the watch over a phone system; it is told whole.
                     self._log.exception("unexpected error, connecting again")
-                self._fail(trouble)
+                self._note_outage(trouble)
             now = self.clock.monotonic()
             backoff = backoff.after(
                 now,
@@ -170,6 +171,7 @@ class Poller:
             await asyncio.sleep(pause)
 
     def _begin_step(self, seconds: float) -> None:
+        """What is done now takes so long at most; see `alive`."""
         self._step_ends = self.clock.monotonic() + seconds
 
     async def _watch(self) -> NoReturn:
@@ -209,7 +211,8 @@ class Poller:
             connection.close()
 
     def _no_session_left(self) -> Observation:
-        """What an Asterisk that has waited for the end of its last call would list."""
+        """What would be listed by an Asterisk that has ended as it should: it waits for its last
+        call, so each fax has ended before."""
         now = self.clock.monotonic()
         return Observation(now, now, self.clock.wall(), (), True, {})
 
@@ -230,22 +233,23 @@ class Poller:
         async with asyncio.timeout(self.settings.timeout):
             await connection.ask_each([CORESETTINGS, CORESTATUS], take)
         if any(answer.shutting_down for _, answer in refused):
-            self._shut_down()
+            self._asterisk_shuts_down()
             return
         for request, answer in refused:
             self._note_refusal(request, answer)
-        self._no_longer_shutting_down()
+        self._asterisk_stays()
         version = _word(said.get("CoreSettings", {}), "AsteriskVersion")
         self.status.asterisk_version = printable(version)
         self.ledger.connected(parse_core_status(said.get("CoreStatus", {})), begun)
         self.status.connected = True
 
-    def _shut_down(self) -> None:
-        """Asterisk refuses whatever it is asked; events still come."""
+    def _asterisk_shuts_down(self) -> None:
+        """It refuses whatever it is asked until its last call has ended; events still come."""
         self._shutting_down = True
-        self._fail(troubles.shutting_down(SHUTDOWN_PAUSE))
+        self._note_outage(troubles.shutting_down(SHUTDOWN_PAUSE))
 
-    def _no_longer_shutting_down(self) -> None:
+    def _asterisk_stays(self) -> None:
+        """It does what it is asked, so no shutdown is under way any more."""
         self._shutting_down = False
         self._notices.end(Failure.SHUTTING_DOWN, "Asterisk is no longer shutting down")
 
@@ -264,7 +268,7 @@ class Poller:
                 seen.listed_at = self.clock.monotonic()
                 await self._ask(connection, seen)
         except TimeoutError:
-            self._fail(troubles.slow_poll(self.settings.timeout))
+            self._note_outage(troubles.slow_poll(self.settings.timeout))
             seen.failures.add(Failure.TIMEOUT)
             if connection.unanswered_for > SILENT_TIMEOUTS * self.settings.timeout:
                 silent = f"no answer for {connection.unanswered_for:.0f} s"
@@ -373,9 +377,9 @@ class Poller:
         status.sessions_asked = not self._untold
         status.stats = seen.stats
         if Failure.SHUTTING_DOWN in seen.failures:
-            self._shut_down()
+            self._asterisk_shuts_down()
         elif status.answered:
-            self._no_longer_shutting_down()
+            self._asterisk_stays()
             self._notices.end(Failure.TIMEOUT, "polls are answered in time again")
             self._notices.forget_outages()  # a login alone would be no end of what was wrong
         if status.up:
@@ -383,16 +387,14 @@ class Poller:
             status.last_duration = now - begun
             status.trouble = ""
         elif whole and Failure.SHUTTING_DOWN not in seen.failures:
-            refusals = map(self._notices.refusal_of, ("FAXSessions", "FAXStats"))
+            refusals = self._notices.refusals_of("FAXSessions", "FAXStats")
             status.trouble = troubles.nothing_came(
-                [refusal for refusal in refusals if refusal is not None],
-                self.settings.username,
-                status.asterisk_version,
+                refusals, self.settings.username, status.asterisk_version
             )
 
     def _check_events(self, stats: FaxStats) -> None:
-        """Whether events come for the completions that Asterisk counts. At the moment it says so:
-        an event that is right behind is of a fax that is not in these stats yet."""
+        """Tells if no events come for the completions that Asterisk counts. To be called the
+        moment the statistics are there: an event right behind them is of a fax they lack."""
         if stats.completed is None:
             return
         now = self.clock.monotonic()
@@ -402,7 +404,8 @@ class Poller:
             self._notices.begin(troubles.no_events(self.settings.username))
 
     def _denied_lately(self, action: str, seen: _Seen) -> bool:
-        """Whether this action was refused so lately that it is left out."""
+        """Whether this action was denied so lately that it is not asked now. The poll then lacks
+        it all the same, and counts it as denied."""
         at = self._denied_at.get(action)
         denied = at is not None and self.clock.monotonic() < at + REFUSED_PAUSE
         if denied:
@@ -429,7 +432,7 @@ class Poller:
         self.ledger.hear(result, now)
 
     def _note_refusal(self, request: Request, answer: Answer) -> Failure:
-        """Says what it means that an action was not done; returns what to count it as."""
+        """Tells what it means that an action was not done, and returns what to count it as."""
         action = request.action
         if answer.shutting_down:
             return Failure.SHUTTING_DOWN
@@ -445,12 +448,13 @@ class Poller:
         return trouble.kind
 
     def _note_unreadable(self, problems: list[Problem]) -> None:
+        """Tells of fields that are not as Asterisk writes them, once of each."""
         for problem in problems:
             self._notices.begin(troubles.unreadable(problem))
 
-    def _fail(self, trouble: Trouble[Failure]) -> None:
-        """There is no connection, or no poll."""
-        # What went wrong at an address begins with it, and that may be the target's name.
+    def _note_outage(self, trouble: Trouble[Failure]) -> None:
+        """Counts and tells that there is no connection, or no poll, and why."""
+        # An error at an address begins with it, and the target may be named by it already.
         text = trouble.text.removeprefix(f"{self.name}: ")
         self.status.failures[trouble.kind] += 1
         self.status.trouble = text

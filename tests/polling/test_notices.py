@@ -73,10 +73,8 @@ def test_an_action_that_is_refused_in_another_way_is_news_and_no_longer_refused_
     begin(notices, other, DENIED, UNKNOWN, DENIED, UNKNOWN)
     assert len(caplog.messages) == 5
     assert [one.text for one in notices.now] == [other.text, UNKNOWN.text]
-    refusal = notices.refusal_of("FAXStats")
-    assert refusal is not None
-    assert refusal.kind is Failure.UNKNOWN_ACTION
-    assert notices.refusal_of("FAXSession") is None
+    refusals = notices.refusals_of("FAXStats", "FAXSession", "FAXSessions")
+    assert [one.text for one in refusals] == [UNKNOWN.text, other.text]
 
 
 def test_an_action_that_works_is_told_if_it_was_refused(
