@@ -221,7 +221,7 @@ async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator
 def _caution(ami: AmiSettings) -> None:
     """Says once what is odd about its secret."""
     for caution in secret_cautions(ami):
-        logger.warning("%s", caution)
+        log.about_target(logger, f"{ami.host}:{ami.port}").warning("%s", caution)
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
 """Log lines for standard error, logfmt or JSON: one event, one printable line.
 
 What is logged, and with which fields, is said where it happens:
-`log.info("connected", extra={"fields": {"host": host}})`.
+`log.info("listening", extra={"fields": {"url": url}})`, and of one Asterisk by the logger that
+`about_target` makes.
 """
 
 import json
@@ -40,10 +41,15 @@ def setup(
     logging.getLogger(_PACKAGE).setLevel(threshold)
 
 
+def about_target(logger: logging.Logger, name: str) -> "logging.LoggerAdapter[logging.Logger]":
+    """This logger for what concerns one Asterisk: its lines name it, `target=fax-berlin`."""
+    return logging.LoggerAdapter(logger, {"fields": {"target": name}})
+
+
 class _StandardError(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:
-        # A full disk or a closed terminal must not stop the exporter, and there is no place
-        # left to say so.
+        # A full disk or a closed terminal must not stop the exporter, and there is nowhere left
+        # to say so.
         pass
 
 

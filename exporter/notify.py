@@ -1,4 +1,4 @@
-"""What the exporter tells systemd: ready, reloading, ending, how it goes, and that it lives.
+"""What the exporter tells systemd: ready, reloading, ending, its status, and that it is alive.
 
 The protocol is sd_notify(3): lines of NAME=value, one datagram each time to the socket that
 NOTIFY_SOCKET names. Without that variable nothing is told to anybody.
@@ -34,7 +34,7 @@ class Notifier:
         self._address = f"\0{name[1:]}" if name.startswith("@") else name
         self._failed = False
         self.watchdog = _watchdog(environment)
-        """Seconds within which the service manager wants a sign of life; None: it wants none."""
+        """Seconds within which the service manager wants a sign of life; None if it wants none."""
 
     def ready(self) -> None:
         """It listens."""
@@ -54,23 +54,23 @@ class Notifier:
         self._tell("STOPPING=1")
 
     async def follow(self, fleet: Fleet) -> None:
-        """Tells how the watching goes, and feeds the watchdog while it does; ends only when
+        """Keeps the status line true, and feeds the watchdog while polling goes on; ends only when
         cancelled."""
         period = min(STATUS_PERIOD, self.watchdog / 2) if self.watchdog else STATUS_PERIOD
         told, alive = "", True
         while True:
-            await asyncio.sleep(period)  # first: at once nobody would be reached
+            await asyncio.sleep(period)  # at the start no target could be reached yet
             if (status := status_line(fleet)) != told:
                 told = status if self._tell(f"STATUS={status}", patience=0) else ""
             if self.watchdog:
-                alive, lived = lives(fleet), alive
+                alive, was_alive = lives(fleet), alive
                 if alive:
                     self._tell("WATCHDOG=1", patience=0)
-                elif lived:
+                elif was_alive:
                     log.error("no poller has gone on for too long; the watchdog is not fed")
 
     def _tell(self, *lines: str, patience: float = _PATIENCE) -> bool:
-        """Whether it was told; without a service manager it is."""
+        """Whether they reached the service manager; True if there is none."""
         if not self._address:
             return True
         try:
@@ -88,7 +88,7 @@ class Notifier:
 
 
 def lives(fleet: Fleet) -> bool:
-    """Whether the watching goes on, well or not, at one target at least or there is none."""
+    """Whether at least one poller goes on, well or not; also if there is no target to poll."""
     pollers = fleet.pollers.values()
     return not pollers or any(poller.alive for poller in pollers)
 
@@ -104,7 +104,8 @@ def status_line(fleet: Fleet) -> str:
 
 
 def _watchdog(environment: Mapping[str, str]) -> float | None:
-    """As sd_watchdog_enabled(3): seconds, or None if none is wanted or not of this process."""
+    """As sd_watchdog_enabled(3): seconds; None if there is no watchdog, or it is for another
+    process."""
     usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
     if not (usec.isascii() and usec.isdigit() and int(usec)) or pid not in ("", str(os.getpid())):
         return None

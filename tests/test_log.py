@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import log
 
+AT = "2023-11-14 22:13:20.123900"
 # Whole Unicode, lone surrogates too: what bytes that are not UTF-8 become.
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 NASTY = 'a\nb\r\x1b[31m\x00\x7f\x85\x9b31m"\\\u2028\u2029\u202e\u200b\ufeff\udc80\U000e0001=é'
@@ -29,7 +31,6 @@ def _loggers_as_before() -> Iterator[None]:
 
 def record(msg: object, *args: object, **fields: object) -> logging.LogRecord:
     made = logging.LogRecord("exporter.ami", logging.INFO, __file__, 1, msg, args, None)
-    made.created = 1700000000.1239
     made.__dict__["fields"] = fields
     return made
 
@@ -55,6 +56,14 @@ def joined(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
+@pytest.mark.parametrize("hours_from_utc", [0, -8, 5])
+def test_the_time_of_a_line_is_utc_wherever_it_is_logged(hours_from_utc: int) -> None:
+    with freeze_time(AT, tz_offset=hours_from_utc):
+        line = log.Logfmt().format(record("x"))
+    assert line.startswith("ts=2023-11-14T22:13:20.123Z level=")
+
+
+@freeze_time(AT)
 def test_logfmt_says_time_level_logger_message_and_fields() -> None:
     line = log.Logfmt().format(record("lost %s", "it", host="pbx", port=5038, tls=False, why=None))
     assert line == (
@@ -63,6 +72,7 @@ def test_logfmt_says_time_level_logger_message_and_fields() -> None:
     )
 
 
+@freeze_time(AT)
 def test_json_says_the_same_with_types() -> None:
     line = log.Json().format(record("lost %s", "it", host="pbx", port=5038, tls=False, why=None))
     assert json.loads(line) == {
@@ -101,6 +111,7 @@ def test_what_steers_a_terminal_is_escaped(formatter: logging.Formatter) -> None
     assert len(line.splitlines()) == 1
 
 
+@freeze_time(AT)
 @given(st.dictionaries(ANY_TEXT, ANY_TEXT))
 def test_no_field_name_can_break_a_line_or_replace_what_is_always_there(
     fields: dict[str, str],
@@ -202,6 +213,14 @@ def test_it_goes_to_standard_error_from_the_level_up(capsys: pytest.CaptureFixtu
     assert out == ""
     assert err.endswith(" level=info logger=exporter.ami msg=enough host=pbx\n")
     assert len(err.splitlines()) == 1
+
+
+def test_a_line_about_one_target_names_it_in_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    log.setup("info", "logfmt")
+    about = log.about_target(logging.getLogger("exporter.polling"), "fax-berlin")
+    about.info("connected, AMI %s", "11.0.0")
+    line = parse_logfmt(capsys.readouterr().err.rstrip())
+    assert (line["msg"], line["target"]) == ("connected, AMI 11.0.0", "fax-berlin")
 
 
 def test_libraries_are_heard_from_warnings_up_even_when_debugging(

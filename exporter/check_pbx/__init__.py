@@ -1,6 +1,7 @@
 """--check-pbx: what one Asterisk lacks for the exporter, and how that is told."""
 
-from exporter.check_pbx.checking import OWN_USER, check
+from exporter.check_pbx.ami_user import OWN_USER
+from exporter.check_pbx.checking import check
 from exporter.check_pbx.manager_conf import (
     COMPLETIONS,
     EVENTFILTER,

@@ -47,7 +47,7 @@ def is_on(value: str) -> bool:
 
 
 def classes(value: str) -> set[str]:
-    """Those of a read or write line."""
+    """The classes that a read or write line names."""
     return {name.strip().lower() for name in value.split(",") if name.strip()}
 
 
@@ -55,7 +55,7 @@ def classes(value: str) -> set[str]:
 
 
 def missing_variables(channelvars: str) -> list[str]:
-    """Which of those that tell a fax's result it does not put on events.
+    """Which of the variables that tell a fax's result this value does not put on events.
 
     Asterisk splits it at commas and strips nothing: ` FAXERROR` is a variable that nobody sets.
     """
@@ -64,21 +64,22 @@ def missing_variables(channelvars: str) -> list[str]:
 
 
 def with_blanks(channelvars: str) -> list[str]:
-    """Its names that have blanks around them."""
+    """The names in it that have blanks around them."""
     return [name.strip() for name in _split(channelvars) if name != name.strip()]
 
 
 def all_variables(channelvars: str) -> str:
-    """The line that has its names, and those that tell a fax's result."""
-    # Commas in quotes part no names; whoever wrote them meant them to.
+    """The line with the names of this value, and those that tell a fax's result."""
+    # Asterisk takes names in quotes for one; whoever wrote them meant several.
     parted = [part.strip() for name in _split(channelvars) for part in _split(name)]
     theirs = [name for name in parted if name]
     return f"channelvars = {','.join(dict.fromkeys([*theirs, *RESULT_VARIABLES]))}"
 
 
 def _split(value: str) -> list[str]:
-    """At the commas outside of parentheses, brackets and quotes, as `CDR(src)` may have some;
-    without quotes, and backslashes that quote one character. Source: __ast_app_separate_args."""
+    """The names between commas, where one in parentheses, brackets or quotes parts nothing, as in
+    `CDR(a,b)`. Quotes are left out, and a backslash before any character. Source:
+    __ast_app_separate_args."""
     names, round_, square, quoted = [""], 0, 0, False
     chars = iter(value)
     for char in chars:
@@ -96,13 +97,13 @@ def _split(value: str) -> list[str]:
 
 
 def disabled(disabledevents: str) -> list[str]:
-    """Which completion events it keeps from everybody."""
+    """Which completion events this value keeps from everybody."""
     names = [name.lstrip() for name in disabledevents.split(",")]
     return [event for event in COMPLETIONS if event in names]
 
 
 def without_completions(disabledevents: str) -> str:
-    """The line that disables all it did but completion events."""
+    """The line that disables what this value does, except completion events."""
     names = [name.strip() for name in disabledevents.split(",")]
     kept = [name for name in names if name and name not in COMPLETIONS]
     return f"disabledevents = {','.join(kept)}".rstrip()
@@ -115,7 +116,8 @@ _NEW_SYNTAX: Final = {18: 26, 20: 11, 21: 6, 22: 1}
 
 
 def knows_new_filters(version: Version) -> bool | None:
-    """Whether there may be a filter in the syntax that AST_CONFIG cannot see."""
+    """Whether this version has the filter syntax that AST_CONFIG cannot see; None if its number
+    does not tell."""
     if version.major is None or version.major > 22:
         return None if version.major is None else True
     if version.major not in _NEW_SYNTAX:
@@ -156,7 +158,8 @@ class Filters:
 
 
 def filters(values: Sequence[str], *, basic: bool = False) -> Filters | None:
-    """None if nothing can be said of them. `basic`: they are basic regular expressions."""
+    """What these lines do; None if that cannot be told. `basic`: they are basic regular
+    expressions."""
     included: list[re.Pattern[str]] = []
     excluded: list[re.Pattern[str]] = []
     for value in values:

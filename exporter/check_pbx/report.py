@@ -1,6 +1,6 @@
 """What --check-pbx found, as people read it: what came back, and apart from it what to do.
 
-Nothing here asks or judges; that is `check`.
+Nothing here asks or judges; see `checking`.
 """
 
 import textwrap
@@ -51,7 +51,7 @@ class Lines:
 
     @property
     def of_login(self) -> bool:
-        """They are of a user that is there, and a login keeps what it began with."""
+        """Whether they change a user that is there: a login keeps what it began with."""
         return self.file == "manager.conf" and self.section != "general" and not self.new
 
     @property
@@ -59,7 +59,7 @@ class Lines:
         """The commands that make Asterisk read them."""
         names = [line.partition("= ")[2] for line in self.lines]
         command = _READ_AGAIN[self.file]
-        # Once each; a command that names no module is the same for all.
+        # Each command once, though several lines need it.
         return tuple(dict.fromkeys(command.format(module=name) for name in names))
 
     def __str__(self) -> str:
@@ -97,14 +97,15 @@ class Report:
 
 
 def text(report: Report, width: int = WIDTH) -> str:
-    """The report as people read it, `width` columns wide: the name, each finding, and the sum.
+    """The report as people read it, `width` columns wide: the name, each finding, and how many are
+    wrong.
 
     What is to be pasted or typed is never broken, be it wider.
     """
     lines = [f"{report.name}:"]
     told = set()
     for finding in report.findings:
-        # How to have it checked is the same for many.
+        # How to have something checked is often the same, and told once.
         again = finding.verdict is Verdict.UNKNOWN and finding.do in told
         told.add(finding.do)
         shown = replace(finding, do="", commands=()) if again else finding
@@ -112,7 +113,7 @@ def text(report: Report, width: int = WIDTH) -> str:
     unknown = sum(finding.verdict is Verdict.UNKNOWN for finding in report.findings)
     rest = f", {unknown} cannot be told from here" if unknown else ""
     lines.append(f"  {report.wrong or 'nothing'} wrong{rest}")
-    # What a PBX says could be a command to the terminal.
+    # What a PBX says could hold commands to the terminal.
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 

@@ -1,19 +1,18 @@
-"""The scrape loop of one Asterisk, and of many."""
+"""The scrape loop of one Asterisk, and of many; and what can be wrong with one, in words."""
 
+from exporter.polling import troubles
+from exporter.polling.backoff import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
+from exporter.polling.clock import Clock
 from exporter.polling.fleet import Fleet, cancelled
 from exporter.polling.poller import (
     CORESETTINGS,
     CORESTATUS,
     FAXSESSIONS,
     FAXSTATS,
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    REFUSED_PAUSE,
     SHUTDOWN_PAUSE,
-    Clock,
-    Failure,
     Poller,
 )
+from exporter.polling.status import Failure
 
 __all__ = [
     "CORESETTINGS",
@@ -29,4 +28,5 @@ __all__ = [
     "Fleet",
     "Poller",
     "cancelled",
+    "troubles",
 ]

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from exporter.ledger import Ledger
-from exporter.polling.poller import Clock, Poller
+from exporter.polling.clock import Clock
+from exporter.polling.poller import Poller
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)
@@ -40,13 +41,13 @@ class Fleet:
         return [name for name, poller in self.pollers.items() if not poller.fresh]
 
     async def watch(self, targets: Mapping[str, AmiSettings]) -> None:
-        """Watches these and no others. What is unchanged goes on undisturbed; what only logs in
-        differently connects anew and keeps its counters."""
+        """Watches these and no others. A target whose settings are as before goes on undisturbed;
+        one that is at the same address with other settings connects anew and keeps its counters."""
         async with self._one_at_a_time:
             before = self.pollers
             kept = {n for n, s in targets.items() if n in before and before[n].settings == s}
             for name in before.keys() - kept:
-                if (task := self._tasks.pop(name, None)) is not None:  # None: closed meanwhile
+                if (task := self._tasks.pop(name, None)) is not None:  # None after `close`
                     await cancelled(task)
             pollers: dict[str, Poller] = {}
             for name, settings in targets.items():
@@ -54,23 +55,24 @@ class Fleet:
                     pollers[name] = before[name]
                     continue
                 pollers[name] = self._poller(name, settings, before.get(name))
-                if before:  # with a thousand at once, the others would have to wait
+                if before:  # those that are polled already need not wait for a thousand new ones
                     await asyncio.sleep(0)
-            self.pollers = pollers  # before they begin: until then they are not ready
+            self.pollers = pollers  # before they begin, so that /-/ready waits for them from now on
             for name in [name for name in pollers if name not in kept]:
                 self._tasks[name] = asyncio.create_task(pollers[name].run(), name=name)
                 await asyncio.sleep(0)
         added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())
         log.info(
-            "%d targets: %d added, %d removed, %d changed",
+            "%d target%s: %d added, %d removed, %d changed",
             len(targets),
+            "" if len(targets) == 1 else "s",
             added,
             removed,
             len(targets) - len(kept) - added,
         )
 
     async def close(self) -> None:
-        """Watches nobody any more."""
+        """Ends all pollers."""
         while self._tasks:
             await cancelled(self._tasks.popitem()[1])
 
@@ -78,7 +80,8 @@ class Fleet:
         if before is not None and _place(before.settings) == _place(settings):
             before.log_in_with(settings)
             return before
-        # As Prometheus spreads its scrapes: by name, so that they do not all come at once.
+        # By a hash of the name, as Prometheus spreads its scrapes, so that the polls of a fleet do
+        # not all come at once, and a target keeps its moment.
         digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
         phase = int.from_bytes(digest[:4], "big") / _PHASES
         ledger = Ledger(self._peer_limit)

@@ -7,34 +7,24 @@ import asyncio
 import logging
 import math
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Final
+from typing import Final, NoReturn
 
 from exporter.ami import (
-    SHUTTING_DOWN,
     Answer,
-    Cause,
-    ConnectError,
     Connection,
     ConnectionLost,
     Expects,
     Headers,
-    LoginRefused,
     Request,
-    ShuttingDown,
     connect,
 )
 from exporter.fax import (
-    CHANNELVARS,
-    FaxResult,
     FaxStats,
     Problem,
-    Version,
     may_ask,
     parse_core_status,
     parse_listed,
@@ -43,27 +33,23 @@ from exporter.fax import (
     parse_stats,
     printable,
 )
-from exporter.ledger import EVENT_LATENESS, Ledger, Observation
+from exporter.ledger import Ledger, Observation
+from exporter.log import about_target
+from exporter.polling import troubles
+from exporter.polling.backoff import REFUSED_PAUSE, Backoff
+from exporter.polling.clock import Clock
+from exporter.polling.events import EventWatch
+from exporter.polling.notices import Notices
 from exporter.polling.poll_cache import MAX_KEPT, PollCache
+from exporter.polling.status import Failure, Status
+from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE: Final = 1.0
-"""Seconds before the second attempt to connect; doubled each time."""
-LONGEST_PAUSE: Final = 60.0
-REFUSED_PAUSE: Final = 60.0
-"""Seconds before what was refused is tried again, be it a login or an action: Asterisk logs each
-refusal, and faster ones get the host banned."""
 SHUTDOWN_PAUSE: Final = 10.0
 """Seconds from question to question while Asterisk shuts down: each is an ERROR line in its log,
 and without any nobody would notice that the shutdown was called off."""
-RETURN_PAUSE: Final = 3.0
-"""Seconds at most before the next attempt to connect to an Asterisk that was shutting down."""
-RETURN_SECONDS: Final = 180.0
-"""So long after it has ended it is expected back."""
-_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
-_SHUT_DOWN: Final = "Asterisk has ended, as it was about to once its last call had"
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without an answer after which a connection is taken for half-open and given up."""
 
@@ -72,140 +58,14 @@ FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
 
+_NO_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_DOWN})
+"""What a poll can fail by as a whole, whatever it brought until then."""
+
 
 @lru_cache(maxsize=MAX_KEPT)
 def _about(number: int) -> Request:
     """What asks about one session, made once of each number for all PBXs."""
     return Request("FAXSession", Expects.EVENT, {"SessionNumber": str(number)})
-
-
-_ANEW: Final = (
-    "'manager reload' in Asterisk's console, then restart the exporter, since a login keeps what "
-    "it began with"
-)
-"""Asterisk copies the classes and filters of a user when it logs in (manager.c, authenticate)."""
-_ADD: Final = f"to its write line in manager.conf, then {_ANEW}"
-_LACKS: Final = {
-    "FAXSessions": f"add 'call' {_ADD}; until then no session is listed: bad lines, data rates and "
-    "what runs now are unknown, pages only come by completion events",
-    "FAXSession": f"add 'call' {_ADD}; until then bad lines and data rates are unknown, pages only "
-    "come by completion events",
-    "FAXStats": f"add 'reporting' {_ADD}; until then Asterisk's own attempts, completed and failed "
-    "are missing",
-    "CoreSettings": f"add 'reporting' {_ADD}; until then the version is missing",
-    "CoreStatus": f"add 'reporting' {_ADD}; until then a restart of Asterisk is not told from a "
-    "lost connection",
-}
-_LOAD: Final = (
-    "load res_fax.so and res_fax_spandsp.so in modules.conf; 'module show like res_fax' in "
-    "Asterisk's console shows which run"
-)
-
-
-def refusal(action: str, user: str, answer: Answer, version: str = "") -> str:
-    """What it means that Asterisk, of this version if it is known, refused an action, what is
-    missing until it does not, and what to do about it."""
-    if answer.denied:
-        return f"user {user} may not {action}: {_LACKS[action]}"
-    said = answer.message or "no reason given"
-    if answer.shutting_down:
-        return f"{action}: {SHUTTING_DOWN}"
-    if answer.unknown:
-        return f"{action}: {said.rstrip('.')}: {_unknown(action, version)}"
-    if action == "FAXSession" and "provide a handler" in said:
-        return (
-            f"{action}: {said}: what runs these faxes, such as Digium's module, tells nothing of "
-            "them while they run; until res_fax_spandsp.so runs them, see modules.conf, bad lines "
-            "and data rates are unknown, pages only come by completion events"
-        )
-    return f"{action} failed: {said}; left out until it works, and Asterisk's log may say why"
-
-
-def _unknown(action: str, version: str) -> str:
-    if not action.startswith("FAX"):
-        return "is this an Asterisk?"
-    known = Version.parse(version)
-    if known.major is None:
-        old = "this is an Asterisk before 13, which has no such action"
-        return f"res_fax is not loaded, or {old}; {_LOAD}"
-    if not known.before_fax_actions:
-        return f"res_fax is not loaded, and without it there is no fax; {_LOAD}"
-    return (
-        f"Asterisk {version} has no such action, 13 is the first that has it; of its faxes only "
-        "completion events tell"
-    )
-
-
-class Failure(StrEnum):
-    """Why a poll failed, or could not read all that came."""
-
-    CONNECT = "connect"
-    LOGIN = "login_refused"
-    LOST = "connection_lost"
-    TIMEOUT = "timeout"
-    DENIED = "permission_denied"
-    UNKNOWN_ACTION = "unknown_action"
-    UNANSWERED = "unanswered"
-    MALFORMED = "malformed"
-    ERROR = "action_failed"
-    SHUTTING_DOWN = "shutting_down"
-    INTERNAL = "internal"
-
-
-_NO_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_DOWN})
-"""What a poll can fail by as a whole, whatever it brought until then."""
-_REFUSALS: Final = ("denied", "unknown", "error")
-_LACKING: Final = frozenset({*_REFUSALS, "events", "channelvars"})
-"""What is said and then stays true until it is put right at the PBX."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Where time comes from: `monotonic` seconds for durations, `wall` seconds since the epoch."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-
-
-@dataclass
-class Status:
-    """How the polling itself goes."""
-
-    up: bool = False
-    trouble: str = ""
-    """Why it is not up, in an operator's words; empty while it is, and before the first attempt."""
-    connected: bool = False
-    """Logged in, and it is known which Asterisk that is."""
-    answered: bool = False
-    """The last poll was answered, be it by refusals."""
-    begun: bool = False
-    """A poll was answered, be it by refusals, so every counter stands there."""
-    sessions_listed: bool = False
-    """The last poll had a list of sessions."""
-    sessions_asked: bool = False
-    """And the last answers about them were none of refusal."""
-    events_come: bool = True
-    """False if Asterisk counted completions over this connection and no event told of them."""
-    stats: FaxStats | None = None
-    """None if the last poll did not bring them."""
-    asterisk_version: str = ""
-    ami_version: str = ""
-    last_success: float | None = None
-    """Seconds since the epoch."""
-    last_duration: float | None = None
-    """Seconds the last successful poll took."""
-    polls: int = 0
-    connects: int = 0
-    failures: Counter[Failure] = field(default_factory=lambda: Counter(dict.fromkeys(Failure, 0)))
-
-    @property
-    def collectors(self) -> dict[str, bool]:
-        """Which parts work."""
-        return {
-            "sessions": self.up and self.sessions_listed and self.sessions_asked,
-            "stats": self.up and self.stats is not None,
-            "events": self.answered and self.events_come,
-        }
 
 
 @dataclass
@@ -217,7 +77,8 @@ class _Poll:
     """Something came back, be it a refusal."""
     failures: set[Failure] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
-    refused_details: bool = False
+    """What could not be read."""
+    details_refused: bool = False
     """FAXSession did not work for all."""
 
 
@@ -242,116 +103,90 @@ class Poller:
         self.ledger = ledger
         self.status = Status()
         self._interval = interval
-        self._clock = clock or Clock()
+        self.clock = clock or Clock()
+        """The clocks that all its times are read from."""
         self._jitter = jitter
-        self._name = name
+        self.name = name or f"{settings.host}:{settings.port}"
+        """What its log lines name as their target."""
+        self._log = about_target(log, self.name)
         self._phase = phase
         self._listed = PollCache(parse_listed)
         self._details = PollCache(parse_session)
-        self._said: dict[str, str] = {}
+        self._notices = Notices(self._log, self.clock.wall)
+        self._events = EventWatch()
         self._denied_at: dict[str, float] = {}
-        self._heard_any = False
-        self._unheard = 0
-        """Completions without an event since the last event."""
         self._shutting_down = False
-        self._untold = False
-        """When sessions were last asked about, FAXSession did not work for all."""
-        self._quiet_since: float | None = None
-        """When an event last came, or FAXStats was first heard over this connection."""
-        self._step_ends = self._clock.monotonic()
-        """When the step that is under way, be it a pause, has to be over."""
+        self._step_ends = self.clock.monotonic()
+        """When what is being done, be it a pause, has to be over, monotonic seconds."""
 
     def log_in_with(self, settings: AmiSettings) -> None:
-        """Uses these from the next connection on; what then goes wrong is news. Not while it
-        runs."""
+        """Uses these from the next connection on, and tells anew what goes wrong with them. To be
+        called only while `run` does not."""
         self.settings = settings
-        self._said.clear()
-
-    @property
-    def clock(self) -> Clock:
-        """What its times are of."""
-        return self._clock
-
-    @property
-    def name(self) -> str:
-        """What its log lines begin with."""
-        return self._name or f"{self.settings.host}:{self.settings.port}"
+        self._notices.clear()
 
     @property
     def fresh(self) -> bool:
         """Whether the last poll succeeded, and is no older than the next one may take."""
         if not self.status.up or self.status.last_success is None:
             return False
-        age = self._clock.wall() - self.status.last_success
+        age = self.clock.wall() - self.status.last_success
         return age <= 2 * self._interval + self.settings.timeout
 
     @property
     def alive(self) -> bool:
-        """Whether it goes on, be it from failure to failure: every step of it has a deadline."""
-        return self._clock.monotonic() <= self._step_ends + self.settings.timeout
+        """Whether its loop goes on, be it from failure to failure: every step has a deadline, and
+        a loop that hangs or has ended misses it."""
+        return self.clock.monotonic() <= self._step_ends + self.settings.timeout
 
     @property
     def hints(self) -> list[str]:
         """What this PBX lacks, and what to do about it."""
-        return [text for kind, text in self._said.items() if kind.partition(" ")[0] in _LACKING]
+        return self._notices.hints
 
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""
-        attempt = 0
-        least, back_by = 0.0, -math.inf
+        backoff = Backoff()
         while True:
-            polled, connects = self.status.last_success, self.status.connects
+            logins, polled = self.status.connects, self.status.last_success
             try:
                 await self._watch()
-            except LoginRefused as error:
-                self._fail(Failure.LOGIN, f"{error}; next attempt in {REFUSED_PAUSE:.0f} s")
-                least = REFUSED_PAUSE
-            except ShuttingDown as error:
-                again = f"tried again within {max(least, RETURN_PAUSE):g} s"
-                self._fail(Failure.SHUTTING_DOWN, f"{error}; {again}")
-                self._shutting_down = True
-            except ConnectError as error:
-                silent = error.cause is Cause.SILENT
-                self._fail(Failure.TIMEOUT if silent else Failure.CONNECT, f"{error}; {_AGAIN}")
-            except ConnectionLost as error:
-                self._fail(Failure.LOST, f"{error}; {_AGAIN}")
-            except TimeoutError:
-                waited = f"logged in, then not introduced within {self.settings.timeout:g} s"
-                hint = "the PBX or the network is slow"
-                self._fail(Failure.TIMEOUT, f"{waited}; {hint}; {_AGAIN}")
-            except Exception:
-                # A defect of ours must not end the watch over a phone system; it is told whole.
-                log.exception("%s: unexpected error, connecting again", self.name)
-                self._fail(Failure.INTERNAL, "internal error; the log has its traceback")
-            if self._shutting_down:
-                self._shutting_down = False
-                back_by = self._clock.monotonic() + RETURN_SECONDS
-            if self.status.connects != connects:  # no longer locked out
-                least = 0.0
-            attempt = 0 if self.status.last_success != polled else attempt + 1
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
-            if self._clock.monotonic() < back_by:
-                pause = min(pause, RETURN_PAUSE)
-            pause = max(least, pause * (0.5 + 0.5 * self._jitter()))
+            except Exception as error:
+                trouble = troubles.no_connection(error, self.settings.timeout, backoff.least)
+                if trouble.kind is Failure.INTERNAL:
+                    # A defect of ours must not end the watch over a phone system; it is told whole.
+                    self._log.exception("unexpected error, connecting again")
+                self._note_outage(trouble)
+            now = self.clock.monotonic()
+            backoff = backoff.after(
+                now,
+                refused=trouble.kind is Failure.LOGIN,
+                shutting_down=self._shutting_down or trouble.kind is Failure.SHUTTING_DOWN,
+                logged_in=self.status.connects != logins,
+                polled=self.status.last_success != polled,
+            )
+            self._shutting_down = False
+            pause = backoff.pause(now, self._jitter())
             self._begin_step(pause)
             await asyncio.sleep(pause)
 
     def _begin_step(self, seconds: float) -> None:
-        self._step_ends = self._clock.monotonic() + seconds
+        """What is done now takes so long at most; see `alive`."""
+        self._step_ends = self.clock.monotonic() + seconds
 
-    async def _watch(self) -> None:
+    async def _watch(self) -> NoReturn:
         """One connection from login to loss. Raises what `ami.connect` does, and TimeoutError."""
-        begun = self._clock.monotonic()
+        begun = self.clock.monotonic()
         self._begin_step(self.settings.timeout)
-        connection = await connect(self.settings, self._hear)
+        connection = await connect(self.settings, self._take_event)
         try:
             self.status.connects += 1
             self.status.trouble = ""
-            self._quiet_since = None
+            self._events.connected()
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
-            log.info("%s: connected, AMI %s", self.name, connection.ami_version)
-            due = self._clock.monotonic()
+            self._log.info("connected, AMI %s", connection.ami_version)
+            due = self.clock.monotonic()
             if self._phase is not None:
                 due -= (due - self._phase * self._interval) % self._interval
             while True:
@@ -360,7 +195,7 @@ class Poller:
                     await self._introduce(connection, begun)
                 if self.status.connected:
                     await self.poll(connection)
-                now = self._clock.monotonic()
+                now = self.clock.monotonic()
                 least = SHUTDOWN_PAUSE if self._shutting_down else 0.0
                 # By the clock; a poll that overran puts the next one off, none piles up.
                 due += self._interval * max(1, math.ceil((now + least - due) / self._interval))
@@ -370,15 +205,16 @@ class Poller:
             if not (self._shutting_down and connection.lost.done()):
                 raise
             self.ledger.observe(self._no_session_left())
-            raise ConnectionLost(f"{_SHUT_DOWN} ({error})") from error
+            raise ConnectionLost(f"{troubles.ENDED} ({error})") from error
         finally:
             self.status.up = self.status.connected = self.status.answered = False
             connection.close()
 
     def _no_session_left(self) -> Observation:
-        """What an Asterisk that has waited for the end of its last call would list."""
-        now = self._clock.monotonic()
-        return Observation(now, now, self._clock.wall(), [])
+        """What would be listed by an Asterisk that has ended as it should: it waits for its last
+        call, so each fax has ended before."""
+        now = self.clock.monotonic()
+        return Observation(now, now, self.clock.wall(), ())
 
     async def _introduce(self, connection: Connection, begun: float) -> None:
         """Once a connection, which was `begun` then: which Asterisk, and since when. Raises
@@ -388,28 +224,28 @@ class Poller:
         async with asyncio.timeout(self.settings.timeout):
             await connection.ask_each([CORESETTINGS, CORESTATUS], answers.append)
         if any(answer.shutting_down for answer in answers):
-            self._shut_down()
+            self._asterisk_shuts_down()
             return
         for answer in answers:
             if answer.success:
-                self._granted(answer.request.action)
+                self._notices.action_works(answer.request.action)
             else:
-                self._refused(answer)
-        self._no_longer_shutting_down()
+                self._note_refusal(answer)
+        self._asterisk_stays()
         settings, status = answers
         self.status.asterisk_version = printable(_word(settings.headers, "AsteriskVersion"))
         self.ledger.connected(parse_core_status(status.headers), begun)
         self.status.connected = True
 
-    def _shut_down(self) -> None:
-        """Asterisk refuses whatever it is asked; events still come."""
+    def _asterisk_shuts_down(self) -> None:
+        """It refuses whatever it is asked until its last call has ended; events still come."""
         self._shutting_down = True
-        every = f"completion events are still counted; it is asked again every {SHUTDOWN_PAUSE:g} s"
-        self._fail(Failure.SHUTTING_DOWN, f"{SHUTTING_DOWN}; {every}")
+        self._note_outage(troubles.shutting_down(SHUTDOWN_PAUSE))
 
-    def _no_longer_shutting_down(self) -> None:
+    def _asterisk_stays(self) -> None:
+        """It does what it is asked, so no shutdown is under way any more."""
         self._shutting_down = False
-        self._over(Failure.SHUTTING_DOWN, "Asterisk is no longer shutting down")
+        self._notices.end(Failure.SHUTTING_DOWN, "Asterisk is no longer shutting down")
 
     async def poll(self, connection: Connection) -> None:
         """Lists the sessions, asks for those that may be asked about, and for FAXStats.
@@ -418,19 +254,15 @@ class Poller:
         given no answer for SILENT_TIMEOUTS times the poll timeout.
         """
         self.status.polls += 1
-        begun = self._clock.monotonic()
+        begun = self.clock.monotonic()
         poll = _Poll(Observation(listed_at=begun))
         try:
             async with asyncio.timeout(self.settings.timeout):
                 await connection.drained()
-                poll.seen.listed_at = self._clock.monotonic()
+                poll.seen.listed_at = self.clock.monotonic()
                 await self._ask(connection, poll)
         except TimeoutError:
-            self._fail(
-                Failure.TIMEOUT,
-                f"no complete answer within {self.settings.timeout:g} s; "
-                "the PBX is slow or the network loses packets",
-            )
+            self._note_outage(troubles.slow_poll(self.settings.timeout))
             poll.failures.add(Failure.TIMEOUT)
             if connection.unanswered_for > SILENT_TIMEOUTS * self.settings.timeout:
                 silent = f"no answer for {connection.unanswered_for:.0f} s"
@@ -442,50 +274,31 @@ class Poller:
             self._record(poll, begun)
 
     async def _ask(self, connection: Connection, poll: _Poll) -> None:
-        """Raises ConnectionLost, and TimeoutError."""
+        """Asks all there is to ask. Raises ConnectionLost."""
         requests = []
-        if not self._denied("FAXSessions", poll):
+        if not self._denied_lately("FAXSessions", poll):
             self._listed.next_poll()
             self._details.next_poll()
             answer = await connection.ask(FAXSESSIONS)
             poll.answered |= not answer.lost
             if answer.success:
-                self._granted("FAXSessions")
+                self._notices.action_works("FAXSessions")
                 self._take_list(answer, poll)
                 requests = self._about_sessions(poll)
             else:
-                poll.failures |= self._refused(answer)
+                poll.failures.add(self._note_refusal(answer))
         # What is refused while Asterisk shuts down is an ERROR line in its log.
-        if Failure.SHUTTING_DOWN not in poll.failures and not self._denied("FAXStats", poll):
+        if Failure.SHUTTING_DOWN not in poll.failures and not self._denied_lately("FAXStats", poll):
             requests.append(FAXSTATS)
         await connection.ask_each(requests, partial(self._take, poll))
-        if poll.refused_details:
-            self._untold = True
+        if poll.details_refused:
+            self.status.sessions_asked = False
         elif poll.seen.details:
-            self._untold = False
-            self._granted("FAXSession")
-
-    def _take(self, poll: _Poll, answer: Answer) -> None:
-        """An answer about a session, or FAXStats. At the moment it came: a completion event behind
-        FAXStats is of a fax that these do not count."""
-        request, seen = answer.request, poll.seen
-        poll.answered |= not answer.lost
-        if request is FAXSTATS:
-            if answer.success:
-                seen.stats = parse_stats(answer.events[0], poll.problems)
-                self._compare(seen.stats)
-                self._granted("FAXStats")
-            else:
-                poll.failures |= self._refused(answer)
-        elif answer.success:
-            detail = self._details.read(answer.events[0], poll.problems)
-            if detail is not None and str(detail.number) == request.headers["SessionNumber"]:
-                seen.details[detail.number] = detail
-        elif not answer.not_found:  # a session that has ended since the list is no failure
-            poll.failures |= self._refused(answer)
-            poll.refused_details |= not (answer.lost or answer.shutting_down)
+            self.status.sessions_asked = True
+            self._notices.action_works("FAXSession")
 
     def _take_list(self, answer: Answer, poll: _Poll) -> None:
+        """Takes the answer to FAXSessions."""
         read = [self._listed.read(event, poll.problems) for event in answer.events]
         poll.seen.listed = [session for session in read if session is not None]
         poll.seen.whole = answer.complete and len(poll.seen.listed) == len(read)
@@ -494,18 +307,38 @@ class Poller:
 
     def _about_sessions(self, poll: _Poll) -> list[Request]:
         """What is to be asked about the sessions that were listed."""
-        listed = poll.seen.listed or []
+        listed = poll.seen.listed or ()
         asked = [session.number for session in listed if may_ask(session)]
         if len(asked) < len(listed) and log.isEnabledFor(logging.DEBUG):
             left = Counter(f"{s.operation} {s.state}" for s in listed if not may_ask(s))
-            log.debug("%s: not asked about: %s", self.name, dict(left))
-        if not asked or self._denied("FAXSession", poll):
+            self._log.debug("not asked about: %s", dict(left))
+        if not asked or self._denied_lately("FAXSession", poll):
             return []
         return [_about(number) for number in asked]
 
+    def _take(self, poll: _Poll, answer: Answer) -> None:
+        """Takes the answer to FAXSession or FAXStats."""
+        request, seen = answer.request, poll.seen
+        poll.answered |= not answer.lost
+        if request is FAXSTATS:
+            if answer.success:
+                seen.stats = parse_stats(answer.events[0], poll.problems)
+                self._check_events(seen.stats)
+                self._notices.action_works("FAXStats")
+            else:
+                poll.failures.add(self._note_refusal(answer))
+        elif answer.success:
+            detail = self._details.read(answer.events[0], poll.problems)
+            if detail is not None and str(detail.number) == request.headers["SessionNumber"]:
+                seen.details[detail.number] = detail
+        elif not answer.not_found:  # a session that has ended since the list is no failure
+            poll.failures.add(self._note_refusal(answer))
+            poll.details_refused |= not (answer.lost or answer.shutting_down)
+
     def _record(self, poll: _Poll, begun: float) -> None:
+        """What the poll saw goes to the ledger, how it went to the status."""
         seen, failures, status = poll.seen, poll.failures, self.status
-        seen.at, seen.wall = self._clock.monotonic(), self._clock.wall()
+        seen.at, seen.wall = self.clock.monotonic(), self.clock.wall()
         whole = not failures & {Failure.TIMEOUT, Failure.LOST}
         poll.answered |= Failure.DENIED in failures
         if seen.listed is not None:
@@ -514,157 +347,94 @@ class Poller:
             self.ledger.unlisted(seen.at)
         if poll.problems:
             failures.add(Failure.MALFORMED)
-            self._mention(poll.problems)
+            self._note_unreadable(poll.problems)
         status.failures.update(failures - _NO_POLL)
         status.answered = poll.answered and whole
         status.begun |= status.answered
         status.up = (seen.listed is not None or seen.stats is not None) and not failures & _NO_POLL
         status.sessions_listed = seen.listed is not None
-        status.sessions_asked = not self._untold
         status.stats = seen.stats
         if Failure.SHUTTING_DOWN in failures:
-            self._shut_down()
+            self._asterisk_shuts_down()
         elif status.answered:
-            self._no_longer_shutting_down()
-            self._over(Failure.TIMEOUT, "polls are answered in time again")
-            for failure in Failure:  # a login alone is no end of what was wrong
-                self._said.pop(failure, None)
+            self._asterisk_stays()
+            self._notices.end(Failure.TIMEOUT, "polls are answered in time again")
+            self._notices.forget_outages()  # a login alone would be no end of what was wrong
         if status.up:
             status.last_success = seen.wall
             status.last_duration = seen.at - begun
             status.trouble = ""
         elif whole and Failure.SHUTTING_DOWN not in failures:
-            status.trouble = self._nothing_came()
-
-    def _nothing_came(self) -> str:
-        """Why a poll brought neither sessions nor FAXStats though it was answered."""
-        neither = "neither FAXSessions nor FAXStats"
-        if {"denied FAXSessions", "denied FAXStats"} <= self._said.keys():
-            return f"user {self.settings.username} may {neither}: add 'call,reporting' {_ADD}"
-        if {"unknown FAXSessions", "unknown FAXStats"} <= self._said.keys():
-            why = _unknown("FAXSessions", self.status.asterisk_version)
-            return f"Asterisk knows {neither}: {why}"
-        kinds = [f"{kind} {action}" for action in ("FAXSessions", "FAXStats") for kind in _REFUSALS]
-        said = [self._said[kind] for kind in kinds if kind in self._said]
-        return "; ".join(said) or "what Asterisk answered cannot be read; the log quotes it"
-
-    def _compare(self, stats: FaxStats) -> None:
-        """Whether events come for the completions that Asterisk counts. At the moment it says so:
-        an event that is right behind is of a fax that is not in these stats yet."""
-        if stats.completed is None:
-            return
-        now = self._clock.monotonic()
-        if self._quiet_since is None:
-            self._quiet_since = now
-        unobserved = self.ledger.unobserved.counted(stats.completed, now)
-        # What becomes known sooner was missed between two connections; so was what becomes known
-        # later because events of other faxes stood in for it.
-        if unobserved and now - self._quiet_since > 2 * EVENT_LATENESS:
-            self._unheard += unobserved
-        # A call that is moved by AMI can end its fax without an event, though all others come.
-        if self._unheard > self._heard_any:
-            self.status.events_come = False
-            self._say(
-                "events",
-                "Asterisk counts faxes and sends no event for them; add 'call' to "
-                f"the read line of {self.settings.username} in manager.conf, and let its "
-                f"eventfilter pass SendFAX and ReceiveFAX, then {_ANEW}; until then results and "
-                "failures are missing",
+            refusals = self._notices.refusals_of("FAXSessions", "FAXStats")
+            status.trouble = troubles.nothing_came(
+                refusals, self.settings.username, status.asterisk_version
             )
 
-    def _denied(self, action: str, poll: _Poll) -> bool:
-        """Whether this action was refused so lately that it is left out."""
+    def _check_events(self, stats: FaxStats) -> None:
+        """Tells if no events come for the completions that Asterisk counts. To be called the
+        moment the statistics are there: an event right behind them is of a fax they lack."""
+        if stats.completed is None:
+            return
+        now = self.clock.monotonic()
+        unobserved = self.ledger.unobserved.counted(stats.completed, now)
+        if not self._events.come(unobserved, now):
+            self.status.events_come = False
+            self._notices.begin(troubles.no_events(self.settings.username))
+
+    def _denied_lately(self, action: str, poll: _Poll) -> bool:
+        """Whether this action was denied so lately that it is not asked now. The poll then lacks
+        it all the same, and counts it as denied."""
         at = self._denied_at.get(action)
-        denied = at is not None and self._clock.monotonic() < at + REFUSED_PAUSE
+        denied = at is not None and self.clock.monotonic() < at + REFUSED_PAUSE
         if denied:
             poll.failures.add(Failure.DENIED)
         return denied
 
-    def _hear(self, event: str) -> None:
+    def _take_event(self, event: str) -> None:
+        """A completion event: a fax has ended."""
         problems: list[Problem] = []
         result = parse_result(event, problems)
         if problems:
             self.status.failures[Failure.MALFORMED] += 1
-            self._mention(problems)
+            self._note_unreadable(problems)
         if result is None:
             return
-        self.status.events_come = self._heard_any = True
-        self._unheard = 0
-        self._quiet_since = self._clock.monotonic()
-        self._over("events", "completion events come")
+        now = self.clock.monotonic()
+        self.status.events_come = True
+        self._events.heard(now)
+        self._notices.end(Lack.EVENTS, "completion events come")
         if result.missing:
-            self._say("channelvars", self._without_result(result))
+            self._notices.begin(troubles.no_result(result, self.status.asterisk_version))
         else:
-            self._over("channelvars", "completion events carry their result")
-        self.ledger.hear(result, self._clock.monotonic())
+            self._notices.end(Lack.RESULTS, "completion events carry their result")
+        self.ledger.hear(result, now)
 
-    def _without_result(self, result: FaxResult) -> str:
-        """Why completion events tell no result, or not all of it, and what to do."""
-        said, version = "completion events carry no result", self.status.asterisk_version
-        unknown = "failures and their reasons are unknown"
-        if result.succeeded is not None:
-            said = f"completion events lack {', '.join(result.missing)}"
-            unknown = "reasons of failures, and over what they travelled, are unknown"
-        elif Version.parse(version).before_fax_actions:
-            return f"{said}: Asterisk {version} writes no channel variables on them; {unknown}"
-        return (
-            f"{said}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "
-            "or below '[general](+)' at its end (a second [general] is ignored), then 'manager "
-            f"reload'; until then {unknown}"
-        )
-
-    def _refused(self, answer: Answer) -> set[Failure]:
-        """Says what a refused action means and what to do; returns what to count it as."""
+    def _note_refusal(self, answer: Answer) -> Failure:
+        """Tells what it means that an action was not done, and returns what to count it as."""
         action = answer.request.action
         if answer.shutting_down:
-            return {Failure.SHUTTING_DOWN}
+            return Failure.SHUTTING_DOWN
         if answer.lost:
-            self._say(f"lost {action}", f"{action} was never answered; left out")
-            return {Failure.UNANSWERED}
-        kind, failure = "error", Failure.ERROR
+            self._notices.begin(troubles.unanswered(action))
+            return Failure.UNANSWERED
         if answer.denied:
-            self._denied_at[action] = self._clock.monotonic()
-            kind, failure = "denied", Failure.DENIED
-        elif answer.unknown:
-            kind, failure = "unknown", Failure.UNKNOWN_ACTION
-        for other in _REFUSALS:
-            if other != kind:
-                self._said.pop(f"{other} {action}", None)
-        text = refusal(action, self.settings.username, answer, self.status.asterisk_version)
-        self._say(f"{kind} {action}", text)
-        return {failure}
+            self._denied_at[action] = self.clock.monotonic()
+        trouble = troubles.refused(answer, self.settings.username, self.status.asterisk_version)
+        self._notices.begin(trouble)
+        return trouble.kind
 
-    def _granted(self, action: str) -> None:
-        """This action works: what was said of it is over."""
-        if self._said:
-            for kind in _REFUSALS:
-                self._over(f"{kind} {action}", f"{action} works now")
-
-    def _mention(self, problems: list[Problem]) -> None:
+    def _note_unreadable(self, problems: list[Problem]) -> None:
+        """Tells of fields that are not as Asterisk writes them, once of each."""
         for problem in problems:
-            self._say(
-                f"malformed {problem.field}",
-                f"{problem.field} is not as Asterisk writes it and is left out: {problem.value}",
-            )
+            self._notices.begin(troubles.unreadable(problem))
 
-    def _fail(self, failure: Failure, text: str) -> None:
-        text = text.removeprefix(f"{self.name}: ")  # which may be the address that was tried
-        self.status.failures[failure] += 1
+    def _note_outage(self, trouble: Trouble[Failure]) -> None:
+        """Counts and tells that there is no connection, or no poll, and why."""
+        # An error at an address begins with it, and the target may be named by it already.
+        text = trouble.text.removeprefix(f"{self.name}: ")
+        self.status.failures[trouble.kind] += 1
         self.status.trouble = text
-        if self._said.get(failure) != text:  # another reason than last time is news
-            self._said.pop(failure, None)
-        self._say(failure, text)
-
-    def _over(self, kind: str, text: str) -> None:
-        """Says once that what was said of this kind is over."""
-        if self._said.pop(kind, None) is not None:
-            log.info("%s: %s", self.name, text)
-
-    def _say(self, kind: str, text: str) -> None:
-        """Warns once per kind, until that kind is over: a log is read by people."""
-        if kind not in self._said:
-            self._said[kind] = text
-            log.warning("%s: %s", self.name, text)
+        self._notices.begin(replace(trouble, text=text))
 
 
 def _word(headers: Headers, name: str) -> str:

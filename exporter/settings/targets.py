@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from exporter.log import about_target
 from exporter.settings.models import (
     AmiSettings,
     SettingsError,
@@ -208,7 +209,7 @@ class ConfigFile:
             for caution in secret_cautions(target, "secret_env"):
                 if (name, caution) not in self._cautioned:
                     self._cautioned.add((name, caution))
-                    log.warning("%s: %s", name, caution)
+                    about_target(log, name).warning("%s", caution)
         self.successful = True
         self.success_timestamp = self._clock()
         return targets

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from pydantic import SecretStr
@@ -12,7 +13,7 @@ from exporter.fax import Operation
 from exporter.polling import Clock, Failure, Fleet, Poller
 from exporter.settings import AmiSettings
 from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for
+from tests.watching import SECRET, begin, settings_for, watched
 
 
 @contextlib.asynccontextmanager
@@ -39,6 +40,11 @@ async def fleet_of(targets: dict[str, AmiSettings]) -> AsyncIterator[Fleet]:
 
 def named(started: list[DemoPbx]) -> dict[str, AmiSettings]:
     return {f"pbx-{number}": settings_for(pbx) for number, pbx in enumerate(started)}
+
+
+def fields(line: logging.LogRecord) -> Mapping[str, str]:
+    found: Mapping[str, str] = line.__dict__["fields"]
+    return found
 
 
 def pages(poller: Poller) -> int:
@@ -150,7 +156,55 @@ async def test_a_second_wrong_secret_is_told_too(caplog: pytest.LogCaptureFixtur
             await fleet.watch({"pbx-0": settings_for(pbx, secret=SecretStr(wrong))})
             await until(lambda: len(pbx.failed_logins) == count)  # noqa: B023
             await asyncio.sleep(1)
-        assert caplog.text.count("pbx-0: ") == 2
+        assert [fields(line)["target"] for line in caplog.records] == ["pbx-0"] * 2
+
+
+@in_virtual_time
+async def test_each_line_names_its_target_in_a_field_and_not_in_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "exporter")
+    async with pbxs(2) as started, fleet_of(named(started)) as fleet:
+        await until(lambda: not fleet.stale)
+        started[0].begin("receive", "PJSIP/a-00000001")
+        await asyncio.sleep(2)  # it is Initialized, and not asked about
+        started[1].secret = "changed"
+        started[1].drop_connections()
+        await until(lambda: fleet.pollers["pbx-1"].status.failures[Failure.LOGIN] == 1)
+    about: dict[str, list[str]] = {name: [] for name in fleet.pollers}
+    first, *lines = caplog.records
+    assert first.getMessage() == "2 targets: 2 added, 0 removed, 0 changed"
+    for line in lines:
+        about[fields(line)["target"]].append(line.getMessage())
+    assert not [words for told in about.values() for words in told if "pbx-" in words]
+    assert any("not asked about" in words for words in about["pbx-0"])
+    refused = about["pbx-1"][-1]
+    assert refused.startswith(f"127.0.0.1:{started[1].port} refuses user")
+
+
+@in_virtual_time
+async def test_who_has_no_name_is_named_by_its_address_and_that_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with watched(start=False) as (pbx, poller):
+        await until(lambda: poller.status.failures[Failure.CONNECT] == 1)
+        pbx.secret = "changed"
+        pbx.accept_connections()
+        await until(lambda: poller.status.failures[Failure.LOGIN] == 1)
+    address = f"127.0.0.1:{pbx.port}"
+    assert [fields(line)["target"] for line in caplog.records] == [address] * 2
+    unreached, refused = (line.getMessage() for line in caplog.records)
+    assert unreached.startswith("refused: nothing listens on this port")
+    assert refused.startswith(f"{address} refuses user")
+    assert refused.count(address) == 1
+
+
+@in_virtual_time
+async def test_of_one_target_the_singular_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    async with pbxs(1) as started, fleet_of(named(started)) as fleet:
+        await until(lambda: not fleet.stale)
+        assert caplog.messages[0] == "1 target: 1 added, 0 removed, 0 changed"
 
 
 @in_virtual_time
@@ -172,7 +226,7 @@ async def test_a_pbx_that_hangs_is_fresh_no_longer_than_a_poll_may_take() -> Non
         await asyncio.sleep(25)
         assert fleet.pollers["a"].status.failures[Failure.TIMEOUT] == 0
         assert fleet.stale == []
-        fleet.pollers["a"]._clock = Clock(clock().monotonic, lambda: wall() + 10)
+        fleet.pollers["a"].clock = Clock(clock().monotonic, lambda: wall() + 10)
         assert fleet.stale == ["a"]
 
 

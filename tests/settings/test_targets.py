@@ -273,8 +273,12 @@ async def test_what_is_odd_about_a_secret_is_said_once_however_often_the_file_is
     await file.read()
     await file.read()
     berlin, paris = caplog.messages
-    assert berlin.startswith(f"fax-berlin: {tmp_path / 'berlin'}: the secret has a ';'")
-    assert paris.startswith("fax-paris: secret_env: the secret has blanks at an end")
+    assert berlin.startswith(f"{tmp_path / 'berlin'}: the secret has a ';'")
+    assert paris.startswith("secret_env: the secret has blanks at an end")
+    assert [line.__dict__["fields"] for line in caplog.records] == [
+        {"target": "fax-berlin"},
+        {"target": "fax-paris"},
+    ]
     assert "hunter" not in caplog.text
 
 

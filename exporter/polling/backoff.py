@@ -1,0 +1,54 @@
+"""How long to wait before the next attempt to connect to an Asterisk: failures in, pauses out.
+
+A value without a clock or chance of its own: time and jitter are arguments.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_PAUSE: Final = 1.0
+"""Seconds before Asterisk is called again after it had answered; doubled with each failure."""
+LONGEST_PAUSE: Final = 60.0
+REFUSED_PAUSE: Final = 60.0
+"""Seconds before what was refused is tried again, be it a login or an action: Asterisk logs each
+refusal, and faster ones get the host banned."""
+RETURN_PAUSE: Final = 3.0
+"""Seconds at most before the next attempt to connect to an Asterisk that was shutting down."""
+RETURN_SECONDS: Final = 180.0
+"""So long after it has ended it is expected back."""
+_MOST_DOUBLINGS: Final = 10
+"""Enough for LONGEST_PAUSE; more would overflow some day."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """What the attempts so far have come to."""
+
+    failures: int = 0
+    """Attempts in a row that brought no successful poll."""
+    least: float = 0.0
+    """Seconds: REFUSED_PAUSE from a refused login until one succeeds, whatever fails meanwhile."""
+    expected_by: float = -math.inf
+    """Until then an Asterisk that was shutting down may be back any moment, monotonic seconds."""
+
+    def after(
+        self, now: float, *, refused: bool, shutting_down: bool, logged_in: bool, polled: bool
+    ) -> "Backoff":
+        """What it is once another attempt has ended at `now`, monotonic seconds.
+
+        `refused`: the login was. `shutting_down`: Asterisk was, when last heard. `logged_in` and
+        `polled`: the attempt had got as far as a login, and a successful poll.
+        """
+        return Backoff(
+            failures=0 if polled else self.failures + 1,
+            least=REFUSED_PAUSE if refused else 0.0 if logged_in else self.least,
+            expected_by=now + RETURN_SECONDS if shutting_down else self.expected_by,
+        )
+
+    def pause(self, now: float, jitter: float) -> float:
+        """Seconds to wait from `now` on. `jitter`: from 0 to 1, so that not all come at once."""
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.failures, _MOST_DOUBLINGS))
+        if now < self.expected_by:
+            longest = min(longest, RETURN_PAUSE)
+        return max(self.least, longest * (0.5 + 0.5 * jitter))

@@ -1,0 +1,66 @@
+"""How the polling of one Asterisk goes, for metrics and page. What Asterisk says of faxes is in the
+ledger, what is wrong with it in `notices`."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from exporter.fax import FaxStats
+
+
+class Failure(StrEnum):
+    """Why a poll failed, or could not read all that came."""
+
+    CONNECT = "connect"
+    LOGIN = "login_refused"
+    LOST = "connection_lost"
+    TIMEOUT = "timeout"
+    DENIED = "permission_denied"
+    UNKNOWN_ACTION = "unknown_action"
+    UNANSWERED = "unanswered"
+    MALFORMED = "malformed"
+    ERROR = "action_failed"
+    SHUTTING_DOWN = "shutting_down"
+    INTERNAL = "internal"
+
+
+@dataclass
+class Status:
+    """How the polling itself goes."""
+
+    up: bool = False
+    """The last poll brought sessions or FAXStats, and was not cut short."""
+    trouble: str = ""
+    """Why it is not up, in an operator's words; empty while it is, and before the first attempt."""
+    connected: bool = False
+    """Logged in, and it is known which Asterisk that is."""
+    answered: bool = False
+    """The last poll was answered, be it by refusals."""
+    begun: bool = False
+    """A poll was answered, be it by refusals, so every counter stands there."""
+    sessions_listed: bool = False
+    """The last poll had a list of sessions."""
+    sessions_asked: bool = True
+    """No session that was last asked about was refused."""
+    events_come: bool = True
+    """False if Asterisk counted completions over this connection and no event told of them."""
+    stats: FaxStats | None = None
+    """None if the last poll did not bring them."""
+    asterisk_version: str = ""
+    ami_version: str = ""
+    last_success: float | None = None
+    """Seconds since the epoch."""
+    last_duration: float | None = None
+    """Seconds the last successful poll took."""
+    polls: int = 0
+    connects: int = 0
+    failures: Counter[Failure] = field(default_factory=lambda: Counter(dict.fromkeys(Failure, 0)))
+
+    @property
+    def collectors(self) -> dict[str, bool]:
+        """Which parts work."""
+        return {
+            "sessions": self.up and self.sessions_listed and self.sessions_asked,
+            "stats": self.up and self.stats is not None,
+            "events": self.answered and self.events_come,
+        }

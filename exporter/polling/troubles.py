@@ -1,0 +1,230 @@
+"""What can be wrong at a PBX, or on the way to it, and the words for it: those of the log, of the
+page, the API and /-/ready, and what --check-pbx says alike.
+
+Nothing here knows what is wrong now; that is `notices`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from exporter.ami import (
+    SHUTTING_DOWN,
+    Answer,
+    Cause,
+    ConnectError,
+    ConnectionLost,
+    LoginRefused,
+    ShuttingDown,
+)
+from exporter.fax import CHANNELVARS, FaxResult, Problem, Version
+from exporter.polling.backoff import LONGEST_PAUSE, REFUSED_PAUSE, RETURN_PAUSE
+from exporter.polling.status import Failure
+
+
+class Lack(StrEnum):
+    """What a PBX lacks without a poll failing."""
+
+    EVENTS = "completion events"
+    RESULTS = "results in completion events"
+
+
+Kind: TypeAlias = Failure | Lack
+K = TypeVar("K", bound=Kind, covariant=True)
+
+REFUSALS: Final = (Failure.DENIED, Failure.UNKNOWN_ACTION, Failure.ERROR)
+"""How Asterisk refuses an action."""
+TO_BE_MENDED: Final = frozenset({*REFUSALS, *Lack})
+"""What stays true until somebody puts it right at the PBX."""
+
+
+@dataclass(frozen=True)
+class Trouble(Generic[K]):
+    """One thing that is wrong."""
+
+    kind: K
+    text: str
+    """What came back, what is missing for it, and what to do, in an operator's words."""
+    about: str = ""
+    """The action or the field; empty if it is the connection, the poll or the PBX as a whole."""
+    since: float | None = None
+    """When it was first noticed, seconds since the epoch; None until it is."""
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether there is no connection or no poll, rather than a part of one missing."""
+        return isinstance(self.kind, Failure) and not self.about
+
+
+# --- words that more than one trouble, or --check-pbx too, has ------------------------------
+
+WRITE_CLASS: Final = {
+    "FAXSessions": "call",
+    "FAXSession": "call",
+    "FAXStats": "reporting",
+    "CoreSettings": "reporting",
+    "CoreStatus": "reporting",
+}
+"""What the write line of a user has to have for each action that is asked."""
+WITHOUT_CLASS: Final = {
+    "call": "without it there are no sessions, pages, bad lines and data rates",
+    "reporting": "without it Asterisk's own totals, its version and its restarts are unknown",
+}
+_WITHOUT_ACTION: Final = {
+    "FAXSessions": "no session is listed: bad lines, data rates and what runs now are unknown, "
+    "pages only come by completion events",
+    "FAXSession": "bad lines and data rates are unknown, pages only come by completion events",
+    "FAXStats": "Asterisk's own attempts, completed and failed are missing",
+    "CoreSettings": "the version is missing",
+    "CoreStatus": "a restart of Asterisk is not told from a lost connection",
+}
+NO_REASONS: Final = "failures and their reasons are unknown"
+RES_FAX_MISSING: Final = "res_fax is not loaded"
+SLOW: Final = "the PBX or the network is slow"
+
+# Asterisk copies the classes and filters of a user when it logs in (manager.c, authenticate).
+_LOG_IN_ANEW: Final = (
+    "'manager reload' in Asterisk's console, then restart the exporter, since a login keeps what "
+    "it began with"
+)
+_TO_WRITE_LINE: Final = f"to its write line in manager.conf, then {_LOG_IN_ANEW}"
+_LOAD: Final = (
+    "load res_fax.so and res_fax_spandsp.so in modules.conf; 'module show like res_fax' in "
+    "Asterisk's console shows which run"
+)
+_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
+ENDED: Final = "Asterisk has ended, as it was about to once its last call had"
+
+# --- no connection, no poll -----------------------------------------------------------------
+
+
+def no_connection(error: Exception, timeout: float, least_pause: float) -> Trouble[Failure]:
+    """Why there is no connection, or none any more, and when the next is tried. `timeout` and
+    `least_pause`, as in Backoff: seconds."""
+    match error:
+        case LoginRefused():
+            said = f"{error}; next attempt in {REFUSED_PAUSE:.0f} s"
+            return Trouble(Failure.LOGIN, said)
+        case ShuttingDown():
+            said = f"{error}; tried again within {max(least_pause, RETURN_PAUSE):g} s"
+            return Trouble(Failure.SHUTTING_DOWN, said)
+        case ConnectError():
+            silent = error.cause is Cause.SILENT
+            return Trouble(Failure.TIMEOUT if silent else Failure.CONNECT, f"{error}; {_AGAIN}")
+        case ConnectionLost():
+            return Trouble(Failure.LOST, f"{error}; {_AGAIN}")
+        case TimeoutError():
+            said = f"logged in, then not introduced within {timeout:g} s; {SLOW}; {_AGAIN}"
+            return Trouble(Failure.TIMEOUT, said)
+    return Trouble(Failure.INTERNAL, "internal error; the log has its traceback")
+
+
+def shutting_down(pause: float) -> Trouble[Failure]:
+    """Asterisk refuses whatever it is asked, and is asked every `pause` seconds."""
+    every = f"completion events are still counted; it is asked again every {pause:g} s"
+    return Trouble(Failure.SHUTTING_DOWN, f"{SHUTTING_DOWN}; {every}")
+
+
+def slow_poll(timeout: float) -> Trouble[Failure]:
+    """A poll that was not over after `timeout` seconds."""
+    said = f"no complete answer within {timeout:g} s; the PBX is slow or the network loses packets"
+    return Trouble(Failure.TIMEOUT, said)
+
+
+def nothing_came(refusals: Sequence[Trouble[Kind]], user: str, version: str) -> str:
+    """Why a poll brought neither sessions nor FAXStats though it was answered: by what refusals
+    of the two, in this order. `version`: Asterisk's, empty if it is not known."""
+    neither = "neither FAXSessions nor FAXStats"
+    kinds = [refusal.kind for refusal in refusals]
+    if kinds == [Failure.DENIED] * 2:
+        return f"user {user} may {neither}: add 'call,reporting' {_TO_WRITE_LINE}"
+    if kinds == [Failure.UNKNOWN_ACTION] * 2:
+        return f"Asterisk knows {neither}: {_unknown('FAXSessions', version)}"
+    said = "; ".join(refusal.text for refusal in refusals)
+    return said or "what Asterisk answered cannot be read; the log quotes it"
+
+
+# --- one action -----------------------------------------------------------------------------
+
+
+def refused(answer: Answer, user: str, version: str) -> Trouble[Failure]:
+    """What it means that Asterisk refused an action, what is missing until it does not, and what
+    to do about it. `version`: Asterisk's, empty if it is not known."""
+    action = answer.request.action
+    if answer.denied:
+        add = f"add '{WRITE_CLASS[action]}' {_TO_WRITE_LINE}"
+        said = f"user {user} may not {action}: {add}; until then {_WITHOUT_ACTION[action]}"
+        return Trouble(Failure.DENIED, said, action)
+    reason = answer.message or "no reason given"
+    if answer.unknown:
+        said = f"{action}: {reason.rstrip('.')}: {_unknown(action, version)}"
+        return Trouble(Failure.UNKNOWN_ACTION, said, action)
+    if action == "FAXSession" and "provide a handler" in reason:
+        said = (
+            f"{action}: {reason}: what runs these faxes, such as Digium's module, tells nothing of "
+            "them while they run; until res_fax_spandsp.so runs them, see modules.conf, "
+            f"{_WITHOUT_ACTION[action]}"
+        )
+    else:
+        left_out = "left out until it works, and Asterisk's log may say why"
+        said = f"{action} failed: {reason}; {left_out}"
+    return Trouble(Failure.ERROR, said, action)
+
+
+def _unknown(action: str, version: str) -> str:
+    """Why Asterisk does not know an action, and what to do."""
+    if not action.startswith("FAX"):
+        return "is this an Asterisk?"
+    known = Version.parse(version)
+    if known.major is None:
+        old = "this is an Asterisk before 13, which has no such action"
+        return f"{RES_FAX_MISSING}, or {old}; {_LOAD}"
+    if not known.before_fax_actions:
+        return f"{RES_FAX_MISSING}, and without it there is no fax; {_LOAD}"
+    return (
+        f"Asterisk {version} has no such action, 13 is the first that has it; of its faxes only "
+        "completion events tell"
+    )
+
+
+def unanswered(action: str) -> Trouble[Failure]:
+    """An action without an answer, while later ones had theirs."""
+    return Trouble(Failure.UNANSWERED, f"{action} was never answered; left out", action)
+
+
+# --- what comes -----------------------------------------------------------------------------
+
+
+def unreadable(problem: Problem) -> Trouble[Failure]:
+    """A field whose value cannot be read."""
+    said = f"{problem.field} is not as Asterisk writes it and is left out: {problem.value}"
+    return Trouble(Failure.MALFORMED, said, problem.field)
+
+
+def no_events(user: str) -> Trouble[Lack]:
+    """Completions are counted, and no event tells of them."""
+    said = (
+        "Asterisk counts faxes and sends no event for them; add 'call' to "
+        f"the read line of {user} in manager.conf, and let its "
+        f"eventfilter pass SendFAX and ReceiveFAX, then {_LOG_IN_ANEW}; until then results and "
+        "failures are missing"
+    )
+    return Trouble(Lack.EVENTS, said)
+
+
+def no_result(result: FaxResult, version: str) -> Trouble[Lack]:
+    """A completion event tells no result, or not all of it. `version`: Asterisk's."""
+    said, unknown = "completion events carry no result", NO_REASONS
+    if result.succeeded is not None:
+        said = f"completion events lack {', '.join(result.missing)}"
+        unknown = "reasons of failures, and over what they travelled, are unknown"
+    elif Version.parse(version).before_fax_actions:
+        said = f"{said}: Asterisk {version} writes no channel variables on them; {unknown}"
+        return Trouble(Lack.RESULTS, said)
+    said = (
+        f"{said}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "
+        "or below '[general](+)' at its end (a second [general] is ignored), then 'manager "
+        f"reload'; until then {unknown}"
+    )
+    return Trouble(Lack.RESULTS, said)
