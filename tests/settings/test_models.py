@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from exporter.settings import (
+    SETTINGS,
     AmiSettings,
     ListenAddress,
     Settings,
@@ -23,7 +24,6 @@ from exporter.settings import (
     load,
     secret_cautions,
 )
-from exporter.settings import models as settings
 
 LOGIN = {"FAX_EXPORTER_AMI_USERNAME": "fax", "FAX_EXPORTER_AMI_SECRET": "hunter2"}
 
@@ -583,7 +583,7 @@ def test_what_is_no_flag_is_refused(flags: str) -> None:
             st.text(st.characters(exclude_categories=())),
             st.sampled_from(
                 [
-                    *(setting.flag for setting in settings._SETTINGS.values()),
+                    *(setting.flag for setting in SETTINGS),
                     "--no-demo",
                     "--",
                     "-h",
@@ -593,7 +593,7 @@ def test_what_is_no_flag_is_refused(flags: str) -> None:
             ),
             st.builds(
                 "{}={}".format,
-                st.sampled_from([setting.flag for setting in settings._SETTINGS.values()]),
+                st.sampled_from([setting.flag for setting in SETTINGS]),
                 st.text(st.characters(exclude_categories=())),
             ),
         ),

@@ -75,8 +75,11 @@ ONE = "targets: {a: {username: u, secret_file: berlin, %s}}"
         (ONE % "tls: true, tls_ca_file: x", "targets.a.tls_ca_file 'x': No such file"),
         (ONE % "tls_key_file: x", "the unencrypted key of tls_cert_file"),
         (ONE % "timeout: never", "targets.a.timeout 'never': takes seconds"),
-        (ONE % "secret_env: X", "targets.a: takes one of secret_file and secret_env"),
-        ("targets: {a: {username: u}}", "targets.a: takes one of secret_file and secret_env"),
+        (
+            ONE % "secret_env: X",
+            "targets.a.secret_file 'berlin': secret_env is set too, and only one",
+        ),
+        ("targets: {a: {username: u}}", "targets.a.secret_file (or secret_env): not set; takes"),
         ("targets: {a: {secret_file: berlin}}", "targets.a.username: not set; takes the name"),
         (
             "targets: {a: {username: u, secret_env: NOT_THERE}}",

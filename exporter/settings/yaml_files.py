@@ -1,0 +1,67 @@
+"""YAML files with settings in them, and the files that these name.
+
+Both are read again while the exporter runs, so none of them may be a pipe.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from exporter.settings.problems import SettingsError, quoted
+from exporter.tls_files import unread
+
+MAX_FILE: Final = 4 * 1024 * 1024
+"""Bytes; 20,000 targets."""
+_PIPE: Final = "a named pipe, and its writer could be waited for without end"
+
+
+def read_yaml(path: Path) -> object:
+    """What a YAML file holds; nothing is None. Raises SettingsError, with file and line."""
+    if _is_pipe(path):
+        raise SettingsError(f"{path}: {_PIPE}")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {unread(error)}") from None
+    if len(content) > MAX_FILE:
+        raise SettingsError(f"{path}: more than {MAX_FILE} bytes, not a configuration")
+    try:
+        return YAML(typ="safe", pure=True).load(content)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
+        # Of its words the first line only, and no value: the file may hold a secret.
+        words = (error.problem or "not YAML").splitlines()[0].partition(" with value ")[0]
+        problem = f"{where}: {quoted(words)[1:-1]}"
+    except YAMLError:
+        problem = f"{path}: holds characters that YAML does not allow"
+    except RecursionError:
+        problem = f"{path}: nested too deep"
+    except Exception as error:  # of its constructors, as of a date with a 13th month
+        problem = f"{path}: not YAML ({type(error).__name__})"
+    # Raised out here, so that an exception that quotes the file is not its context.
+    raise SettingsError(problem)
+
+
+def named_file(value: object, info: ValidationInfo) -> object:
+    """Look for a file beside the one that names it, whose folder is the context, as Prometheus
+    does. Raises ValueError if it is a pipe."""
+    if not isinstance(value, str):
+        return value
+    assert isinstance(info.context, Path)
+    path = info.context / value
+    if _is_pipe(path):
+        raise ValueError(_PIPE)
+    return path
+
+
+def _is_pipe(path: Path) -> bool:
+    """Whether to open it could mean to wait."""
+    try:
+        return path.is_fifo()
+    except OSError:  # such as a name too long: opening it will say so
+        return False
