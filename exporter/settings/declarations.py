@@ -10,17 +10,15 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from exporter.settings.models import ENV_PREFIX, Key, Settings
-from exporter.settings.problems import Accepts, accepted_by
-
-Path = tuple[str, ...]
-"""Where a setting stands in `Settings`: the name of its group, if it has one, and its own."""
+from exporter.settings.problems import Accepts, Loc, accepted_by
 
 
 @dataclass(frozen=True)
 class Setting:
     """A field of a model, as a user sees it."""
 
-    path: Path
+    path: Loc
+    """The name of its group, if it has one, and its own."""
     field: FieldInfo
 
     @property
@@ -68,17 +66,22 @@ class Setting:
         return accepted_by(self.field)
 
     @property
+    def is_switch(self) -> bool:
+        """Whether its flag is on or, with `no-` before its name, off, and has no value."""
+        return self.field.annotation is bool
+
+    @property
     def is_secret(self) -> bool:
         """Whether it is the secret itself, which is never a flag and never shown."""
         return self.field.annotation is SecretStr
 
 
-def variable_of(path: Path) -> str:
+def variable_of(path: Loc) -> str:
     """Return the environment variable that sets what stands there."""
     return ENV_PREFIX + "_".join(path).upper()
 
 
-def _declared(model: type[BaseModel], above: Path = ()) -> tuple[Setting, ...]:
+def _declared(model: type[BaseModel], above: Loc = ()) -> tuple[Setting, ...]:
     found: list[Setting] = []
     for name, field in model.model_fields.items():
         kinds = (field.annotation, *get_args(field.annotation))  # a group may be `| None`
@@ -89,7 +92,7 @@ def _declared(model: type[BaseModel], above: Path = ()) -> tuple[Setting, ...]:
 
 
 SETTINGS: Final = _declared(Settings)
-"""All of them, in the order in which they are declared and --help shows them."""
+"""All of them, in the order in which they are declared."""
 
 BY_PATH: Final = {setting.path: setting for setting in SETTINGS}
 """The same, each by its place."""

@@ -4,17 +4,17 @@ What is wrong with it is said with the name that the user wrote.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from exporter.settings.command_line import flags_given
-from exporter.settings.declarations import BY_PATH, SETTINGS, Path, variable_of
+from exporter.settings.declarations import BY_PATH, SETTINGS, variable_of
 from exporter.settings.models import Settings
-from exporter.settings.problems import Place, SettingsError, explained, no_such, quoted
+from exporter.settings.problems import Loc, Place, SettingsError, explained, no_such, quoted
 
 # What Kubernetes puts into every container for a service that is named fax-exporter-something.
 _OF_KUBERNETES: Final = re.compile(
@@ -27,6 +27,8 @@ _SECRET_FILE: Final = BY_PATH["ami", "secret_file"]
 _CONFIG_FILE: Final = BY_PATH["config", "file"]
 _SHARD: Final = BY_PATH["config", "shard"]
 _DEMO: Final = BY_PATH["demo",]
+_AMI: Final = [setting for setting in SETTINGS if setting.path[0] == "ami"]
+_USED_BY_DEMO: Final = {"username", "secret", "secret_file", "timeout"}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class _Given:
     """A value as it was written, and the flag or variable it was written to."""
 
     by: str
-    value: str | bool
+    value: str | bool = field(repr=False)  # which may be the secret
 
 
-_AllGiven = Mapping[Path, _Given]
+_AllGiven = dict[Loc, _Given]
 
 
 def load(argv: Sequence[str]) -> Settings:
@@ -51,6 +53,8 @@ def load(argv: Sequence[str]) -> Settings:
     if _SECRET_FILE.path in flags:
         given.pop(_SECRET.path, None)  # this flag wins over the variable of the secret too
     problems = list(_of_no_use(given))
+    if _is_demo(given):
+        given = _set_by_demo(given) | given
     if not problems:
         try:
             return Settings(**_nested(given))
@@ -64,7 +68,7 @@ def load(argv: Sequence[str]) -> Settings:
     raise SettingsError("\n".join(problems))
 
 
-def _environment() -> dict[Path, _Given]:
+def _environment() -> dict[Loc, _Given]:
     """What the environment sets, and what it would set if there were such a setting in a group."""
     source = EnvSettingsSource(Settings)
     source.env_vars = {
@@ -80,40 +84,56 @@ def _environment() -> dict[Path, _Given]:
                 f"{name}: no such setting; those of this group begin with {name}_" for name in wrong
             )
         )
-    given: dict[Path, _Given] = {}
+    given: dict[Loc, _Given] = {}
     for name, value in source().items():
-        found = value.items() if name in _GROUPS else [(None, value)]
-        for key, one in found:
-            path = (name,) if key is None else (name, key)
+        values: dict[Loc, Any] = {}
+        if name in _GROUPS:
+            values = {(name, key): one for key, one in value.items()}
+        for path, one in (values or {(name,): value}).items():
             given[path] = _Given(variable_of(path), one)
     return given
 
 
 def _of_no_use(given: _AllGiven) -> Iterator[str]:
     """What is set, though something else that is set leaves no use for it."""
-    if _CONFIG_FILE.path not in given:
-        if _SHARD.path in given:
-            yield f"{_SHARD.flag}: needs {_CONFIG_FILE.flag}"
-        return
-    demo = _DEMO.path in given and _is_true(given[_DEMO.path].value)
-    for setting in SETTINGS:
-        if setting.path in given and (setting.path[0] == "ami" or (setting is _DEMO and demo)):
-            by = given[setting.path].by
-            yield f"{by}: not together with {_CONFIG_FILE.flag}, which names the targets"
+    if _CONFIG_FILE.path in given:
+        useless = [*_AMI, _DEMO] if _is_demo(given) else _AMI
+        why = f"not together with {_CONFIG_FILE.flag}, which names the targets"
+    elif _is_demo(given):
+        useless = [setting for setting in _AMI if setting.path[1] not in _USED_BY_DEMO]
+        why = f"not together with {_DEMO.flag}, which watches a PBX of its own"
+    else:
+        useless = []
+    for setting in useless:
+        if setting.path in given:
+            yield f"{given[setting.path].by}: {why}"
+    if _SHARD.path in given and _CONFIG_FILE.path not in given:
+        yield f"{_SHARD.flag}: needs {_CONFIG_FILE.flag}"
+
+
+def _set_by_demo(given: _AllGiven) -> dict[Loc, _Given]:
+    """What the demo needs, if nothing else is set: a login, and an address for nobody else."""
+    values: dict[Loc, str] = {
+        ("ami", "username"): "demo",
+        ("web", "listen_address"): "127.0.0.1:10329",
+    }
+    if _SECRET_FILE.path not in given:
+        values[_SECRET.path] = "demo"
+    return {path: _Given(_DEMO.flag, value) for path, value in values.items()}
 
 
 def _nested(given: _AllGiven) -> dict[str, Any]:
-    """What is given in the form of the models, with what the demo needs besides."""
+    """What is given in the form of the models."""
     nested: dict[str, Any] = {group: {} for group in _GROUPS}
     for path, one in given.items():
         (nested[path[0]] if len(path) > 1 else nested)[path[-1]] = one.value
     if _CONFIG_FILE.path in given:
         nested["ami"] = None
-    elif _is_true(nested.get("demo")):
-        nested["ami"] = {"username": "demo"} | nested["ami"]
-        if not given.keys() & {_SECRET.path, _SECRET_FILE.path}:
-            nested["ami"]["secret"] = "demo"
     return nested
+
+
+def _is_demo(given: _AllGiven) -> bool:
+    return _DEMO.path in given and _is_true(given[_DEMO.path].value)
 
 
 def _is_true(value: object) -> bool:
@@ -123,7 +143,7 @@ def _is_true(value: object) -> bool:
         return False  # the field itself says what is wrong with it
 
 
-def _place(path: Path, given: _AllGiven) -> Place | str:
+def _place(path: Loc, given: _AllGiven) -> Place | str:
     """What the user calls a setting that is wrong."""
     if path not in BY_PATH:
         return no_such(given[path].by, [setting.variable for setting in SETTINGS])

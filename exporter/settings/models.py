@@ -188,7 +188,10 @@ class WebSettings(_Group):
 
     listen_address: Annotated[
         ListenOn,
-        Field(description="Address and TCP port to listen on; port 0 takes a free one."),
+        Field(
+            description="Address and TCP port to listen on; port 0 takes a free one. "
+            "The demo listens on 127.0.0.1:10329 if this is not set."
+        ),
     ] = ListenAddress(None, 10329)
     telemetry_path: Annotated[MetricsPath, Field(description="Path of the metrics.")] = "/metrics"
     config_file: Annotated[

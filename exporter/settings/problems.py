@@ -37,7 +37,7 @@ class Place:
 
 
 Loc = tuple[str, ...]
-"""Where pydantic found something wrong: names of fields, from the outermost in."""
+"""Where a field stands, as pydantic tells it: names of fields, from the outermost in."""
 
 _SWITCH = Accepts("", "true or false")
 

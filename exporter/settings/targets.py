@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from exporter.settings.declarations import BY_PATH
 from exporter.settings.models import AmiSettings
 from exporter.settings.problems import (
     Accepts,
@@ -62,6 +63,7 @@ class _Target(AmiSettings):
     )(named_file)
 
 
+_SECRET: Final = Accepts("", "the secret in a file, or the name of a variable that holds it")
 _KEYS: Final = {field.alias or name: field for name, field in _Target.model_fields.items()}
 _LISTS: Final = f"; a target takes {', '.join(sorted(_KEYS))}"
 
@@ -71,7 +73,7 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
 
     Raises SettingsError with a line for each thing that is wrong, and never a secret.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, BY_PATH["config", "file"])
     if not isinstance(content, dict) or "targets" not in content:
         raise SettingsError(f"{path}: has no targets; it takes 'targets:' and below it names")
     problems = [
@@ -82,7 +84,10 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
     targets: Targets = {}
     listed = content["targets"]
     if not isinstance(listed, dict):
-        problems.append(f"{path}: targets: takes a name and settings for each; {{}} is none")
+        problems.append(
+            f"{path}: targets: takes a name and settings for each Asterisk, in lines below it; "
+            "to watch none, write 'targets: {}'"
+        )
         listed = {}
     for name, given in listed.items():
         try:
@@ -135,7 +140,7 @@ def _place(key: str, given: Mapping[str, Any]) -> Place:
     value = given.get(key)
     if key == "secret_env":
         if value is None:
-            return Place("secret_file (or secret_env)", accepts)
+            return Place("secret_file (or secret_env)", _SECRET)
         # Who takes it for the secret's own place must not see the secret in a log.
         if not (isinstance(value, str) and _VARIABLE.fullmatch(value)):
             return Place(key, accepts)

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from exporter.settings.declarations import BY_PATH
 from exporter.settings.problems import (
     Accepts,
     Place,
@@ -43,6 +44,7 @@ MAX_COST: Final = 17
 """Of a bcrypt hash: what htpasswd makes at most. It takes about 8 s; 31 would take a day."""
 
 _HASH: Final = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+_SETTING: Final = BY_PATH["web", "config_file"]
 _FILE_KEYS: Final = ("cert_file", "key_file", "client_ca_file")
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _VERIFY: Final = {
@@ -221,14 +223,14 @@ def load_web_config(path: Path) -> WebConfig:
 
     Raises SettingsError with a line for each thing that is wrong, and never a hash or a key.
     """
-    return _config(path, _normalised(read_yaml(path)))
+    return _config(path, _normalised(read_yaml(path, _SETTING)))
 
 
 def read_with_signatures(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
     """What the files say, and their signatures from just before they were read."""
     seen = signatures([path])
     try:
-        content = _normalised(read_yaml(path))
+        content = _normalised(read_yaml(path, _SETTING))
         # Those it names even if it is refused: what is wrong with it may be one of them.
         tls = content.get("tls_server_config") if isinstance(content, dict) else None
         if isinstance(tls, dict):

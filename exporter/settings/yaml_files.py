@@ -3,6 +3,7 @@
 Both are read again while the exporter runs, so none of them may be a pipe.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,8 @@ from pydantic import ValidationInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from exporter.settings.problems import SettingsError, quoted
+from exporter.settings.declarations import Setting
+from exporter.settings.problems import Place, SettingsError, quoted
 from exporter.tls_files import unread
 
 MAX_FILE: Final = 4 * 1024 * 1024
@@ -18,15 +20,21 @@ MAX_FILE: Final = 4 * 1024 * 1024
 _PIPE: Final = "a named pipe, and its writer could be waited for without end"
 
 
-def read_yaml(path: Path) -> object:
-    """What a YAML file holds; nothing is None. Raises SettingsError, with file and line."""
+def read_yaml(path: Path, setting: Setting | None = None) -> object:
+    """What a YAML file holds; nothing is None. `setting`: by which the user named the file.
+
+    Raises SettingsError, with file and line, or with the setting if the file cannot be opened.
+    """
     if _is_pipe(path):
         raise SettingsError(f"{path}: {_PIPE}")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: {unread(error)}") from None
+        if setting is None:
+            raise SettingsError(f"{path}: {unread(error)}") from None
+        name = f"{setting.flag} (or {setting.variable}) {quoted(path)}"
+        raise SettingsError(Place(name, setting.accepts).refusal(unread(error))) from None
     if len(content) > MAX_FILE:
         raise SettingsError(f"{path}: more than {MAX_FILE} bytes, not a configuration")
     try:
@@ -36,7 +44,7 @@ def read_yaml(path: Path) -> object:
         where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
         # Of its words the first line only, and no value: the file may hold a secret.
         words = (error.problem or "not YAML").splitlines()[0].partition(" with value ")[0]
-        problem = f"{where}: {quoted(words)[1:-1]}"
+        problem = f"{where}: {_plain_words(quoted(words)[1:-1])}"
     except YAMLError:
         problem = f"{path}: holds characters that YAML does not allow"
     except RecursionError:
@@ -45,6 +53,17 @@ def read_yaml(path: Path) -> object:
         problem = f"{path}: not YAML ({type(error).__name__})"
     # Raised out here, so that an exception that quotes the file is not its context.
     raise SettingsError(problem)
+
+
+def _plain_words(words: str) -> str:
+    """What the parser's words mean to a user who does not know how YAML is parsed."""
+    if found := re.fullmatch("found character '(.+)' that cannot start any token", words):
+        if found[1] == r"\\t":
+            return "a tab where YAML takes blanks"
+        return f"a value that begins with {found[1]} needs quotes around it"
+    if words.startswith("expected <block end>"):
+        return "does not go with the lines before it: see how it is indented"
+    return words
 
 
 def named_file(value: object, info: ValidationInfo) -> object:
