@@ -1,6 +1,6 @@
-"""From flags and environment to settings: what is given, and by which of them, is found once.
+"""Loading the settings: each value is taken from a flag, a variable or --demo, with its origin.
 
-What is wrong with it is said with the name that the user wrote.
+Messages about a wrong value name the flag or the variable that it came from.
 """
 
 import re
@@ -16,8 +16,8 @@ from exporter.settings.declarations import BY_PATH, SETTINGS, variable_of
 from exporter.settings.models import Settings
 from exporter.settings.problems import Loc, Place, SettingsError, explained, no_such, quoted
 
-# What Kubernetes puts into every container for a service that is named fax-exporter-something.
-_OF_KUBERNETES: Final = re.compile(
+# Kubernetes sets these in every container if a service's name begins with fax-exporter.
+_SET_BY_KUBERNETES: Final = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*"
     r"|\w+_PORT=(tcp|udp|sctp)://.*"
 )
@@ -33,9 +33,9 @@ _USED_BY_DEMO: Final = {"username", "secret", "secret_file", "timeout"}
 
 @dataclass(frozen=True)
 class _Given:
-    """A value as it was written, and the flag or variable it was written to."""
+    """A value as it was written, and where: the name of a flag or of a variable."""
 
-    by: str
+    origin: str
     value: str | bool = field(repr=False)  # which may be the secret
 
 
@@ -52,7 +52,7 @@ def load(argv: Sequence[str]) -> Settings:
     given = _environment() | {p: _Given(BY_PATH[p].flag, value) for p, value in flags.items()}
     if _SECRET_FILE.path in flags:
         given.pop(_SECRET.path, None)  # this flag wins over the variable of the secret too
-    problems = list(_of_no_use(given))
+    problems = list(_contradictions(given))
     if _is_demo(given):
         given = _set_by_demo(given) | given
     if not problems:
@@ -69,16 +69,16 @@ def load(argv: Sequence[str]) -> Settings:
 
 
 def _environment() -> dict[Loc, _Given]:
-    """What the environment sets, and what it would set if there were such a setting in a group."""
+    """Return what the environment sets, with unknown names in known groups: those are refused."""
     source = EnvSettingsSource(Settings)
     source.env_vars = {
         name: value
         for name, value in source.env_vars.items()
-        if not _OF_KUBERNETES.fullmatch(f"{name.upper()}={value}")
+        if not _SET_BY_KUBERNETES.fullmatch(f"{name.upper()}={value}")
     }
-    # pydantic-settings would take these for JSON.
-    wholes = [variable_of((group,)) for group in sorted(_GROUPS)]
-    if wrong := [name for name in wholes if name.lower() in source.env_vars]:
+    # The name of a whole group, whose value pydantic-settings would read as JSON.
+    groups = [variable_of((group,)) for group in sorted(_GROUPS)]
+    if wrong := [name for name in groups if name.lower() in source.env_vars]:
         raise SettingsError(
             "\n".join(
                 f"{name}: no such setting; those of this group begin with {name}_" for name in wrong
@@ -94,8 +94,8 @@ def _environment() -> dict[Loc, _Given]:
     return given
 
 
-def _of_no_use(given: _AllGiven) -> Iterator[str]:
-    """What is set, though something else that is set leaves no use for it."""
+def _contradictions(given: _AllGiven) -> Iterator[str]:
+    """What is set, though something else that is set makes it useless."""
     if _CONFIG_FILE.path in given:
         useless = [*_AMI, _DEMO] if _is_demo(given) else _AMI
         why = f"not together with {_CONFIG_FILE.flag}, which names the targets"
@@ -106,13 +106,13 @@ def _of_no_use(given: _AllGiven) -> Iterator[str]:
         useless = []
     for setting in useless:
         if setting.path in given:
-            yield f"{given[setting.path].by}: {why}"
+            yield f"{given[setting.path].origin}: {why}"
     if _SHARD.path in given and _CONFIG_FILE.path not in given:
         yield f"{_SHARD.flag}: needs {_CONFIG_FILE.flag}"
 
 
 def _set_by_demo(given: _AllGiven) -> dict[Loc, _Given]:
-    """What the demo needs, if nothing else is set: a login, and an address for nobody else."""
+    """Return what holds for the demo unless set: a login, and an address on this machine only."""
     values: dict[Loc, str] = {
         ("ami", "username"): "demo",
         ("web", "listen_address"): "127.0.0.1:10329",
@@ -123,7 +123,7 @@ def _set_by_demo(given: _AllGiven) -> dict[Loc, _Given]:
 
 
 def _nested(given: _AllGiven) -> dict[str, Any]:
-    """What is given in the form of the models."""
+    """Return what is given in the form of the models."""
     nested: dict[str, Any] = {group: {} for group in _GROUPS}
     for path, one in given.items():
         (nested[path[0]] if len(path) > 1 else nested)[path[-1]] = one.value
@@ -144,17 +144,17 @@ def _is_true(value: object) -> bool:
 
 
 def _place(path: Loc, given: _AllGiven) -> Place | str:
-    """What the user calls a setting that is wrong."""
+    """Where the user set, or could set, what is wrong."""
     if path not in BY_PATH:
-        return no_such(given[path].by, [setting.variable for setting in SETTINGS])
+        return no_such(given[path].origin, [setting.variable for setting in SETTINGS])
     setting, flag = BY_PATH[path], BY_PATH[path].flag
     if setting.is_secret:
         flag = _SECRET_FILE.flag
         if _SECRET_FILE.path in given:
-            setting = _SECRET_FILE  # where it came from
+            setting = _SECRET_FILE  # the secret was read from it
     one = given.get(setting.path)
     if one is None:
         name = f"{flag} (or {setting.variable})"
     else:
-        name = one.by if setting.is_secret else f"{one.by} {quoted(one.value)}"
+        name = one.origin if setting.is_secret else f"{one.origin} {quoted(one.value)}"
     return Place(name, setting.accepts)

@@ -40,7 +40,6 @@ from exporter.settings.values import (
 from exporter.tls_files import load_identity
 
 ENV_PREFIX: Final = "FAX_EXPORTER_"
-SECRET_VARIABLE: Final = f"{ENV_PREFIX}AMI_SECRET"
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class _Group(BaseModel):
 class AmiSettings(_Group):
     """One Asterisk and how to log in to it."""
 
-    secret_is_set_by: ClassVar = SECRET_VARIABLE
-    """Where the user sets `secret`, if not in a file."""
+    secret_is_set_by: ClassVar = f"{ENV_PREFIX}AMI_SECRET"
+    """What the user sets `secret` with, if not with a file."""
 
     host: Annotated[HostName, Field(description="Host of Asterisk's manager interface.")] = (
         "127.0.0.1"

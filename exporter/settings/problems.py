@@ -25,10 +25,10 @@ class Accepts:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a user sets something, as he calls it, and what is accepted there."""
+    """Where a user sets something, by its name there, and what is accepted."""
 
     name: str
-    """With the value he wrote, where that may be shown."""
+    """Followed by the value that was written, where that may be shown."""
     accepts: Accepts
 
     def refusal(self, reason: str) -> str:
@@ -52,7 +52,7 @@ def explained(
 ) -> list[str]:
     """Return a line for each thing that pydantic found wrong, in the user's words.
 
-    `place`: what the user calls what stands there; or, if there is no such thing, the whole line.
+    `place`: finds where the user set it; if there is no such setting, it returns the whole line.
     """
     lines = []
     for entry in error.errors(include_url=False, include_context=False, include_input=False):
@@ -66,10 +66,11 @@ def explained(
     return lines
 
 
-def no_such(name: str, known: Sequence[str], *, lists: str = "; --help lists what there is") -> str:
-    """Say that there is no such setting, and which one may have been meant."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else lists
+def no_such(name: str, known: Sequence[str], *, hint: str = "; --help lists what there is") -> str:
+    """Say that there is no such setting, and which one may have been meant; if none is near,
+    `hint`."""
+    if near := difflib.get_close_matches(name, known, n=1):
+        hint = f"; did you mean {near[0]}?"
     return f"{_cut(ascii(name)[1:-1])}: no such setting{hint}"
 
 

@@ -11,13 +11,13 @@ from exporter.settings.problems import SettingsError
 from exporter.settings.secret_cautions import secret_cautions
 from exporter.settings.targets import Targets, load_targets
 from exporter.settings.values import Shard
-from exporter.settings.web_config import WebConfig, read_with_signatures
+from exporter.settings.web_config import WebConfig, read_web_config
 from exporter.tls_files import Signatures, signatures
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 1.0
-"""From one look for changed files to the next."""
+"""Between two looks for changed files."""
 
 
 class ConfigFile:
@@ -29,22 +29,22 @@ class ConfigFile:
         """Reads nothing yet. `clock`: seconds since the epoch."""
         self.path = path
         self.successful = False
-        """The last reading was without fault."""
+        """Whether the last reading was without fault."""
         self.success_timestamp = 0.0
-        """Seconds since the epoch: when the last faultless reading was."""
+        """Seconds since the epoch: when the file was last read without fault."""
         self._shard = shard
         self._clock = clock
         self._cautioned: set[tuple[str, str]] = set()
 
     async def read(self) -> Targets:
-        """Its targets now. Raises SettingsError, and then nothing of it holds."""
+        """Return the targets it names now. Raises SettingsError if anything in it is wrong."""
         try:
             targets = await asyncio.to_thread(load_targets, self.path, self._shard)
         except SettingsError:
             self.successful = False
             raise
         for name, target in targets.items():
-            for caution in secret_cautions(target, "secret_env"):
+            for caution in secret_cautions(target):
                 if (name, caution) not in self._cautioned:
                     self._cautioned.add((name, caution))
                     log.warning("%s: %s", name, caution)
@@ -59,37 +59,37 @@ class WebConfigFile:
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
         """Reads the file; `path` None: there is none. `clock`: seconds since the epoch.
 
-        Raises SettingsError as `load_web_config` does.
+        Raises SettingsError with a line for each thing that is wrong.
         """
         self.path = path
         self.current = WebConfig()
         self.successful = True
-        """The last reading was without fault."""
+        """Whether the last reading was without fault."""
         self.fault = ""
-        """What was wrong with it, a line for each thing; empty if nothing was."""
+        """What was wrong at the last reading, a line for each thing; empty if nothing was."""
         self.success_timestamp = 0.0
-        """Seconds since the epoch: when the last faultless reading was; 0 without a file."""
+        """Seconds since the epoch: when the file was last read without fault; 0 without a file."""
         self.changed: list[Callable[[], None]] = []
-        """Called whenever `current` is another."""
+        """Called each time `current` has been replaced."""
         self._clock = clock
         self._seen: Signatures = {}
         if path is not None:
-            result, self._seen = read_with_signatures(path)
+            result, self._seen = read_web_config(path)
             if isinstance(result, SettingsError):
                 raise result
             self.current, self.success_timestamp = result, clock()
 
     async def reload(self) -> bool:
-        """Reads it again; a file with a fault is refused whole, and the log says so once.
+        """Reads it again. A file with a fault changes nothing, and each fault is logged once.
 
-        Returns whether `current` is what the files say.
+        Returns whether `current` is now what the files say.
         """
         if self.path is None:
             return True
-        result, self._seen = await asyncio.to_thread(read_with_signatures, self.path)
+        result, self._seen = await asyncio.to_thread(read_web_config, self.path)
         signature = self._seen[self.path]
         if signature is not None and signature[1] == 0 and self.current != WebConfig():
-            # Who writes it anew empties it first, and an empty one lets everybody in.
+            # An editor may empty the file before it writes, and an empty one lets everybody in.
             result = SettingsError(f"{self.path}: empty now; {{}} is a file that asks for nothing")
         self.successful = isinstance(result, WebConfig)
         logged = self.fault.splitlines()
@@ -108,8 +108,8 @@ class WebConfigFile:
     async def follow(self) -> None:
         """Reads it again whenever it or a file it names has changed; ends if there is none.
 
-        Not before two looks have found the same: a file that is being written is empty at first,
-        and an empty one lets everybody in.
+        It waits until two looks in a row have found the same, lest it read a file that is still
+        being written: that is empty at first, and an empty one lets everybody in.
         """
         before = self._seen
         while self.path is not None:

@@ -8,14 +8,13 @@ import shlex
 import stat
 from pathlib import Path
 
-from exporter.settings.models import SECRET_VARIABLE, AmiSettings
+from exporter.settings.models import AmiSettings
 
 
-def secret_cautions(settings: AmiSettings, variable: str = SECRET_VARIABLE) -> list[str]:
-    """What is odd about a secret, or about the file it is in, and what to do; never the secret.
-    `variable`: where it is from if not from a file."""
+def secret_cautions(settings: AmiSettings) -> list[str]:
+    """What is odd about a secret, or about the file it is in, and what to do; never the secret."""
     file = settings.secret_file
-    name = variable if file is None else str(file)
+    name = settings.secret_is_set_by if file is None else str(file)
     secret = settings.secret.get_secret_value()
     cautions = []
     if secret != secret.strip(" "):
@@ -36,10 +35,10 @@ def secret_cautions(settings: AmiSettings, variable: str = SECRET_VARIABLE) -> l
 
 
 def _all_may_read(file: Path) -> bool:
-    """Whether each user of the machine can, since the folders above let them through too.
+    """Whether every user of the machine can read it, which takes the folders above too.
 
-    Not of what is mounted read-only, as secrets are in a container: there the exporter is alone,
-    and nobody could change it.
+    False for what is mounted read-only, as secrets are in a container: there the exporter is
+    alone, and nobody could change the mode.
     """
     try:
         path = file.resolve()
@@ -48,12 +47,12 @@ def _all_may_read(file: Path) -> bool:
         return bool(path.stat().st_mode & stat.S_IROTH) and all(
             folder.stat().st_mode & stat.S_IXOTH for folder in path.parents
         )
-    except OSError:  # such as one that has just been taken away
+    except OSError:  # such as a file that has just been removed
         return False
 
 
 def _read_without_others(file: Path) -> bool:
-    """Whether we still could read it if others could not."""
+    """Whether this process could read it if others could not."""
     now = file.stat()
     of_group = now.st_gid in {os.getegid(), *os.getgroups()} and now.st_mode & stat.S_IRGRP
     return os.geteuid() in {0, now.st_uid} or bool(of_group)

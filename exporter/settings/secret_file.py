@@ -6,7 +6,7 @@ from typing import Final
 
 from exporter.tls_files import unread
 
-# Far more than a secret has; a longer file is the wrong one.
+# A secret is far shorter; a longer file is the wrong one.
 _MAX_BYTES: Final = 4096
 
 

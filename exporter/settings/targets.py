@@ -1,4 +1,4 @@
-"""The file that names the Asterisks to watch, where there are several, and how it is shared out.
+"""The file that names the Asterisks to watch, where there are several, and which shard has which.
 
     targets:
       fax-berlin: {host: 10.0.0.5, username: fax-exporter, secret_file: /run/secrets/berlin}
@@ -38,7 +38,8 @@ Targets = dict[str, AmiSettings]
 
 
 class _Target(AmiSettings):
-    """As a target is written: the secret is named by its variable, files beside the file."""
+    """A target as the file writes it: `secret_env` names the variable that holds the secret, and
+    paths are relative to the folder of the file."""
 
     secret_is_set_by: ClassVar = "secret_env"
 
@@ -51,7 +52,7 @@ class _Target(AmiSettings):
     @field_validator("secret", mode="before")
     @classmethod
     def _secret_from_variable(cls, value: object, info: ValidationInfo) -> object:
-        if not value or info.data.get("secret_file"):  # AmiSettings says what is wrong with that
+        if not value or info.data.get("secret_file"):  # AmiSettings has checks for these
             return value
         secret = os.environ.get(value) if isinstance(value, str) else None
         if not secret:
@@ -65,7 +66,7 @@ class _Target(AmiSettings):
 
 _SECRET: Final = Accepts("", "the secret in a file, or the name of a variable that holds it")
 _KEYS: Final = {field.alias or name: field for name, field in _Target.model_fields.items()}
-_LISTS: Final = f"; a target takes {', '.join(sorted(_KEYS))}"
+_KNOWN_KEYS: Final = f"; a target takes {', '.join(sorted(_KEYS))}"
 
 
 def load_targets(path: Path, shard: Shard | None = None) -> Targets:
@@ -77,7 +78,7 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
     if not isinstance(content, dict) or "targets" not in content:
         raise SettingsError(f"{path}: has no targets; it takes 'targets:' and below it names")
     problems = [
-        f"{path}: {no_such(str(key), ['targets'], lists='; there is only targets')}"
+        f"{path}: {no_such(str(key), ['targets'], hint='; there is only targets')}"
         for key in content
         if key != "targets"
     ]
@@ -129,24 +130,24 @@ def _target(name: object, given: object, folder: Path) -> AmiSettings:
 def _unknown(key: str) -> str:
     if key == "secret":
         return "secret: never in this file; set secret_file or secret_env"
-    return no_such(key, sorted(_KEYS), lists=_LISTS)
+    return no_such(key, sorted(_KEYS), hint=_KNOWN_KEYS)
 
 
 def _place(key: str, given: Mapping[str, Any]) -> Place:
-    """What the user calls a key that is wrong."""
-    if key in ("secret", "secret_env"):  # the former if there is none
-        key = "secret_file" if "secret_file" in given else "secret_env"  # where it came from
+    """Where in a target something is wrong."""
+    if key in ("secret", "secret_env"):  # pydantic names a default by its field, not its alias
+        key = "secret_file" if "secret_file" in given else "secret_env"
     accepts = accepted_by(_KEYS[key])
     value = given.get(key)
     if key == "secret_env":
         if value is None:
             return Place("secret_file (or secret_env)", _SECRET)
-        # Who takes it for the secret's own place must not see the secret in a log.
+        # It may be the secret itself, written here by mistake, which must not reach a log.
         if not (isinstance(value, str) and _VARIABLE.fullmatch(value)):
             return Place(key, accepts)
     return Place(key if value is None else f"{key} {quoted(value)}", accepts)
 
 
 def _with_keys(problem: str) -> str:
-    """Name the keys of this file instead of the flags that the settings are elsewhere."""
+    """Replace flags by the keys of this file, `--ami.tls` by `tls`."""
     return re.sub(r"--ami\.([a-z-]+)", lambda flag: flag[1].replace("-", "_"), problem)

@@ -17,8 +17,8 @@ from pydantic_settings import NoDecode
 from exporter.settings.problems import Accepts
 from exporter.tls_files import load_trusted
 
-TAKEN_PATHS: Final = ("/-", "/api", "/probe", "/sd", "/static")
-"""Paths that the web side has for itself, with all below them."""
+_TAKEN_PATHS: Final = ("/-", "/api", "/probe", "/sd", "/static")
+"""Paths that are served already, each with all below it: the metrics cannot be there."""
 
 
 def plain(value: str) -> str:
@@ -29,10 +29,10 @@ def plain(value: str) -> str:
 
 
 def _host(value: str) -> str:
-    """Check a host name or a bare IP address; IPv6 is the only one of them with colons."""
+    """Check a host name or a bare IP address. Only IPv6 has colons."""
     if ":" in value or re.fullmatch(r"[0-9.]+", value):
         try:
-            ipaddress.ip_address(plain(value))  # it takes anything for an IPv6 zone
+            ipaddress.ip_address(plain(value))  # ip_address() takes anything for an IPv6 zone
         except ValueError:
             raise ValueError("not an IP address") from None
     elif len(value) > 253 or not all(
@@ -84,7 +84,8 @@ def _listen_address(value: object) -> object:
 
 
 def _free_path(value: str) -> str:
-    for taken in TAKEN_PATHS:
+    """Refuse a path at which something else is served."""
+    for taken in _TAKEN_PATHS:
         if f"{value.rstrip('/')}/".startswith(f"{taken}/"):
             raise ValueError(f"{taken} is for something else")
     return value

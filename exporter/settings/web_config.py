@@ -5,7 +5,7 @@
     http_server_config: {headers: {X-Frame-Options: deny}}
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
-Who serves by what is made of it is the business of web/.
+What it configures is served by web/.
 """
 
 import re
@@ -41,7 +41,8 @@ from exporter.settings.yaml_files import named_file, read_yaml
 from exporter.tls_files import Signatures, load_identity, load_trusted, signatures
 
 MAX_COST: Final = 17
-"""Of a bcrypt hash: what htpasswd makes at most. It takes about 8 s; 31 would take a day."""
+"""The highest cost of a bcrypt hash: as much as htpasswd makes. One check of it takes about 8 s;
+at 31 it would take a day."""
 
 _HASH: Final = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _SETTING: Final = BY_PATH["web", "config_file"]
@@ -52,8 +53,8 @@ _VERIFY: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-# What exporter-toolkit takes and this exporter does not, by the name of the section.
-_NOT_HERE: Final = {
+# Keys that exporter-toolkit knows and this exporter does not support, by section.
+_UNSUPPORTED: Final = {
     "": {"rate_limit", "auth_excluded_paths"},
     "tls_server_config": {
         "cert",
@@ -69,7 +70,7 @@ _NOT_HERE: Final = {
 
 @dataclass(frozen=True)
 class WebConfig:
-    """What the file says; as it stands here, what holds without one."""
+    """What the file says. The defaults are what holds without a file."""
 
     ssl_context: ssl.SSLContext | None = None
     """None: plain HTTP."""
@@ -101,7 +102,7 @@ def _no_http2(value: object) -> object:
 
 
 def _file(value: object, info: ValidationInfo) -> object:
-    # Before it could be shown as the name of a file.
+    # A key written into this file by mistake: refused before a message could quote it as a path.
     if isinstance(value, str) and ("-----" in value or "\n" in value):
         raise ValueError("a PEM text, where the name of its file belongs")
     return named_file(value, info)
@@ -218,25 +219,21 @@ class _File(_Section):
 # --- loading --------------------------------------------------------------------------------
 
 
-def load_web_config(path: Path) -> WebConfig:
-    """The file and the certificates it names. An empty file means none of it.
+def read_web_config(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
+    """Read the file and the certificates it names; return their signatures from just before, too.
 
-    Raises SettingsError with a line for each thing that is wrong, and never a hash or a key.
+    An empty file sets nothing. An error has a line for each thing that is wrong, and never a hash
+    or a key.
     """
-    return _config(path, _normalised(read_yaml(path, _SETTING)))
-
-
-def read_with_signatures(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
-    """What the files say, and their signatures from just before they were read."""
     seen = signatures([path])
     try:
         content = _normalised(read_yaml(path, _SETTING))
-        # Those it names even if it is refused: what is wrong with it may be one of them.
+        # Watched even if the configuration is refused: the fault may be in one of them.
         tls = content.get("tls_server_config") if isinstance(content, dict) else None
         if isinstance(tls, dict):
             named = [tls.get(key) for key in _FILE_KEYS]
             seen |= signatures(path.parent / file for file in named if isinstance(file, str))
-        config = _config(path, content)
+        config = _parsed(path, content)
     except SettingsError as error:
         return error, seen
     if signatures(seen) != seen:
@@ -245,7 +242,7 @@ def read_with_signatures(path: Path) -> tuple[WebConfig | SettingsError, Signatu
 
 
 def _normalised(content: object) -> object:
-    """Without the keys that have no value: they are as good as not there."""
+    """Drop keys without a value: exporter-toolkit treats them as not set."""
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -260,7 +257,7 @@ def _normalised(content: object) -> object:
     return content
 
 
-def _config(path: Path, content: object) -> WebConfig:
+def _parsed(path: Path, content: object) -> WebConfig:
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: takes keys: {', '.join(_File.model_fields)}")
     problems: list[str] = []
@@ -285,7 +282,7 @@ def _config(path: Path, content: object) -> WebConfig:
 
 
 def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
-    """What TLS is served with, or what is wrong with the files."""
+    """Return what TLS is served with, and what is wrong with the files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
@@ -297,7 +294,9 @@ def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
         try:
             load()
         except ValueError as error:
-            place = Place(f"tls_server_config.{key} {quoted(file)}", _accepts(_Tls, key))
+            place = Place(
+                f"tls_server_config.{key} {quoted(file)}", accepted_by(_Tls.model_fields[key])
+            )
             problems.append(place.refusal(str(error)))
             return False
         return True
@@ -329,12 +328,8 @@ def _keys(section: type[_Section]) -> dict[str, FieldInfo]:
     return {entry.alias or name: entry for name, entry in section.model_fields.items()}
 
 
-def _accepts(section: type[_Section], key: str) -> Accepts:
-    return accepted_by(_keys(section)[key])
-
-
 def _place(path: tuple[str, ...]) -> Place | str:
-    """What the user calls a key that is wrong. The value is not shown: it may be a hash."""
+    """Where in the file something is wrong. The value is not shown: it may be a hash."""
     if not path:
         return "holds a key that is not Unicode text"
     if path[0] == "basic_auth_users" and len(path) > 1:
@@ -346,12 +341,12 @@ def _place(path: tuple[str, ...]) -> Place | str:
     if key in known:
         return Place(".".join(path), accepted_by(known[key]))
     prefix = "".join(f"{part}." for part in above)
-    if key in _NOT_HERE.get(".".join(above), ()):
+    if key in _UNSUPPORTED.get(".".join(above), ()):
         return f"{prefix}{key}: exporter-toolkit has it, this exporter does not"
     names = sorted(known)
-    return prefix + no_such(_not_a_hash(key), names, lists=f"; there is {', '.join(names)}")
+    return prefix + no_such(_not_a_hash(key), names, hint=f"; there is {', '.join(names)}")
 
 
 def _not_a_hash(key: str) -> str:
-    """A key to be shown, unless hash and name changed places."""
+    """The key, unless it is a hash in the place of a name."""
     return "(a hash)" if key.startswith("$") else key

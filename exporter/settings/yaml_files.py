@@ -21,7 +21,7 @@ _PIPE: Final = "a named pipe, and its writer could be waited for without end"
 
 
 def read_yaml(path: Path, setting: Setting | None = None) -> object:
-    """What a YAML file holds; nothing is None. `setting`: by which the user named the file.
+    """Return what a YAML file holds, None if it is empty. `setting`: the one that names the file.
 
     Raises SettingsError, with file and line, or with the setting if the file cannot be opened.
     """
@@ -42,21 +42,21 @@ def read_yaml(path: Path, setting: Setting | None = None) -> object:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
-        # Of its words the first line only, and no value: the file may hold a secret.
+        # Only the first line of the message, and no value from it: the file may hold a secret.
         words = (error.problem or "not YAML").splitlines()[0].partition(" with value ")[0]
         problem = f"{where}: {_plain_words(quoted(words)[1:-1])}"
     except YAMLError:
         problem = f"{path}: holds characters that YAML does not allow"
     except RecursionError:
         problem = f"{path}: nested too deep"
-    except Exception as error:  # of its constructors, as of a date with a 13th month
+    except Exception as error:  # from the constructor of a value, such as a date with a 13th month
         problem = f"{path}: not YAML ({type(error).__name__})"
     # Raised out here, so that an exception that quotes the file is not its context.
     raise SettingsError(problem)
 
 
 def _plain_words(words: str) -> str:
-    """What the parser's words mean to a user who does not know how YAML is parsed."""
+    """Say what the parser means to a user who does not know how YAML is parsed."""
     if found := re.fullmatch("found character '(.+)' that cannot start any token", words):
         if found[1] == r"\\t":
             return "a tab where YAML takes blanks"
@@ -67,8 +67,10 @@ def _plain_words(words: str) -> str:
 
 
 def named_file(value: object, info: ValidationInfo) -> object:
-    """Look for a file beside the one that names it, whose folder is the context, as Prometheus
-    does. Raises ValueError if it is a pipe."""
+    """Make the path of a file relative to the folder of the file that names it, as Prometheus does.
+
+    For validators: the folder is their context. Raises ValueError if the file is a pipe.
+    """
     if not isinstance(value, str):
         return value
     assert isinstance(info.context, Path)
@@ -79,7 +81,7 @@ def named_file(value: object, info: ValidationInfo) -> object:
 
 
 def _is_pipe(path: Path) -> bool:
-    """Whether to open it could mean to wait."""
+    """Whether opening it could block."""
     try:
         return path.is_fifo()
     except OSError:  # such as a name too long: opening it will say so

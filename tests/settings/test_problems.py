@@ -26,7 +26,7 @@ def test_what_a_user_wrote_is_quoted_in_plain_ascii_and_not_at_length(
 def test_a_name_that_is_none_is_said_with_one_that_is_near_or_with_where_to_look() -> None:
     assert no_such("hots", ["host", "port"]) == "hots: no such setting; did you mean host?"
     assert no_such("zzz", ["host"]) == "zzz: no such setting; --help lists what there is"
-    assert no_such("a\n", [], lists="; b") == r"a\n: no such setting; b"
+    assert no_such("a\n", [], hint="; b") == r"a\n: no such setting; b"
 
 
 def test_a_refusal_ends_with_what_is_accepted() -> None:

@@ -1,6 +1,6 @@
 """The file of --web.config.file: what it takes, what is said of what it does not, and its changes.
 
-Files are real, certificates are trustme's; that they are served by is in test_listen.py.
+Files are real, certificates are trustme's; that they are served with is in tests/web/.
 """
 
 import contextlib
@@ -20,16 +20,19 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.settings import SettingsError, WebConfig
-from exporter.settings.web_config import load_web_config
+from exporter.settings import SettingsError, WebConfig, WebConfigFile
 from tests.settings.files import HASH, WEB, tls, web_file
+
+
+def load(path: Path) -> WebConfig:
+    return WebConfigFile(path).current
 
 
 def refusal(folder: Path, text: str) -> str:
     """What is said of this file, without its name."""
     path = web_file(folder, text)
     with pytest.raises(SettingsError) as caught:
-        load_web_config(path)
+        load(path)
     lines = str(caught.value).splitlines()
     assert all(line.startswith(f"{path}:") for line in lines)
     return "\n".join(line.removeprefix(f"{path}:").lstrip() for line in lines)
@@ -51,7 +54,7 @@ def refusal(folder: Path, text: str) -> str:
     ],
 )
 def test_a_file_without_anything_means_nothing_of_it(tmp_path: Path, text: str) -> None:
-    assert load_web_config(web_file(tmp_path, text)) == WebConfig()
+    assert load(web_file(tmp_path, text)) == WebConfig()
 
 
 def test_every_key_is_taken(tmp_path: Path, ca: trustme.CA) -> None:
@@ -72,7 +75,7 @@ def test_every_key_is_taken(tmp_path: Path, ca: trustme.CA) -> None:
             X-XSS-Protection: 0
             Content-Security-Policy: default-src 'none'
     """)
-    config = load_web_config(web_file(tmp_path, text))
+    config = load(web_file(tmp_path, text))
     assert config.headers == {
         "Strict-Transport-Security": "max-age=31536000",
         "X-Content-Type-Options": "nosniff",
@@ -92,7 +95,7 @@ def test_every_key_is_taken(tmp_path: Path, ca: trustme.CA) -> None:
 
 
 def test_tls_begins_at_1_2_and_asks_for_no_certificate(tmp_path: Path, ca: trustme.CA) -> None:
-    context = load_web_config(web_file(tmp_path, tls())).ssl_context
+    context = load(web_file(tmp_path, tls())).ssl_context
     assert context is not None
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_NONE
@@ -100,7 +103,7 @@ def test_tls_begins_at_1_2_and_asks_for_no_certificate(tmp_path: Path, ca: trust
 
 def test_a_certificate_can_be_asked_for_and_not_demanded(tmp_path: Path, ca: trustme.CA) -> None:
     text = tls(client_ca_file="ca.pem", client_auth_type="VerifyClientCertIfGiven")
-    context = load_web_config(web_file(tmp_path, text)).ssl_context
+    context = load(web_file(tmp_path, text)).ssl_context
     assert context is not None
     assert context.verify_mode is ssl.CERT_OPTIONAL
 
@@ -110,9 +113,9 @@ def test_files_are_looked_for_beside_the_file_not_where_the_exporter_runs(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert load_web_config(web_file(tmp_path, tls())).ssl_context is not None
+    assert load(web_file(tmp_path, tls())).ssl_context is not None
     absolute = tls(cert_file=str(tmp_path / "fax.pem"), key_file=str(tmp_path / "fax.key"))
-    assert load_web_config(web_file(tmp_path / "elsewhere", absolute)).ssl_context is not None
+    assert load(web_file(tmp_path / "elsewhere", absolute)).ssl_context is not None
 
 
 # --- what it does not -----------------------------------------------------------------------
@@ -287,7 +290,7 @@ def test_who_could_never_log_in_is_refused_and_no_hash_is_shown(
 @pytest.mark.parametrize("cost", [4, 17])
 def test_a_hash_may_cost_what_htpasswd_can_make_it_cost(tmp_path: Path, cost: int) -> None:
     hashed = HASH.replace("$10$", f"${cost:02}$")
-    config = load_web_config(web_file(tmp_path, f"basic_auth_users: {{a: {hashed}}}"))
+    config = load(web_file(tmp_path, f"basic_auth_users: {{a: {hashed}}}"))
     assert config.users == {"a": hashed.encode()}
 
 
@@ -315,7 +318,7 @@ def test_each_problem_has_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("secret", ["-----BEGIN PRIVATE KEY----- MII", f"{HASH}-----"])
 def test_no_refusal_shows_a_key_or_a_hash(tmp_path: Path, text: str, secret: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        load_web_config(web_file(tmp_path, text.format(secret=secret)))
+        load(web_file(tmp_path, text.format(secret=secret)))
     assert secret[:12] not in str(caught.value)
     # Nor is it in what a traceback would show.
     assert caught.value.__context__ is None
@@ -329,7 +332,7 @@ def test_a_pem_text_in_the_place_of_a_file_is_named_as_such(tmp_path: Path) -> N
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file or directory"):
-        load_web_config(tmp_path / "none.yml")
+        load(tmp_path / "none.yml")
 
 
 KEYS = st.sampled_from(
@@ -350,7 +353,7 @@ def test_no_structure_makes_more_than_an_error(tmp_path: Path, value: object) ->
     path = tmp_path / WEB
     path.write_text(json.dumps(value))  # which is YAML
     with contextlib.suppress(SettingsError):
-        load_web_config(path)
+        load(path)
 
 
 @given(content=st.binary(max_size=60))
@@ -359,4 +362,4 @@ def test_no_bytes_make_more_than_an_error(tmp_path: Path, content: bytes) -> Non
     path = tmp_path / WEB
     path.write_bytes(content)
     with contextlib.suppress(SettingsError):
-        load_web_config(path)
+        load(path)
