@@ -4,7 +4,7 @@ import codecs
 from pathlib import Path
 from typing import Final
 
-from exporter.tls_files import unread
+from exporter.tls_files import why_unreadable
 
 # A secret is far shorter; a longer file is the wrong one.
 _MAX_BYTES: Final = 4096
@@ -19,7 +19,7 @@ def read_secret(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise ValueError(unread(error)) from None
+        raise ValueError(why_unreadable(error)) from None
     if len(content) > _MAX_BYTES:
         raise ValueError(f"more than {_MAX_BYTES} bytes, not a secret")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]:

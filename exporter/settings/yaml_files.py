@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from exporter.settings.declarations import Setting
 from exporter.settings.problems import Place, SettingsError, quoted
-from exporter.tls_files import unread
+from exporter.tls_files import why_unreadable
 
 MAX_FILE: Final = 4 * 1024 * 1024
 """Bytes; 20,000 targets."""
@@ -32,9 +32,9 @@ def read_yaml(path: Path, setting: Setting | None = None) -> object:
             content = file.read(MAX_FILE + 1)
     except (OSError, ValueError) as error:
         if setting is None:
-            raise SettingsError(f"{path}: {unread(error)}") from None
+            raise SettingsError(f"{path}: {why_unreadable(error)}") from None
         name = f"{setting.flag} (or {setting.variable}) {quoted(path)}"
-        raise SettingsError(Place(name, setting.accepts).refusal(unread(error))) from None
+        raise SettingsError(Place(name, setting.accepts).refusal(why_unreadable(error))) from None
     if len(content) > MAX_FILE:
         raise SettingsError(f"{path}: more than {MAX_FILE} bytes, not a configuration")
     try:
