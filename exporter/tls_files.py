@@ -1,6 +1,6 @@
 """Files of certificates, read for AMI and web alike, and what OpenSSL means by its errors.
 
-Nothing here knows who asks. What is wrong with a file is said in a user's words.
+What is wrong with a file is a ValueError in words that a user understands.
 """
 
 import contextlib
@@ -11,40 +11,43 @@ from typing import NoReturn
 
 
 def load_trusted(context: ssl.SSLContext, path: Path) -> None:
-    """Make `context` trust the certificates in a file. Raises ValueError, in a user's words."""
+    """Make `context` trust the certificates in a file. Raises ValueError."""
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
         raise ValueError("holds no PEM certificate") from None
     except (OSError, ValueError) as error:
-        raise ValueError(unread(error)) from None
+        raise ValueError(why_unreadable(error)) from None
 
 
 def load_identity(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     """Make `context` show a client certificate; `key` None: its key is in the same file.
 
-    Raises ValueError, in a user's words. Never asks for a pass phrase, as OpenSSL does by itself.
+    Raises ValueError. Never asks for a pass phrase, as OpenSSL does by itself.
     """
     try:
         context.load_cert_chain(certificate, key, _no_pass_phrase)
     except ssl.SSLError as error:
         reason = error.reason or ""
-        if reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # that: another kind
+        # The second is what OpenSSL says of a key of another type.
+        if reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             raise ValueError("holds the key of another certificate") from None
         if reason.endswith(("_TOO_SMALL", "_TOO_WEAK")):
             raise ValueError(f"is refused by OpenSSL: {openssl_words(reason)}") from None
         raise ValueError("holds no PEM private key") from None
     except OSError as error:
-        raise ValueError(unread(error)) from None
+        raise ValueError(why_unreadable(error)) from None
 
 
 Signatures = dict[Path, tuple[int, int, int] | None]
+"""What tells that a file has changed, by its path."""
 
 
 def signatures(files: Iterable[Path]) -> Signatures:
-    """Of each file that which changes with it; None while it cannot be read.
+    """Time of change, size and inode of each file; None while it cannot be read.
 
-    Links are followed: Kubernetes changes a mounted file by turning a link to another.
+    They differ once the file has changed. Links are followed: Kubernetes updates a mounted file by
+    pointing a link at another.
     """
     found: Signatures = dict.fromkeys(files)
     for file in found:
@@ -63,6 +66,6 @@ def openssl_words(reason: str) -> str:
     return reason.replace("_", " ").lower()
 
 
-def unread(error: OSError | ValueError) -> str:
+def why_unreadable(error: OSError | ValueError) -> str:
     """Return why a file could not be read, in a user's words."""
     return (error.strerror if isinstance(error, OSError) else None) or "cannot be opened"

@@ -12,8 +12,7 @@ import shtab
 from argparse_manpage.manpage import Manpage
 
 from exporter import __version__
-from exporter.settings import PROGRAM
-from exporter.settings.models import _SETTINGS, _parser
+from exporter.settings import PROGRAM, SETTINGS, argument_parser
 
 ROOT: Final = Path(__file__).parent.parent
 MAN_PAGE: Final = ROOT / f"docs/{PROGRAM}.1"
@@ -100,7 +99,7 @@ asterisk\-fax\-exporter \-\-ami.username fax\-exporter \-\-ami.secret\-file secr
 
 def man_page() -> str:
     """The manual page, section 1."""
-    parser = _parser()
+    parser = argument_parser()
     parser.epilog = None
     page = Manpage(parser)
     page.date = ""  # the version tells how old it is
@@ -115,9 +114,9 @@ def man_page() -> str:
 
 def completion(shell: Literal["bash", "zsh"]) -> str:
     """The completion script of a shell."""
-    parser = _parser()
+    parser = argument_parser()
     for action in parser._actions:
-        setting = next((s for s in _SETTINGS.values() if s.key == action.dest), None)
+        setting = next((s for s in SETTINGS if s.key == action.dest), None)
         if setting is not None and get_origin(setting.field.annotation) is Literal:
             action.choices = get_args(setting.field.annotation)
         if action.metavar == "FILE":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings.models import _SETTINGS
+from exporter.settings import SETTINGS
 from tests.manual import BASH, MAN_PAGE, ZSH, written
 from tests.monitoring import binary
 
@@ -35,7 +35,7 @@ def test_the_file_is_up_to_date(path: Path) -> None:
 
 
 def flags() -> set[str]:
-    return {setting.flag for setting in _SETTINGS.values() if not setting.is_secret}
+    return {setting.flag for setting in SETTINGS if not setting.is_secret}
 
 
 def rendered() -> str:
@@ -52,7 +52,7 @@ def rendered() -> str:
 
 def test_the_man_page_is_rendered_without_a_warning_and_names_every_setting() -> None:
     page = rendered()
-    for setting in _SETTINGS.values():
+    for setting in SETTINGS:
         assert setting.variable in page
         assert setting.flag in page or setting.is_secret
     assert "--check-pbx has found something wrong" in " ".join(page.split())

@@ -1,32 +1,26 @@
 """Everything a user can set: flags, environment, and the two files that are read again."""
 
-from exporter.settings.models import (
-    PROGRAM,
-    AmiSettings,
-    ListenAddress,
-    Settings,
-    SettingsError,
-    Shard,
-    WebSettings,
-    load,
-    secret_cautions,
-)
-from exporter.settings.targets import (
-    MAX_FILE,
-    ConfigFile,
-    Targets,
-    load_targets,
-    read_yaml,
-    share_of,
-)
-from exporter.settings.web_config import WebConfig, WebConfigFile
+from exporter.settings.command_line import PROGRAM, argument_parser
+from exporter.settings.declarations import SETTINGS, Setting
+from exporter.settings.loading import load
+from exporter.settings.models import AmiSettings, Settings, WebSettings
+from exporter.settings.problems import Accepts, SettingsError
+from exporter.settings.rereading import ConfigFile, WebConfigFile
+from exporter.settings.secret_cautions import secret_cautions
+from exporter.settings.targets import Targets, load_targets, share_of
+from exporter.settings.values import ListenAddress, Shard
+from exporter.settings.web_config import WebConfig
+from exporter.settings.yaml_files import MAX_FILE, read_yaml
 
 __all__ = [
     "MAX_FILE",
     "PROGRAM",
+    "SETTINGS",
+    "Accepts",
     "AmiSettings",
     "ConfigFile",
     "ListenAddress",
+    "Setting",
     "Settings",
     "SettingsError",
     "Shard",
@@ -34,6 +28,7 @@ __all__ = [
     "WebConfig",
     "WebConfigFile",
     "WebSettings",
+    "argument_parser",
     "load",
     "load_targets",
     "read_yaml",

@@ -5,14 +5,11 @@
     http_server_config: {headers: {X-Frame-Options: deny}}
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
-What is made of it, and reading it again. Who serves by it is the business of auth.py and listen.py.
+What it configures is served by web/.
 """
 
-import asyncio
-import logging
 import re
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,26 +26,26 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
-from exporter.settings.models import (
+from exporter.settings.declarations import BY_PATH
+from exporter.settings.problems import (
+    Accepts,
+    Place,
     SettingsError,
-    Takes,
+    accepted_by,
+    explained,
     no_such,
-    reason_of,
-    shown,
+    quoted,
 )
-from exporter.settings.targets import PIPE, is_pipe, read_yaml
+from exporter.settings.yaml_files import named_file, read_yaml
 from exporter.tls_files import Signatures, load_identity, load_trusted, signatures
 
-log = logging.getLogger(__name__)
-
 MAX_COST: Final = 17
-"""Of a bcrypt hash: what htpasswd makes at most. It takes about 8 s; 31 would take a day."""
-CHECK_SECONDS: Final = 1.0
-"""From one look for changed files to the next."""
+"""The highest cost of a bcrypt hash: as much as htpasswd makes. One check of it takes about 8 s;
+at 31 it would take a day."""
 
 _HASH: Final = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+_SETTING: Final = BY_PATH["web", "config_file"]
 _FILE_KEYS: Final = ("cert_file", "key_file", "client_ca_file")
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _VERIFY: Final = {
@@ -56,8 +53,8 @@ _VERIFY: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-# What exporter-toolkit takes and this exporter does not, by the name of the section.
-_NOT_HERE: Final = {
+# Keys that exporter-toolkit knows and this exporter does not support, by section.
+_UNSUPPORTED: Final = {
     "": {"rate_limit", "auth_excluded_paths"},
     "tls_server_config": {
         "cert",
@@ -73,7 +70,7 @@ _NOT_HERE: Final = {
 
 @dataclass(frozen=True)
 class WebConfig:
-    """What the file says; as it stands here, what holds without one."""
+    """What the file says. The defaults are what holds without a file."""
 
     ssl_context: ssl.SSLContext | None = None
     """None: plain HTTP."""
@@ -104,13 +101,11 @@ def _no_http2(value: object) -> object:
     return value
 
 
-def _file(value: object) -> object:
-    # Before it could be shown as the name of a file.
+def _file(value: object, info: ValidationInfo) -> object:
+    # A key written into this file by mistake: refused before a message could quote it as a path.
     if isinstance(value, str) and ("-----" in value or "\n" in value):
         raise ValueError("a PEM text, where the name of its file belongs")
-    if isinstance(value, str) and is_pipe(Path(value)):
-        raise ValueError(PIPE)
-    return value
+    return named_file(value, info)
 
 
 def _header_value(value: object) -> object:
@@ -119,12 +114,12 @@ def _header_value(value: object) -> object:
     return value
 
 
-_PEM = Takes("FILE", "a readable file of PEM certificates")
+_PEM = Accepts("FILE", "a readable file of PEM certificates")
 _VersionName = Annotated[
-    Literal["TLS12", "TLS13"], BeforeValidator(_version), Takes("VERSION", "TLS12 or TLS13")
+    Literal["TLS12", "TLS13"], BeforeValidator(_version), Accepts("VERSION", "TLS12 or TLS13")
 ]
 _Header = Annotated[
-    str | None, BeforeValidator(_header_value), Takes("VALUE", "the value of the header")
+    str | None, BeforeValidator(_header_value), Accepts("VALUE", "the value of the header")
 ]
 
 
@@ -138,12 +133,12 @@ class _Tls(_Section):
     key_file: Annotated[
         Path,
         BeforeValidator(_file),
-        Takes("FILE", "a readable PEM file with the unencrypted key of cert_file"),
+        Accepts("FILE", "a readable PEM file with the unencrypted key of cert_file"),
     ]
     client_auth_type: Annotated[
         Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"],
         BeforeValidator(_auth_type),
-        Takes("TYPE", "NoClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
+        Accepts("TYPE", "NoClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
     ] = "NoClientCert"
     client_ca_file: Annotated[Path | None, BeforeValidator(_file), _PEM] = Field(
         default=None, validate_default=True
@@ -174,10 +169,10 @@ class _Headers(_Section):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     hsts: _Header = Field(None, alias="Strict-Transport-Security")
-    content_type: Annotated[Literal["nosniff"] | None, Takes("VALUE", "nosniff")] = Field(
+    content_type: Annotated[Literal["nosniff"] | None, Accepts("VALUE", "nosniff")] = Field(
         None, alias="X-Content-Type-Options"
     )
-    frames: Annotated[Literal["deny", "sameorigin"] | None, Takes("", "deny or sameorigin")] = (
+    frames: Annotated[Literal["deny", "sameorigin"] | None, Accepts("", "deny or sameorigin")] = (
         Field(None, alias="X-Frame-Options")
     )
     xss: _Header = Field(None, alias="X-XSS-Protection")
@@ -185,8 +180,8 @@ class _Headers(_Section):
 
 
 class _Http(_Section):
-    http2: Annotated[Literal[False], BeforeValidator(_no_http2), Takes("false", "false")] = False
-    headers: Annotated[_Headers, Takes("HEADERS", "names of headers with their values")] = (
+    http2: Annotated[Literal[False], BeforeValidator(_no_http2), Accepts("false", "false")] = False
+    headers: Annotated[_Headers, Accepts("HEADERS", "names of headers with their values")] = (
         _Headers()
     )
 
@@ -208,62 +203,70 @@ def _user(value: object) -> object:
     return value
 
 
-_HASHES = Takes("HASH", "a bcrypt hash, as `htpasswd -nBC 10 NAME` makes it")
+_USER = Accepts("NAME", "the name of a user")
+_HASHES = Accepts("HASH", "a bcrypt hash, as `htpasswd -nBC 10 NAME` makes it")
 
 
 class _File(_Section):
-    tls_server_config: Annotated[_Tls | None, Takes("", "cert_file, key_file and others")] = None
-    http_server_config: Annotated[_Http, Takes("", "headers")] = _Http()
+    tls_server_config: Annotated[_Tls | None, Accepts("", "cert_file, key_file and others")] = None
+    http_server_config: Annotated[_Http, Accepts("", "headers")] = _Http()
     basic_auth_users: Annotated[
         dict[Annotated[str, BeforeValidator(_user)], Annotated[str, BeforeValidator(_hash)]],
-        Takes("", "names of users with the bcrypt hashes of their passwords"),
+        Accepts("", "names of users with the bcrypt hashes of their passwords"),
     ] = {}
 
 
 # --- loading --------------------------------------------------------------------------------
 
 
-def load(path: Path) -> WebConfig:
-    """The file and the certificates it names. An empty file means none of it.
+def read_web_config(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
+    """Read the file and the certificates it names; return their signatures from just before, too.
 
-    Raises SettingsError with a line for each thing that is wrong, and never a hash or a key.
+    An empty file sets nothing. An error has a line for each thing that is wrong, and never a hash
+    or a key.
     """
-    return _made(path, _filled(read_yaml(path), path))
+    seen = signatures([path])
+    try:
+        content = _normalised(read_yaml(path, _SETTING))
+        # Watched even if the configuration is refused: the fault may be in one of them.
+        tls = content.get("tls_server_config") if isinstance(content, dict) else None
+        if isinstance(tls, dict):
+            named = [tls.get(key) for key in _FILE_KEYS]
+            seen |= signatures(path.parent / file for file in named if isinstance(file, str))
+        config = _parsed(path, content)
+    except SettingsError as error:
+        return error, seen
+    if signatures(seen) != seen:
+        return SettingsError(f"{path}: was being written while it was read"), seen
+    return config, seen
 
 
-def _filled(content: object, path: Path) -> object:
-    """Without the keys that have no value, and with the files named from where `path` is."""
+def _normalised(content: object) -> object:
+    """Drop keys without a value: exporter-toolkit treats them as not set."""
     if content is None:
         return {}
     if not isinstance(content, dict):
         return content
     content = {key: value for key, value in content.items() if value is not None}
-    tls = content.get("tls_server_config")
-    if isinstance(tls, dict):
-        tls = {key: value for key, value in tls.items() if value is not None and value != ""}
-        for key in _FILE_KEYS:
-            if isinstance(tls.get(key), str):
-                # As text, so that a PEM text in it is still seen.
-                tls[key] = str(path.parent / tls[key])
-        content["tls_server_config"] = tls
-        if not tls:
-            del content["tls_server_config"]
-    http = content.get("http_server_config")
-    if isinstance(http, dict):
-        content["http_server_config"] = {k: v for k, v in http.items() if v is not None}
+    for section, empty in (("tls_server_config", (None, "")), ("http_server_config", (None,))):
+        keys = content.get(section)
+        if isinstance(keys, dict):
+            content[section] = {key: value for key, value in keys.items() if value not in empty}
+    if content.get("tls_server_config") == {}:
+        del content["tls_server_config"]
     return content
 
 
-def _made(path: Path, content: object) -> WebConfig:
+def _parsed(path: Path, content: object) -> WebConfig:
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: takes keys: {', '.join(_File.model_fields)}")
     problems: list[str] = []
     try:
-        file = _File.model_validate(content)
+        file = _File.model_validate(content, context=path.parent)
     except ValidationError as error:
-        problems = [_problem(entry) for entry in error.errors(include_input=False)]
+        problems = explained(error, _place)
     else:
-        context, problems = None, []
+        context = None
         if file.tls_server_config is not None:
             context, problems = _context(file.tls_server_config)
     # Raised out here, so that an exception that has seen a hash or a key is not its context.
@@ -279,7 +282,7 @@ def _made(path: Path, content: object) -> WebConfig:
 
 
 def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
-    """What TLS is served with, or what is wrong with the files."""
+    """Return what TLS is served with, and what is wrong with the files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
@@ -287,24 +290,26 @@ def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
     context.set_alpn_protocols(["http/1.1"])
     problems = []
 
-    def read(key: str, file: Path, reading: Callable[[], None]) -> bool:
+    def loads(key: str, file: Path, load: Callable[[], None]) -> bool:
         try:
-            reading()
+            load()
         except ValueError as error:
-            takes = _takes(_Tls, key)
-            problems.append(f"tls_server_config.{key} {shown(file)}: {error}; takes {takes}")
+            place = Place(
+                f"tls_server_config.{key} {quoted(file)}", accepted_by(_Tls.model_fields[key])
+            )
+            problems.append(place.refusal(str(error)))
             return False
         return True
 
-    anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if read("cert_file", tls.cert_file, lambda: load_trusted(anything, tls.cert_file)):
+    scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if loads("cert_file", tls.cert_file, lambda: load_trusted(scratch, tls.cert_file)):
         identity = (context, tls.cert_file, tls.key_file)
-        read("key_file", tls.key_file, lambda: load_identity(*identity))
+        loads("key_file", tls.key_file, lambda: load_identity(*identity))
     ca_file = tls.client_ca_file
     if ca_file is not None:
         # As in exporter-toolkit, where every certificate of the file is a root.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        read("client_ca_file", ca_file, lambda: load_trusted(context, ca_file))
+        loads("client_ca_file", ca_file, lambda: load_trusted(context, ca_file))
     context.verify_mode = _VERIFY[tls.client_auth_type]
     return context, problems
 
@@ -323,119 +328,25 @@ def _keys(section: type[_Section]) -> dict[str, FieldInfo]:
     return {entry.alias or name: entry for name, entry in section.model_fields.items()}
 
 
-def _takes(section: type[_Section], key: str) -> str:
-    return next(m.what for m in _keys(section)[key].metadata if isinstance(m, Takes))
-
-
-def _problem(error: ErrorDetails) -> str:
-    """Say in one line what pydantic's error means to the user who wrote the file."""
-    path = tuple(str(part) for part in error["loc"])
+def _place(path: tuple[str, ...]) -> Place | str:
+    """Where in the file something is wrong. The value is not shown: it may be a hash."""
     if not path:
         return "holds a key that is not Unicode text"
-    reason = reason_of(error)
     if path[0] == "basic_auth_users" and len(path) > 1:
-        name = _not_a_hash(path[1])
-        if path[-1] == "[key]":
-            return f"basic_auth_users {shown(name)}: {reason}takes the name of a user"
-        return f"basic_auth_users {shown(name)}: {reason}takes {_HASHES.what}"
-    section = _SECTIONS[path[:-1]]
-    above = "".join(f"{part}." for part in path[:-1])
-    if error["type"] in ("extra_forbidden", "invalid_key"):
-        if path[-1] in _NOT_HERE.get(".".join(path[:-1]), ()):
-            return f"{above}{path[-1]}: exporter-toolkit has it, this exporter does not"
-        known = sorted(_keys(section))
-        return above + no_such(_not_a_hash(path[-1]), known, lists=f"; there is {', '.join(known)}")
-    return f"{'.'.join(path)}: {reason}takes {_takes(section, path[-1])}"
+        name = f"basic_auth_users {quoted(_not_a_hash(path[1]))}"
+        return Place(name, _USER if path[-1] == "[key]" else _HASHES)
+    above, key = path[:-1], path[-1]
+    section = _SECTIONS[above]
+    known = _keys(section)
+    if key in known:
+        return Place(".".join(path), accepted_by(known[key]))
+    prefix = "".join(f"{part}." for part in above)
+    if key in _UNSUPPORTED.get(".".join(above), ()):
+        return f"{prefix}{key}: exporter-toolkit has it, this exporter does not"
+    names = sorted(known)
+    return prefix + no_such(_not_a_hash(key), names, hint=f"; there is {', '.join(names)}")
 
 
 def _not_a_hash(key: str) -> str:
-    """A key to be shown, unless hash and name changed places."""
+    """The key, unless it is a hash in the place of a name."""
     return "(a hash)" if key.startswith("$") else key
-
-
-# --- reading again --------------------------------------------------------------------------
-
-
-class WebConfigFile:
-    """The file as it was last read without fault."""
-
-    def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
-        """Reads the file; `path` None: there is none. `clock`: seconds since the epoch.
-
-        Raises SettingsError as `load` does.
-        """
-        self.path = path
-        self.current = WebConfig()
-        self.successful = True
-        """The last reading was without fault."""
-        self.fault = ""
-        """What was wrong with it, a line for each thing; empty if nothing was."""
-        self.success_timestamp = 0.0
-        """Seconds since the epoch: when the last faultless reading was; 0 without a file."""
-        self.changed: list[Callable[[], None]] = []
-        """Called whenever `current` is another."""
-        self._clock = clock
-        self._seen: Signatures = {}
-        if path is not None:
-            result, self._seen = _read(path)
-            if isinstance(result, SettingsError):
-                raise result
-            self.current, self.success_timestamp = result, clock()
-
-    async def reload(self) -> bool:
-        """Reads it again; a file with a fault is refused whole, and the log says so once.
-
-        Returns whether `current` is what the files say.
-        """
-        if self.path is None:
-            return True
-        result, self._seen = await asyncio.to_thread(_read, self.path)
-        signature = self._seen[self.path]
-        if signature is not None and signature[1] == 0 and self.current != WebConfig():
-            # Who writes it anew empties it first, and an empty one lets everybody in.
-            result = SettingsError(f"{self.path}: empty now; {{}} is a file that asks for nothing")
-        self.successful = isinstance(result, WebConfig)
-        told = self.fault.splitlines()
-        self.fault = str(result) if isinstance(result, SettingsError) else ""
-        if isinstance(result, SettingsError):
-            for problem in self.fault.splitlines():
-                if problem not in told:
-                    log.error("web configuration not changed: %s", problem)
-            return False
-        self.current, self.success_timestamp = result, self._clock()
-        log.info("web configuration read again", extra={"fields": {"file": str(self.path)}})
-        for call in self.changed:
-            call()
-        return True
-
-    async def follow(self) -> None:
-        """Reads it again whenever it or a file it names has changed; ends if there is none.
-
-        Not before two looks have found the same: a file that is being written is empty at first,
-        and an empty one lets everybody in.
-        """
-        before = self._seen
-        while self.path is not None:
-            await asyncio.sleep(CHECK_SECONDS)
-            now = await asyncio.to_thread(signatures, self._seen)
-            if before == now != self._seen:
-                await self.reload()
-            before = now
-
-
-def _read(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
-    """What the files say, and their signatures from just before they were read."""
-    seen = signatures([path])
-    try:
-        content = _filled(read_yaml(path), path)
-        # Those it names even if it is refused: what is wrong with it may be one of them.
-        tls = content.get("tls_server_config") if isinstance(content, dict) else None
-        if isinstance(tls, dict):
-            named = [tls.get(key) for key in _FILE_KEYS]
-            seen |= signatures(Path(file) for file in named if isinstance(file, str))
-        config = _made(path, content)
-    except SettingsError as error:
-        return error, seen
-    if signatures(seen) != seen:
-        return SettingsError(f"{path}: was being written while it was read"), seen
-    return config, seen

@@ -1,32 +1,17 @@
 """The file of targets: what it says, what is refused, and how hashmod shares it out."""
 
-import asyncio
 import itertools
 import os
 import tempfile
-import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.settings import MAX_FILE, ConfigFile, SettingsError, Shard, load_targets, share_of
-
-GOOD = """
-targets:
-  fax-berlin:  {host: 10.0.0.5, username: fax-exporter, secret_file: berlin}
-  fax-paris:   {host: pbx2.example, port: 5039, tls: true, username: fax, secret_env: PARIS_SECRET}
-"""
-
-
-def written(directory: Path, text: str | bytes) -> Path:
-    (directory / "berlin").write_text("from a file\n")
-    path = directory / "exporter.yml"
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
+from exporter.settings import SettingsError, Shard, load_targets, share_of
+from tests.settings.files import TWO_TARGETS, targets_file
 
 
 def refusal(directory: Path, text: str | bytes, environment: Mapping[str, str] = {}) -> str:
@@ -34,7 +19,7 @@ def refusal(directory: Path, text: str | bytes, environment: Mapping[str, str] =
         for name, value in environment.items():
             patch.setenv(name, value)
         with pytest.raises(SettingsError) as caught:
-            load_targets(written(directory, text))
+            load_targets(targets_file(directory, text))
     assert caught.value.__context__ is None or "hunter2" not in repr(caught.value.__context__)
     return str(caught.value)
 
@@ -43,7 +28,7 @@ def test_a_target_says_where_it_is_and_how_to_log_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARIS_SECRET", "from the environment")
-    targets = load_targets(written(tmp_path, GOOD))
+    targets = load_targets(targets_file(tmp_path, TWO_TARGETS))
     assert list(targets) == ["fax-berlin", "fax-paris"]
     berlin, paris = targets.values()
     assert (berlin.host, berlin.port, berlin.tls, berlin.timeout) == ("10.0.0.5", 5038, False, 5)
@@ -58,7 +43,7 @@ def test_a_target_says_where_it_is_and_how_to_log_in(
 
 
 def test_no_targets_are_none_but_must_be_said(tmp_path: Path) -> None:
-    assert load_targets(written(tmp_path, "targets: {}")) == {}
+    assert load_targets(targets_file(tmp_path, "targets: {}")) == {}
     assert "has no targets" in refusal(tmp_path, "")
     assert "takes a name and settings" in refusal(tmp_path, "targets:")
 
@@ -75,8 +60,11 @@ ONE = "targets: {a: {username: u, secret_file: berlin, %s}}"
         (ONE % "tls: true, tls_ca_file: x", "targets.a.tls_ca_file 'x': No such file"),
         (ONE % "tls_key_file: x", "the unencrypted key of tls_cert_file"),
         (ONE % "timeout: never", "targets.a.timeout 'never': takes seconds"),
-        (ONE % "secret_env: X", "targets.a: takes one of secret_file and secret_env"),
-        ("targets: {a: {username: u}}", "targets.a: takes one of secret_file and secret_env"),
+        (
+            ONE % "secret_env: X",
+            "targets.a.secret_file 'berlin': secret_env is set too, and only one",
+        ),
+        ("targets: {a: {username: u}}", "targets.a.secret_file (or secret_env): not set; takes"),
         ("targets: {a: {secret_file: berlin}}", "targets.a.username: not set; takes the name"),
         (
             "targets: {a: {username: u, secret_env: NOT_THERE}}",
@@ -104,7 +92,7 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, expecte
 
 def test_a_name_fits_into_a_label_of_dns(tmp_path: Path) -> None:
     login = "{username: u, secret_file: berlin}"
-    assert load_targets(written(tmp_path, f"targets: {{{'a' * 63}: {login}}}"))
+    assert load_targets(targets_file(tmp_path, f"targets: {{{'a' * 63}: {login}}}"))
     assert "takes a name" in refusal(tmp_path, f"targets: {{{'a' * 64}: {login}}}")
 
 
@@ -118,28 +106,6 @@ def test_every_fault_of_every_target_has_its_line(tmp_path: Path) -> None:
     )
     places = [line.split(": ")[1].split(" ")[0] for line in said.splitlines()]
     assert places == ["targets.a.host", "targets.a.port", "targets.c.user", "targets.c.username"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("targets: {a: {}, a: {}}", 'exporter.yml:1: found duplicate key "a"'),
-        ("targets:\n  a: [", "exporter.yml:2: "),
-        ("targets: *other", "undefined alias"),
-        ("targets: !!python/object/apply:os.system [x]", "could not determine a constructor"),
-        ("a: \x01", "holds characters that YAML does not allow"),
-        (b"a: \xff\xfe", "holds characters that YAML does not allow"),
-        ("[" * 10_000, "nested too deep"),
-        ("targets: 2026-13-45", "not YAML (ValueError)"),
-        (b" " * (MAX_FILE + 1), "not a configuration"),
-    ],
-)
-def test_what_is_no_yaml_is_refused_in_a_line(
-    tmp_path: Path, text: str | bytes, expected: str
-) -> None:
-    said = refusal(tmp_path, text)
-    assert expected in said
-    assert len(said.splitlines()) == 1
 
 
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -222,68 +188,18 @@ def test_a_shard_reads_its_share_and_still_refuses_what_is_wrong_in_others(tmp_p
     text = "targets:\n" + "".join(
         f"  pbx-{number}: {{username: u, secret_file: berlin}}\n" for number in range(20)
     )
-    path = written(tmp_path, text)
+    path = targets_file(tmp_path, text)
     shares = [list(load_targets(path, Shard(index, 3))) for index in range(3)]
     assert all(shares)
     assert sorted(itertools.chain(*shares)) == sorted(load_targets(path))
     mine = share_of("pbx-3", 3)
-    written(tmp_path, text.replace("pbx-3: {username: u", "pbx-3: {username: 7"))
+    targets_file(tmp_path, text.replace("pbx-3: {username: u", "pbx-3: {username: 7"))
     with pytest.raises(SettingsError):
         load_targets(path, Shard((mine.index + 1) % 3, 3))
 
 
-# --- reading again --------------------------------------------------------------------------
-
-
-async def test_it_is_known_whether_and_when_the_file_was_last_without_fault(
-    tmp_path: Path,
-) -> None:
-    path = written(tmp_path, "targets: {a: {username: u, secret_file: berlin}}")
-    now = 1000.0
-    file = ConfigFile(path, None, clock=lambda: now)
-    assert list(await file.read()) == ["a"]
-    assert (file.successful, file.success_timestamp) == (True, 1000)
-    now = 1060.0
-    path.write_text("targets: {a: {}}")
-    slow_disk = threading.Event()
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(1))
-    waited = loop.run_in_executor(None, slow_disk.wait)
-    reading = asyncio.create_task(file.read())
-    await asyncio.sleep(0)
-    assert file.successful  # until it is known to be wrong
-    slow_disk.set()
-    await waited
-    with pytest.raises(SettingsError):
-        await reading
-    assert (file.successful, file.success_timestamp) == (False, 1000)
-    path.write_text("targets: {}")
-    assert await file.read() == {}
-    assert (file.successful, file.success_timestamp) == (True, 1060)
-
-
-async def test_what_is_odd_about_a_secret_is_said_once_however_often_the_file_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = written(tmp_path, GOOD)
-    (tmp_path / "berlin").write_text("hunter;2\n")
-    (tmp_path / "berlin").chmod(0o600)
-    monkeypatch.setenv("PARIS_SECRET", " hunter2")
-    file = ConfigFile(path, None)
-    await file.read()
-    await file.read()
-    berlin, paris = caplog.messages
-    assert berlin.startswith(f"{tmp_path / 'berlin'}: the secret has a ';'")
-    assert paris.startswith("secret_env: the secret has blanks at an end")
-    assert [line.__dict__["fields"] for line in caplog.records] == [
-        {"target": "fax-berlin"},
-        {"target": "fax-paris"},
-    ]
-    assert "hunter" not in caplog.text
-
-
 def test_a_secret_file_with_a_byte_order_mark_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, ONE % "host: a")
+    path = targets_file(tmp_path, ONE % "host: a")
     (tmp_path / "berlin").write_bytes(b"\xef\xbb\xbfhunter2\n")
     with pytest.raises(SettingsError, match="berlin': it begins with a byte order mark"):
         load_targets(path)

@@ -1,16 +1,11 @@
 """The file of --web.config.file: what it takes, what is said of what it does not, and its changes.
 
-Files are real, certificates are trustme's; that they are served by is in test_listen.py.
+Files are real, certificates are trustme's; that they are served with is in tests/web/.
 """
 
-import asyncio
 import contextlib
 import json
-import logging
-import os
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from itertools import count
 from pathlib import Path
 from textwrap import dedent
 
@@ -26,36 +21,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.settings import SettingsError, WebConfig, WebConfigFile
-from exporter.settings import web_config as webconfig
-from exporter.settings.targets import read_yaml
-from exporter.settings.web_config import load
-from exporter.tls_files import Signatures, signatures
-from tests.certificates import renewed
-from tests.virtual_time import until
-
-HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
-WEB = "web.yml"
+from tests.settings.files import HASH, WEB, tls, web_file
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / WEB
-    path.write_text(dedent(text))
-    return path
+def load(path: Path) -> WebConfig:
+    return WebConfigFile(path).current
 
 
 def refusal(folder: Path, text: str) -> str:
     """What is said of this file, without its name."""
-    path = written(folder, text)
+    path = web_file(folder, text)
     with pytest.raises(SettingsError) as caught:
         load(path)
     lines = str(caught.value).splitlines()
     assert all(line.startswith(f"{path}:") for line in lines)
     return "\n".join(line.removeprefix(f"{path}:").lstrip() for line in lines)
-
-
-def tls(**keys: str) -> str:
-    given = {"cert_file": "fax.pem", "key_file": "fax.key"} | keys
-    return "tls_server_config:\n" + "".join(f"  {key}: {value}\n" for key, value in given.items())
 
 
 # --- what it takes --------------------------------------------------------------------------
@@ -74,7 +54,7 @@ def tls(**keys: str) -> str:
     ],
 )
 def test_a_file_without_anything_means_nothing_of_it(tmp_path: Path, text: str) -> None:
-    assert load(written(tmp_path, text)) == WebConfig()
+    assert load(web_file(tmp_path, text)) == WebConfig()
 
 
 def test_every_key_is_taken(tmp_path: Path, ca: trustme.CA) -> None:
@@ -95,7 +75,7 @@ def test_every_key_is_taken(tmp_path: Path, ca: trustme.CA) -> None:
             X-XSS-Protection: 0
             Content-Security-Policy: default-src 'none'
     """)
-    config = load(written(tmp_path, text))
+    config = load(web_file(tmp_path, text))
     assert config.headers == {
         "Strict-Transport-Security": "max-age=31536000",
         "X-Content-Type-Options": "nosniff",
@@ -115,7 +95,7 @@ def test_every_key_is_taken(tmp_path: Path, ca: trustme.CA) -> None:
 
 
 def test_tls_begins_at_1_2_and_asks_for_no_certificate(tmp_path: Path, ca: trustme.CA) -> None:
-    context = load(written(tmp_path, tls())).ssl_context
+    context = load(web_file(tmp_path, tls())).ssl_context
     assert context is not None
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_NONE
@@ -123,7 +103,7 @@ def test_tls_begins_at_1_2_and_asks_for_no_certificate(tmp_path: Path, ca: trust
 
 def test_a_certificate_can_be_asked_for_and_not_demanded(tmp_path: Path, ca: trustme.CA) -> None:
     text = tls(client_ca_file="ca.pem", client_auth_type="VerifyClientCertIfGiven")
-    context = load(written(tmp_path, text)).ssl_context
+    context = load(web_file(tmp_path, text)).ssl_context
     assert context is not None
     assert context.verify_mode is ssl.CERT_OPTIONAL
 
@@ -133,9 +113,9 @@ def test_files_are_looked_for_beside_the_file_not_where_the_exporter_runs(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert load(written(tmp_path, tls())).ssl_context is not None
+    assert load(web_file(tmp_path, tls())).ssl_context is not None
     absolute = tls(cert_file=str(tmp_path / "fax.pem"), key_file=str(tmp_path / "fax.key"))
-    assert load(written(tmp_path / "elsewhere", absolute)).ssl_context is not None
+    assert load(web_file(tmp_path / "elsewhere", absolute)).ssl_context is not None
 
 
 # --- what it does not -----------------------------------------------------------------------
@@ -310,7 +290,7 @@ def test_who_could_never_log_in_is_refused_and_no_hash_is_shown(
 @pytest.mark.parametrize("cost", [4, 17])
 def test_a_hash_may_cost_what_htpasswd_can_make_it_cost(tmp_path: Path, cost: int) -> None:
     hashed = HASH.replace("$10$", f"${cost:02}$")
-    config = load(written(tmp_path, f"basic_auth_users: {{a: {hashed}}}"))
+    config = load(web_file(tmp_path, f"basic_auth_users: {{a: {hashed}}}"))
     assert config.users == {"a": hashed.encode()}
 
 
@@ -338,7 +318,7 @@ def test_each_problem_has_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("secret", ["-----BEGIN PRIVATE KEY----- MII", f"{HASH}-----"])
 def test_no_refusal_shows_a_key_or_a_hash(tmp_path: Path, text: str, secret: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        load(written(tmp_path, text.format(secret=secret)))
+        load(web_file(tmp_path, text.format(secret=secret)))
     assert secret[:12] not in str(caught.value)
     # Nor is it in what a traceback would show.
     assert caught.value.__context__ is None
@@ -383,207 +363,3 @@ def test_no_bytes_make_more_than_an_error(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with contextlib.suppress(SettingsError):
         load(path)
-
-
-# --- reading again --------------------------------------------------------------------------
-
-
-def test_without_a_file_there_is_nothing_to_follow() -> None:
-    file = WebConfigFile(None)
-    assert file.current == WebConfig()
-    asyncio.run(file.follow())
-    assert asyncio.run(file.reload())
-
-
-def test_a_bad_file_is_no_beginning(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no such setting"):
-        WebConfigFile(written(tmp_path, "x: y"))
-
-
-def users(*names: str) -> str:
-    return "basic_auth_users:\n" + "".join(f"  {name}: {HASH}\n" for name in names)
-
-
-@pytest.fixture(autouse=True)
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """As many as there were for changes. They come faster than in life, and in real time: files
-    are looked at in threads."""
-    monkeypatch.setattr(webconfig, "CHECK_SECONDS", 0.02)
-    looks: list[int] = []
-
-    def counted(files: Iterable[Path]) -> Signatures:
-        looks.append(1)
-        return signatures(files)
-
-    monkeypatch.setattr(webconfig, "signatures", counted)
-    return looks
-
-
-async def some_more(looks: list[int]) -> None:
-    seen = len(looks)
-    await until(lambda: len(looks) > seen + 5)
-
-
-@contextlib.asynccontextmanager
-async def followed(file: WebConfigFile) -> AsyncIterator[None]:
-    task = asyncio.create_task(file.follow())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def test_a_changed_file_holds_and_who_asked_is_told(tmp_path: Path, looks: list[int]) -> None:
-    file = WebConfigFile(written(tmp_path, users("a")), clock=count(1).__next__)
-    told: list[set[str]] = []
-    file.changed.append(lambda: told.append(set(file.current.users)))
-    async with followed(file):
-        await some_more(looks)
-        assert told == []
-        written(tmp_path, users("a", "b"))
-        await until(lambda: bool(told))
-    assert told == [{"a", "b"}]
-    assert (file.successful, file.success_timestamp) == (True, 2)
-
-
-async def test_a_file_that_is_emptied_lets_nobody_in(tmp_path: Path) -> None:
-    path = tmp_path / "web.yml"
-    path.write_text(f"basic_auth_users: {{ann: {HASH}}}")
-    file = WebConfigFile(path)
-    path.write_text("")
-    assert not await file.reload()
-    assert "empty now" in file.fault
-    assert set(file.current.users) == {"ann"}
-    path.write_text("{}")
-    assert await file.reload()
-    assert not file.current.users
-
-
-async def test_a_bad_file_changes_nothing_and_is_logged_once(
-    tmp_path: Path, looks: list[int], caplog: pytest.LogCaptureFixture
-) -> None:
-    file = WebConfigFile(written(tmp_path, users("a")))
-    good = file.current, file.success_timestamp
-    async with followed(file):
-        written(tmp_path, users("a", "b") + "x: y\n")
-        await until(lambda: not file.successful)
-        written(tmp_path, users("a", "bc") + "x: y\n")  # the same problem again
-        await some_more(looks)
-        assert not file.successful
-        assert (file.current, file.success_timestamp) == good
-        assert [record.levelname for record in caplog.records] == ["ERROR"]
-        assert "x: no such setting" in caplog.text
-        written(tmp_path, users("c"))
-        await until(lambda: file.successful)
-        assert set(file.current.users) == {"c"}
-
-
-async def test_a_certificate_renewed_in_place_is_taken(
-    tmp_path: Path, ca: trustme.CA, looks: list[int]
-) -> None:
-    file = WebConfigFile(written(tmp_path, tls()))
-    before = file.current.ssl_context
-    async with followed(file):
-        await some_more(looks)
-        assert file.current.ssl_context is before
-        renewed(ca, tmp_path)
-        await until(lambda: file.current.ssl_context is not before)
-    assert file.successful
-
-
-async def test_a_certificate_seen_before_its_key_is_taken_with_its_key(
-    tmp_path: Path, ca: trustme.CA, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = WebConfigFile(written(tmp_path, tls()))
-    before = file.current.ssl_context
-    server = ca.issue_cert("127.0.0.1")
-    async with followed(file):
-        server.cert_chain_pems[0].write_to_path(tmp_path / "fax.pem")
-        await until(lambda: not file.successful)
-        assert file.current.ssl_context is before
-        server.private_key_pem.write_to_path(tmp_path / "fax.key")
-        await until(lambda: file.successful)
-    assert file.current.ssl_context is not before
-    assert "holds the key of another certificate" in caplog.text
-
-
-async def test_a_file_that_was_missing_is_taken_once_it_is_there(
-    tmp_path: Path, ca: trustme.CA
-) -> None:
-    file = WebConfigFile(written(tmp_path, ""))
-    keys = {"client_ca_file": "late.pem", "client_auth_type": "RequireAndVerifyClientCert"}
-    async with followed(file):
-        written(tmp_path, tls(**keys))
-        await until(lambda: not file.successful)
-        ca.cert_pem.write_to_path(tmp_path / "late.pem")
-        await until(lambda: file.successful)
-    assert file.current.ssl_context is not None
-
-
-async def test_a_link_turned_to_another_file_is_followed(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        written(tmp_path / name, users(name))
-    when = (tmp_path / "one" / WEB).stat()
-    os.utime(tmp_path / "two" / WEB, ns=(when.st_atime_ns, when.st_mtime_ns))  # same time and size
-    (tmp_path / "data").symlink_to("one")
-    file = WebConfigFile(tmp_path / "data" / WEB)
-    async with followed(file):
-        (tmp_path / "next").symlink_to("two")
-        (tmp_path / "next").rename(tmp_path / "data")
-        await until(lambda: set(file.current.users) == {"two"})
-
-
-async def test_a_file_taken_away_changes_nothing(tmp_path: Path) -> None:
-    file = WebConfigFile(written(tmp_path, users("a")))
-    async with followed(file):
-        (tmp_path / WEB).unlink()
-        await until(lambda: not file.successful)
-        assert set(file.current.users) == {"a"}
-        written(tmp_path, users("a"))
-        await until(lambda: file.successful)
-
-
-async def test_the_log_shows_no_hash(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = WebConfigFile(written(tmp_path, users("a")))
-    with caplog.at_level(logging.DEBUG):
-        written(tmp_path, users("a") + f"  b: x{HASH}\n{HASH}: c\n")
-        assert not await file.reload()
-        written(tmp_path, users("a", "b"))
-        assert await file.reload()
-    assert HASH[:10] not in caplog.text + repr(file.current) + repr(caplog.records)
-
-
-async def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
-    file = WebConfigFile(written(tmp_path, users("a")))
-    seen = set()
-    file.changed.append(lambda: seen.add(frozenset(file.current.users)))
-    async with followed(file):
-        with (tmp_path / WEB).open("w") as writing:  # empty now, which would let everybody in
-            for line in users(*"abcde").splitlines(keepends=True):
-                await asyncio.sleep(0.9 * webconfig.CHECK_SECONDS)
-                writing.write(line)
-                writing.flush()
-        await until(lambda: bool(seen))
-    assert seen == {frozenset("abcde")}
-
-
-async def test_a_file_written_while_it_is_read_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = WebConfigFile(written(tmp_path, users("a")))
-
-    def read(path: Path) -> object:
-        content = read_yaml(path)
-        written(tmp_path, users("a", "b"))
-        return content
-
-    written(tmp_path, "")
-    with monkeypatch.context() as patch:
-        patch.setattr(webconfig, "read_yaml", read)
-        assert not await file.reload()
-    assert set(file.current.users) == {"a"}
-    assert await file.reload()
-    assert set(file.current.users) == {"a", "b"}

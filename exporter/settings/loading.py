@@ -1,0 +1,160 @@
+"""Loading the settings: each value is taken from a flag, a variable or --demo, with its origin.
+
+Messages about a wrong value name the flag or the variable that it came from.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from exporter.settings.command_line import flags_given
+from exporter.settings.declarations import BY_PATH, SETTINGS, variable_of
+from exporter.settings.models import Settings
+from exporter.settings.problems import Loc, Place, SettingsError, explained, no_such, quoted
+
+# Kubernetes sets these in every container if a service's name begins with fax-exporter.
+_SET_BY_KUBERNETES: Final = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*"
+    r"|\w+_PORT=(tcp|udp|sctp)://.*"
+)
+_GROUPS: Final = {setting.path[0] for setting in SETTINGS if len(setting.path) > 1}
+_SECRET: Final = BY_PATH["ami", "secret"]
+_SECRET_FILE: Final = BY_PATH["ami", "secret_file"]
+_CONFIG_FILE: Final = BY_PATH["config", "file"]
+_SHARD: Final = BY_PATH["config", "shard"]
+_DEMO: Final = BY_PATH["demo",]
+_AMI: Final = [setting for setting in SETTINGS if setting.path[0] == "ami"]
+_USED_BY_DEMO: Final = {"username", "secret", "secret_file", "timeout"}
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A value as it was written, and where: the name of a flag or of a variable."""
+
+    origin: str
+    value: str | bool = field(repr=False)  # which may be the secret
+
+
+_AllGiven = dict[Loc, _Given]
+
+
+def load(argv: Sequence[str]) -> Settings:
+    """Return the settings of `argv` (without the program's name) and the environment.
+
+    Raises SettingsError with a line for each wrong setting; SystemExit(0) after --help and
+    --version.
+    """
+    flags = flags_given(argv)
+    given = _environment() | {p: _Given(BY_PATH[p].flag, value) for p, value in flags.items()}
+    if _SECRET_FILE.path in flags:
+        given.pop(_SECRET.path, None)  # this flag wins over the variable of the secret too
+    problems = list(_contradictions(given))
+    if _is_demo(given):
+        given = _set_by_demo(given) | given
+    if not problems:
+        try:
+            return Settings(**_nested(given))
+        except ValidationError as error:
+            problems = explained(
+                error,
+                lambda path: _place(path[:2], given),
+                missing="not set, and only --demo and --config.file need none",
+            )
+    # Raised out here, so that the exception that has seen the secret is not its context.
+    raise SettingsError("\n".join(problems))
+
+
+def _environment() -> dict[Loc, _Given]:
+    """Return what the environment sets, with unknown names in known groups: those are refused."""
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {
+        name: value
+        for name, value in source.env_vars.items()
+        if not _SET_BY_KUBERNETES.fullmatch(f"{name.upper()}={value}")
+    }
+    # The name of a whole group, whose value pydantic-settings would read as JSON.
+    groups = [variable_of((group,)) for group in sorted(_GROUPS)]
+    if wrong := [name for name in groups if name.lower() in source.env_vars]:
+        raise SettingsError(
+            "\n".join(
+                f"{name}: no such setting; those of this group begin with {name}_" for name in wrong
+            )
+        )
+    given: dict[Loc, _Given] = {}
+    for name, value in source().items():
+        values: dict[Loc, Any] = {}
+        if name in _GROUPS:
+            values = {(name, key): one for key, one in value.items()}
+        for path, one in (values or {(name,): value}).items():
+            given[path] = _Given(variable_of(path), one)
+    return given
+
+
+def _contradictions(given: _AllGiven) -> Iterator[str]:
+    """What is set, though something else that is set makes it useless."""
+    if _CONFIG_FILE.path in given:
+        useless = [*_AMI, _DEMO] if _is_demo(given) else _AMI
+        why = f"not together with {_CONFIG_FILE.flag}, which names the targets"
+    elif _is_demo(given):
+        useless = [setting for setting in _AMI if setting.path[1] not in _USED_BY_DEMO]
+        why = f"not together with {_DEMO.flag}, which watches a PBX of its own"
+    else:
+        useless = []
+    for setting in useless:
+        if setting.path in given:
+            yield f"{given[setting.path].origin}: {why}"
+    if _SHARD.path in given and _CONFIG_FILE.path not in given:
+        yield f"{_SHARD.flag}: needs {_CONFIG_FILE.flag}"
+
+
+def _set_by_demo(given: _AllGiven) -> dict[Loc, _Given]:
+    """Return what holds for the demo unless set: a login, and an address on this machine only."""
+    values: dict[Loc, str] = {
+        ("ami", "username"): "demo",
+        ("web", "listen_address"): "127.0.0.1:10329",
+    }
+    if _SECRET_FILE.path not in given:
+        values[_SECRET.path] = "demo"
+    return {path: _Given(_DEMO.flag, value) for path, value in values.items()}
+
+
+def _nested(given: _AllGiven) -> dict[str, Any]:
+    """Return what is given in the form of the models."""
+    nested: dict[str, Any] = {group: {} for group in _GROUPS}
+    for path, one in given.items():
+        (nested[path[0]] if len(path) > 1 else nested)[path[-1]] = one.value
+    if _CONFIG_FILE.path in given:
+        nested["ami"] = None
+    return nested
+
+
+def _is_demo(given: _AllGiven) -> bool:
+    return _DEMO.path in given and _is_true(given[_DEMO.path].value)
+
+
+def _is_true(value: object) -> bool:
+    try:
+        return TypeAdapter(bool).validate_python(value)
+    except ValidationError:
+        return False  # the field itself says what is wrong with it
+
+
+def _place(path: Loc, given: _AllGiven) -> Place | str:
+    """Where the user set, or could set, what is wrong."""
+    if path not in BY_PATH:
+        return no_such(given[path].origin, [setting.variable for setting in SETTINGS])
+    setting, flag = BY_PATH[path], BY_PATH[path].flag
+    if setting.is_secret:
+        flag = _SECRET_FILE.flag
+        if _SECRET_FILE.path in given:
+            setting = _SECRET_FILE  # the secret was read from it
+    one = given.get(setting.path)
+    if one is None:
+        name = f"{flag} (or {setting.variable})"
+    else:
+        name = one.origin if setting.is_secret else f"{one.origin} {quoted(one.value)}"
+    return Place(name, setting.accepts)

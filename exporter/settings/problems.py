@@ -1,0 +1,85 @@
+"""What a setting accepts, and what is said of one that is wrong: on the command line, in the
+environment and in the two files alike. No message repeats a secret."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+_QUOTED_CHARS = 200
+
+
+class SettingsError(ValueError):
+    """One or more settings are wrong; the message has a line for each, and never a secret."""
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """What a setting accepts: its placeholder in --help, and the words a refusal ends with."""
+
+    metavar: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a user sets something, by its name there, and what is accepted."""
+
+    name: str
+    """Followed by the value that was written, where that may be shown."""
+    accepts: Accepts
+
+    def refusal(self, reason: str) -> str:
+        """Return what is wrong there, in a line; `reason` may be empty."""
+        return f"{self.name}: {reason}{'; ' if reason else ''}takes {self.accepts.what}"
+
+
+Loc = tuple[str, ...]
+"""Where a field stands, as pydantic tells it: names of fields, from the outermost in."""
+
+_SWITCH = Accepts("", "true or false")
+
+
+def accepted_by(field: FieldInfo) -> Accepts:
+    """Return what a field of a model accepts, as its annotation declares it."""
+    return next((entry for entry in field.metadata if isinstance(entry, Accepts)), _SWITCH)
+
+
+def explained(
+    error: ValidationError, place: Callable[[Loc], Place | str], *, missing: str = "not set"
+) -> list[str]:
+    """Return a line for each thing that pydantic found wrong, in the user's words.
+
+    `place`: finds where the user set it; if there is no such setting, it returns the whole line.
+    """
+    lines = []
+    for entry in error.errors(include_url=False, include_context=False, include_input=False):
+        found = place(tuple(str(part) for part in entry["loc"]))
+        reason = ""  # pydantic's own words would only repeat what is accepted
+        if entry["type"] == "missing":
+            reason = missing
+        elif entry["type"] == "value_error":
+            reason = entry["msg"].removeprefix("Value error, ")
+        lines.append(found if isinstance(found, str) else found.refusal(reason))
+    return lines
+
+
+def no_such(name: str, known: Sequence[str], *, hint: str = "; --help lists what there is") -> str:
+    """Say that there is no such setting, and which one may have been meant; if none is near,
+    `hint`."""
+    if near := difflib.get_close_matches(name, known, n=1):
+        hint = f"; did you mean {near[0]}?"
+    return f"{_cut(ascii(name)[1:-1])}: no such setting{hint}"
+
+
+def quoted(value: object) -> str:
+    """Quote what a user wrote, so that no control character of it reaches the terminal."""
+    if isinstance(value, dict | list):  # which can be endless, by the aliases of YAML
+        return "(a mapping)" if isinstance(value, dict) else "(a list)"
+    return _cut(ascii(str(value)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _QUOTED_CHARS else f"{text[:_QUOTED_CHARS]}..."
