@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.fax import FaxResult, Operation, Reason, Transport
-from exporter.ledger import EVENT_LATENESS, Matching, Outcome, Phase, matching
+from exporter.ledger import EVENT_LATENESS, matching
+from exporter.ledger.matching import Matching, Outcome, Phase
 
 SEND, RECEIVE = Operation.SEND, Operation.RECEIVE
 TRUNK, MOVED = "PJSIP/trunk-00000001", "Local/call@fax-00000017;1"
