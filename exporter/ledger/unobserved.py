@@ -59,5 +59,5 @@ class Unobserved:
             return 0
         # It falls when res_fax is loaded anew: then it has begun again at 0.
         new = completed - self._completed if completed >= self._completed else completed
-        elapsed = at - self._readings[-1][0] if self._readings else 0.0
+        elapsed = at - self._readings[-1][0]
         return new if new <= MOST_COMPLETIONS * (1 + elapsed) else 0

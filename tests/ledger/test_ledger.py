@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.fax import FaxStats, Operation, State, Transport
-from exporter.ledger import PAGE_OPERATIONS, Ledger, matching
+from exporter.ledger import EVENT_LATENESS, PAGE_OPERATIONS, Ledger, matching
 from exporter.ledger.matching import LIST_PATIENCE
 from tests.ledger.watch import CHANNEL, FILE, LONG_AGO, MOVED, RECEIVE, SEND, Seen, Watch
 
@@ -164,6 +164,26 @@ def test_an_event_that_came_in_time_is_its_sessions_however_late_the_next_list()
     watch.now += 60
     watch.poll()
     assert watch.pages() == 2
+
+
+def test_an_event_from_before_the_list_is_of_no_session_in_it_and_counts_at_once() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0))
+    watch.hear(1)
+    watch.poll(Seen(0))
+    assert watch.pages() == 1
+
+
+@pytest.mark.parametrize(("later", "pages"), [(0.0, 0), (0.1, 4)])
+def test_an_event_as_late_as_events_are_after_the_start_is_of_a_fax_before_it(
+    later: float, pages: int
+) -> None:
+    watch = Watch()
+    watch.poll()
+    watch.now += EVENT_LATENESS + later
+    watch.hear(4)
+    watch.poll()
+    assert watch.pages() == pages
 
 
 def test_an_event_between_list_and_answers_waits_for_the_next_list() -> None:
@@ -326,6 +346,37 @@ def test_without_faxstats_it_is_told_by_what_a_session_cannot_do() -> None:
     watch.wait()
     assert watch.ledger.totals.started[RECEIVE] == 2
     assert watch.pages() == 2 + 1
+
+
+def test_a_fall_of_faxstats_alone_tells_of_a_restart() -> None:
+    stats = FaxStats(1, 0, 0, 2, 1, 0)
+    watch = Watch.running()
+    for now in (stats, replace(stats, completed=0)):
+        watch.connect("always the same")
+        watch.poll(Seen(1, files=FILE), stats=now)
+    assert watch.ledger.totals.started[RECEIVE] == 2
+    assert watch.pages() == 1 + 1
+
+
+def test_an_event_since_the_connection_is_of_no_fax_before_a_restart_that_a_list_tells_of() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(2, files=FILE))
+    watch.connect("always the same")
+    watch.hear(3, files=FILE)
+    watch.poll(Seen(0, files="/fax/other.tif"))
+    watch.wait()
+    assert watch.pages() == 2 + 3
+    assert watch.ledger.totals.started[RECEIVE] == 3
+
+
+def test_a_session_that_had_left_and_is_another_over_the_next_connection_is_no_return() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(2, files=FILE))
+    watch.poll()
+    watch.connect("always the same")
+    watch.poll(Seen(1, files="/fax/other.tif"))
+    assert watch.pages() == 2 + 1
+    assert watch.ledger.totals.started[RECEIVE] == 2
 
 
 def test_counts_that_fall_within_a_connection_end_no_session() -> None:

@@ -80,6 +80,12 @@ def test_a_hidden_reset_is_owed_when_the_event_tells_of_another_page() -> None:
     assert [fax.bad_lines for fax in watch.ledger.history.others] == [6]
 
 
+def test_a_reader_that_starts_in_the_middle_counts_only_what_comes_after() -> None:
+    assert BadLineReader.starting_at(2, 9).read(2, 10) == (1, False)
+    assert BadLineReader.starting_at(2, 9).read(2, 3) == (3, True)
+    assert BadLineReader.starting_at(2, 9).read(3, 3) == (3, False)
+
+
 def test_bad_lines_start_again_when_audio_becomes_t38() -> None:
     watch = Watch.running()
     watch.poll(Seen(0, 5))
@@ -172,6 +178,15 @@ def test_pages_start_again_when_audio_becomes_t38() -> None:
     watch.hear(2, transport=Transport.T38)
     watch.poll()
     assert watch.pages() == 4
+
+
+def test_pages_start_again_where_only_the_event_tells_of_the_switch() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(2))
+    watch.poll()
+    watch.hear(1, transport=Transport.T38)
+    watch.poll()
+    assert watch.pages() == 2 + 1
 
 
 def test_a_session_that_switched_has_the_pages_of_both_transports() -> None:

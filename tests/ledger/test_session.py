@@ -28,6 +28,39 @@ def test_a_session_running_at_the_start_that_was_never_asked_adds_nothing_at_its
     assert watch.pages() == 0
 
 
+def test_a_session_running_at_the_start_counts_from_there_over_a_switch_to_t38() -> None:
+    watch = Watch()
+    watch.poll(Seen(2))
+    watch.poll(Seen(1, transport=Transport.T38))
+    assert watch.pages() == 1
+
+
+def test_where_a_first_reading_says_nothing_all_that_later_ones_say_counts() -> None:
+    watch = Watch()
+    watch.poll(Seen(None, None))
+    watch.poll(Seen(1, 2))
+    watch.poll()
+    watch.wait()
+    assert (watch.pages(), watch.bad_lines) == (1, 2)
+    assert watch.ledger.totals.session_lines[RECEIVE].sum == 2
+
+
+def test_a_session_running_at_the_start_has_all_lines_that_were_seen_of_it() -> None:
+    watch = Watch()
+    watch.poll(Seen(2, 9))
+    watch.poll(Seen(2, 10))
+    watch.wait()
+    assert watch.ledger.totals.session_lines[RECEIVE].sum == 10
+
+
+def test_a_session_that_seems_to_do_something_else_keeps_what_it_did() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(1))
+    watch.poll(Seen(7, operation=SEND))
+    watch.poll(Seen(2))
+    assert (watch.pages(SEND), watch.pages(RECEIVE)) == (0, 2)
+
+
 def test_a_session_initialized_at_the_start_counts_whole() -> None:
     watch = Watch()
     watch.poll(Seen(state=State.INITIALIZED, asked=False))
@@ -108,6 +141,20 @@ def test_a_rate_counts_as_fallback_only_between_two_negotiated_readings() -> Non
     watch.poll(Seen(data_rate=9600))
     watch.poll(Seen(data_rate=14400))
     assert watch.ledger.totals.fallbacks[RECEIVE] == 1
+
+
+def test_the_same_rate_again_is_no_fallback() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0, data_rate=9600))
+    watch.poll(Seen(1, data_rate=9600))
+    assert watch.ledger.totals.fallbacks[RECEIVE] == 0
+
+
+def test_before_the_agreement_no_rate_is_one_to_fall_from_at_the_start_either() -> None:
+    watch = Watch()
+    watch.poll(Seen(data_rate=14400, negotiated=False))
+    watch.poll(Seen(data_rate=9600))
+    assert watch.ledger.totals.fallbacks[RECEIVE] == 0
 
 
 def test_the_first_rate_after_a_switch_to_t38_is_no_fallback() -> None:

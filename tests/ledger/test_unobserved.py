@@ -1,5 +1,8 @@
 """Completions without an event: each is counted once, late events are none."""
 
+import pytest
+
+from exporter.ledger import EVENT_LATENESS
 from exporter.ledger.unobserved import Unobserved
 from tests.ledger.watch import Watch
 
@@ -64,3 +67,21 @@ def test_a_fax_that_never_began_is_no_completion_and_hides_none() -> None:
         if second < 20:
             watch.hear(None, channel=f"PJSIP/b-{second:08x}", began=False)
     assert watch.ledger.unobserved.total == 20 - 15
+
+
+@pytest.mark.parametrize(("rise", "counts"), [(2000, True), (2001, False)])
+def test_a_count_rises_by_no_more_than_a_thousand_a_second(rise: int, counts: bool) -> None:
+    unobserved = Unobserved()
+    unobserved.counted(7, 1000.0)
+    unobserved.counted(7 + rise, 1001.0)
+    unobserved.counted(7 + rise, 1002.0 + EVENT_LATENESS)
+    assert unobserved.total == (rise if counts else 0)
+
+
+def test_what_was_counted_as_long_ago_as_events_are_late_is_unobserved() -> None:
+    unobserved = Unobserved()
+    unobserved.counted(7, 1000.0)
+    assert unobserved.counted(8, 1001.0) == 0
+    assert unobserved.counted(8, 1000.9 + EVENT_LATENESS) == 0
+    assert unobserved.counted(8, 1001.0 + EVENT_LATENESS) == 1
+    assert unobserved.counted(8, 1002.0 + EVENT_LATENESS) == 0
