@@ -36,10 +36,9 @@ class Ledger:
         self._matching: Matching[Session] = Matching()
         self._lives = Lives()
         self._began: float | None = None
-        self._connected_at = -math.inf
-        self._first_of_connection = True
-        """The next list is the first over a connection: what it shows may have begun, and what it
-        lacks may have ended, at any time since the last."""
+        self._new_connection_at: float | None = -math.inf
+        """When, until the first list over the connection was taken: what that shows may have begun,
+        and what it lacks may have ended, at any time since the list before. None after it."""
         if peer_limit is None:
             for operation in Operation:
                 self.totals.open(operation, "")
@@ -52,8 +51,7 @@ class Ledger:
     def connected(self, status: CoreStatus, at: float) -> None:
         """A new connection, on which events can have come since `at`, and what Asterisk says of its
         life."""
-        self._first_of_connection = True
-        self._connected_at = at
+        self._new_connection_at = at
         if self._lives.connected(status):
             self._matching.restarted(at)
             self.unobserved.restarted()
@@ -73,8 +71,8 @@ class Ledger:
         for entry in seen.listed or ():
             listed.setdefault((entry.number, entry.channel), entry)
         fell = seen.stats is not None and self._lives.counted(seen.stats)
-        if self._first_of_connection and (fell or self._shows_others(seen)):
-            self._matching.restarted(self._connected_at)
+        if self._new_connection_at is not None and (fell or self._shows_others(seen)):
+            self._matching.restarted(self._new_connection_at)
         running = []
         for (number, channel), entry in listed.items():
             session = self._matching.find(number, channel, seen.listed_at)
@@ -97,7 +95,7 @@ class Ledger:
             self._end(session, seen.at)
         self._close(self._matching.settle(seen.at, seen.listed_at if seen.whole else -math.inf))
         self.gauges = self.gauges.measured(running, seen.at, seen.wall)
-        self._first_of_connection = False
+        self._new_connection_at = None
 
     def unlisted(self, at: float) -> None:
         """A poll to which FAXSessions was refused: results of faxes never listed count now."""
@@ -120,7 +118,7 @@ class Ledger:
         start = Start.SEEN
         if self._began is None and entry.state not in NOT_BEGUN:
             start = Start.BEFORE_US
-        elif self._first_of_connection:
+        elif self._new_connection_at is not None:
             start = Start.MISSED
         session = Session(entry, self._peers.name(entry.channel), start, seen.at, seen.listed_at)
         self._matching.begin(entry.number, session)
@@ -134,7 +132,7 @@ class Ledger:
         if session.ended_at is None:
             self.totals.ended[session.started_as] += 1
         # Over a lost connection nobody knows when it ended: the last time it was seen must do.
-        session.ended_at = session.last_seen if self._first_of_connection else at
+        session.ended_at = at if self._new_connection_at is None else session.last_seen
 
     def _close(self, outcomes: Iterable[Outcome[Session]]) -> None:
         """Counts what is known only once it is certain which event is whose."""

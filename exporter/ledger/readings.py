@@ -40,7 +40,7 @@ class PageReader:
         """The pages that a reading adds."""
         if transport is not self.transport:
             if self.switches(transport):
-                self.before_switch += self.last
+                self.before_switch = self.last
                 self.last = 0
             if transport is not Transport.NONE and self.transport is not Transport.T38:
                 self.transport = transport

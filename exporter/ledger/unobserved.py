@@ -44,13 +44,12 @@ class Unobserved:
         while self._readings[0][0] <= at - EVENT_LATENESS:
             self._readings.popleft()
         may_be_heard_yet = sum(new for _, new in self._readings)
-        missing = self._balance - may_be_heard_yet
-        if missing < 0 and not may_be_heard_yet:
-            # Events of faxes that were counted before the first reading, or never.
-            self._balance = 0
-        missing = max(0, missing)
+        missing = max(0, self._balance - may_be_heard_yet)
         self._balance -= missing
         self.total += missing
+        if not may_be_heard_yet:
+            # What is left over are events of faxes that were counted before the first reading.
+            self._balance = 0
         return missing
 
     def _new_completions(self, completed: int, at: float) -> int:

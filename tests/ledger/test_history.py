@@ -78,6 +78,14 @@ def test_of_a_listed_fax_it_is_what_was_seen_and_what_only_its_event_says() -> N
     assert ended(watch, RESULT) == replace(seen, pages=1 + 3)
 
 
+def test_where_channelvars_do_not_tell_how_a_fax_travelled_the_list_does() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(0))
+    watch.poll()
+    result = replace(RESULT, transport=Transport.NONE, pages=None)
+    assert ended(watch, result).transport is Transport.G711
+
+
 def test_of_a_fax_whose_event_never_comes_it_is_what_was_seen() -> None:
     watch = Watch.running()
     watch.poll(Seen(2, operation=SEND, transport=Transport.T38, files=LISTED_FILES))

@@ -99,6 +99,13 @@ def test_a_session_running_at_the_start_has_no_duration() -> None:
     assert sum(watch.ledger.totals.session_pages[RECEIVE].counts) == 1
 
 
+def test_a_session_initialized_at_the_start_has_no_duration_either() -> None:
+    watch = Watch()
+    watch.poll(Seen(state=State.INITIALIZED, asked=False))
+    watch.wait()
+    assert sum(watch.ledger.totals.session_seconds[RECEIVE].counts) == 0
+
+
 def test_a_page_under_way_at_the_start_is_not_timed() -> None:
     watch = Watch()
     for pages in (2, 2, 3):

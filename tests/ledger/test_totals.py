@@ -92,6 +92,11 @@ def test_every_key_of_a_peer_is_there_with_0_before_it_counts_up() -> None:
     assert watch.pages() == watch.bad_lines == watch.ledger.totals.finished.total() == 0
 
 
+def test_without_peers_every_key_is_there_from_the_beginning() -> None:
+    of_send = {key: OF_RECEIVE[key] for key in ("pages", "finished", "failures")}
+    assert keys(Watch(), "") == Counter(OF_RECEIVE) + Counter(of_send) + Counter(pages=2)
+
+
 def test_a_fax_that_no_list_showed_is_its_peers() -> None:
     watch = Watch.running(peer_limit=10)
     watch.hear(2, channel="PJSIP/berlin-00000001")
