@@ -15,11 +15,11 @@ class PageReader:
     The count starts again at 0 once, when a fax begun as audio switches to T.38. A session that is
     just switching is listed with no transport, and none ever switches back.
 
-    | transport                          | reading        | adds                    |
-    |------------------------------------|----------------|-------------------------|
-    | T.38, and G.711 until now          | any            | all of it               |
-    | any other                          | above the last | the difference          |
-    | any other                          | no higher      | nothing, and is dropped |
+    | transport                 | reading        | adds                        |
+    |---------------------------|----------------|-----------------------------|
+    | T.38, and G.711 until now | any            | all of it                   |
+    | any other                 | above the last | the difference              |
+    | any other                 | no higher      | nothing; the last one stays |
 
     A reading can fall without a switch: the completion event says 0 when the call dropped, though
     pages went through.
@@ -60,19 +60,22 @@ class BadLineReader:
     A reading counts the page under way only. Asterisk sets it back to 0 when the next page begins,
     a moment after it has counted the page as done; and after the last page it stays.
 
-    | pages done | reading    | what happened                                 | adds            |
-    |------------|------------|-----------------------------------------------|-----------------|
-    | as before  | no smaller | the page goes on                              | the difference  |
-    | as before  | smaller    | set back after the page was counted; or, if it| all of it       |
-    |            |            | was of this page already: a page was rejected |                 |
-    | 1 more     | smaller    | the next page began                           | all of it       |
-    | 1 more     | no smaller | the last page is done, or the next one has as | the difference, |
-    |            |            | many lines already                            | and owes some   |
-    | 2 or more  | any        | a whole page went by unseen                   | all of it       |
+    | pages done | reading    | what happened                                   | adds           |
+    |------------|------------|-------------------------------------------------|----------------|
+    | as before  | no smaller | the page goes on                                | the difference |
+    | as before  | smaller    | the last reading was of this page: it was       | all of it      |
+    |            |            | rejected, and begins again                      |                |
+    | as before  | smaller    | the last reading may be of the page before: the | all of it      |
+    |            |            | next one began, and only now it shows           |                |
+    | 1 more     | smaller    | the next page began                             | all of it      |
+    | 1 more     | no smaller | this was the last page; or the next one began,  | the difference |
+    |            |            | and has as many lines already: then some are    |                |
+    |            |            | owed                                            |                |
+    | 2 or more  | any        | a whole page went by unseen                     | all of it      |
 
-    Owed lines: where the next page may have as many lines already, only the difference is counted
-    for now, and what the page before had is owed. When another page is done, or the reading grows,
-    there was a next page, and they are counted; when the reading falls, it had not begun.
+    Owed lines are those of the page just done, in the last row but one. If another page is done, or
+    the reading grows, the next page had begun, and they are counted. If the reading falls, it had
+    not: what was read was the page just done, all of which is counted.
     """
 
     page: int = 0

@@ -33,9 +33,9 @@ class Added:
     """How long each of them took; None if nobody saw the first of them begin."""
     bad_lines: int = 0
     rejected: bool = False
-    """A page was."""
+    """Whether a page was rejected, and is sent again."""
     fell_back: bool = False
-    """The two ends agreed on a lower rate."""
+    """Whether the two ends agreed on a lower rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Session:
         self.data_rate = detail.data_rate if detail.negotiated else None
 
     def read_event(self, result: FaxResult) -> Added:
-        """What its event adds to what was seen of it."""
+        """What its event adds: often the last page, which no list showed any more."""
         if result.pages is None or self.start is Start.BEFORE_US:
             return Added()
         added = Added(pages=self.page_reader.read(result.pages, result.transport))
