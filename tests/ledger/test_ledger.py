@@ -361,7 +361,7 @@ def test_a_fall_of_faxstats_alone_tells_of_a_restart() -> None:
 def test_an_event_since_the_connection_is_of_no_fax_before_a_restart_that_a_list_tells_of() -> None:
     watch = Watch.running()
     watch.poll(Seen(2, files=FILE))
-    watch.connect("always the same")
+    watch.connect()
     watch.hear(3, files=FILE)
     watch.poll(Seen(0, files="/fax/other.tif"))
     watch.wait()
@@ -373,7 +373,7 @@ def test_a_session_that_had_left_and_is_another_over_the_next_connection_is_no_r
     watch = Watch.running()
     watch.poll(Seen(2, files=FILE))
     watch.poll()
-    watch.connect("always the same")
+    watch.connect()
     watch.poll(Seen(1, files="/fax/other.tif"))
     assert watch.pages() == 2 + 1
     assert watch.ledger.totals.started[RECEIVE] == 2
