@@ -4,6 +4,7 @@
 # make storm  30 s of 50,000 events a second, then every counter against the truth; ARGS="--seconds 60"
 # make crowd  200 PBXs and three that are a nuisance, for a minute; PBXS=200, ARGS="--seconds 60"
 # make soak   HOURS=24 simulated hours of faxes and faults, SEED=1, then every counter against the truth
+# make mutants  break the code in small ways, list what no test notices; MUTANTS="'exporter.ledger.*'"
 # make bench  what a poll and a scrape cost, against the bytes alone; ARGS="polls scrapes"
 # make dashboards  write grafana/dashboards/ anew from the code beside it
 # make docs   write docs/metrics.md anew from the metrics
@@ -18,6 +19,7 @@ HOURS ?= 24
 PBXS ?= 200
 MINUTES ?= 20
 SEED ?= 1
+MUTANTS ?= 'exporter.ledger.*' 'exporter.fax.*may_ask*'
 # Faxes mostly wait for the line, so there are several of these on each core.
 PBX_WORKERS ?= 6
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -69,6 +71,11 @@ crowd: $(VENV)/installed-test
 bench: $(VENV)/installed-test
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: mutants
+mutants: $(VENV)/installed-mutation ## break the code in small ways, list what no test notices; MUTANTS="'exporter.ledger.readings.*'"
+	$(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
+
 dashboards: $(VENV)/installed-test
 	$(BIN)/python -m grafana
 
@@ -86,6 +93,7 @@ soak: $(VENV)/installed-test
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf mutants
 	find bench docs exporter fuzz grafana tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.
@@ -96,6 +104,10 @@ $(VENV)/installed: pyproject.toml constraints.txt $(BIN)/python
 $(VENV)/installed-test: pyproject.toml constraints.txt $(BIN)/python
 	$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-mutation: pyproject.toml constraints.txt $(BIN)/python
+	$(INSTALL) '.[test,mutation]'
+	@touch $@ $(VENV)/installed $(VENV)/installed-test
 
 $(VENV)/installed-fuzz: pyproject.toml constraints.txt $(BIN)/python
 	$(INSTALL) '.[fuzz]' --only-binary atheris || { $(BIN)/python -c "$$NO_ATHERIS" >&2; exit 1; }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.fax import Operation, Reason, Transport
+from exporter.fax import FaxResult, Operation, Reason, Transport
 
 KEPT: Final = 20
 """Faxes remembered of each kind."""
@@ -34,6 +34,31 @@ class EndedFax:
     local_station: str = ""
     remote_station: str = ""
     file: str = ""
+
+    @classmethod
+    def never_listed(cls, result: FaxResult, at: float) -> "EndedFax":
+        """One of which there is only its event, which came `at` that time."""
+        return cls(
+            ended_at=at,
+            operation=result.operation,
+            transport=result.transport,
+            channel=result.channel,
+            succeeded=result.succeeded,
+            reason=result.reason,
+            pages=result.pages,
+            bad_lines=None,
+            seconds=None,
+            data_rate=result.data_rate if trained(result) else None,
+            local_station=result.local_station,
+            remote_station=result.remote_station,
+            file=result.file,
+        )
+
+
+def trained(result: FaxResult) -> bool:
+    """Whether the rate can be true: after "cannot train" it jumps back to 14400, which no fax
+    ever had."""
+    return result.reason is not Reason.TRAINING
 
 
 class History:

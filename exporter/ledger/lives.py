@@ -1,8 +1,9 @@
 """Whether Asterisk has been restarted since it was last asked, by all signs there are of it.
 
-Pure: no I/O, no clock. When it started it tells to the second, which a machine without a clock of
-its own repeats at every boot, and so no sign is enough: each that speaks for a restart is one, and
-none speaks against it. After one, numbers and channels begin again and mean other sessions.
+Pure: no I/O, no clock. After a restart numbers and channel names begin again and mean other
+sessions. Asterisk tells to the second when it started, but a machine without a clock of its own
+says the same after every boot. So the same time of start does not rule a restart out: any one sign
+of a restart is taken for one.
 """
 
 from typing import Final
@@ -14,7 +15,7 @@ _BEFORE: Final = frozenset(State) - _RUNNING - {State.UNKNOWN}
 
 
 class Lives:
-    """What Asterisk said last of its life so far."""
+    """What Asterisk said last of its present life: the time from one start to the next."""
 
     def __init__(self) -> None:
         self._status = CoreStatus("", "", None)
@@ -31,11 +32,11 @@ class Lives:
             or _fell(before.calls, status.calls)
         )
         if restarted:
-            self._stats = None  # or what falls now would be another
+            self._stats = None  # or the counts that fall by it would be taken for another restart
         return restarted
 
     def counted(self, stats: FaxStats) -> bool:
-        """Whether FAXStats tells of a restart, of res_fax at least: what it counts has fallen."""
+        """Whether FAXStats tells of a restart, at least of res_fax: a count of it has fallen."""
         before, self._stats = self._stats, stats
         return before is not None and (
             _fell(before.completed, stats.completed)
@@ -51,8 +52,9 @@ def is_another(
     now: ListedSession,
     detail: FaxSession | None,
 ) -> bool:
-    """Whether a session that has the number and channel of one with so many `pages`, which was
-    seen `before` a connection was lost, is another fax: a state only advances, T.38 stays."""
+    """Whether a session listed `now` is another fax than the one with the same number and channel
+    that was listed `before` the connection was lost and had so many `pages`. In one fax the state
+    only advances, T.38 stays, and so does the file."""
     return (
         (before.state in _RUNNING and now.state in _BEFORE)
         or (before.transport is Transport.T38 and now.transport is Transport.G711)

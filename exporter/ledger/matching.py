@@ -3,13 +3,13 @@
 Pure: no I/O, no clock, no counting. Every time is an argument, in seconds of a monotonic clock.
 
 An event names no session. It comes 20 to 50 ms after its session has left the list, by Asterisk's
-source up to 5 s, or never. Its channel tells whose it is; where that was masqueraded it has another
-name in the event than in the list, which keeps the first, and then the file tells (measured on
-Asterisk 16.28 and 22.10). Faxes in a row on one channel have the same name and mostly other files.
+source up to 5 s, or never. Its channel tells whose it is. If the call was moved (masqueraded),
+the event has the channel's new name and the list the first, and then the file tells (measured on
+Asterisk 16.28 and 22.10). Faxes in a row on one channel share its name, and mostly differ in file.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -21,29 +21,29 @@ EVENT_LATENESS: Final = 8.0
 """Seconds a completion event is waited for: measured, they come up to 5 s after the session has
 left the list. Waiting longer would let a session without an event take that of the next one."""
 LIST_PATIENCE: Final = 60.0
-"""Seconds that an event waits for a list that lacks its session. As long as FAXSessions is refused,
-or no list is whole, it would wait for ever, and so would those of all faxes with the same file."""
+"""Seconds that an event waits for a list that lacks its session. While FAXSessions is refused, or
+no list is whole, it would wait for ever, and so would those of all faxes with the same file."""
 MAX_TRACKED: Final = 20_000
-"""Sessions that have left the list, or should be in one that is not whole, and results, remembered
-at most."""
+"""Remembered at most: sessions that have left the list, sessions that a list which is not whole
+lacks, and events that wait."""
 
 _MAX_ALIKE: Final = 50
-"""Sessions among which an event's is looked for: no PBX can make it a long search."""
+"""Sessions looked at for one event, so that no PBX can make it a long search."""
 _MAX_UNDECIDED: Final = 1000
-"""Events that wait for those of others, for the same reason."""
+"""Events that wait until other sessions have had their own, for the same reason."""
 
 
 class Phase(Enum):
     """Where a session is in its life."""
 
     LISTED = "in the last list"
-    AWAITING = "has left the list, and its event may come"
-    OVER = "its event came, or will not"
-    BACK = "in the last list, though it is over"
+    AWAITING = "has left the list, and its event may yet come"
+    OVER = "its event came, or can no longer come"
+    BACK = "in the last list again, though it is over: it has no further event"
 
 
-class Session(Protocol):
-    """What tells whether an event can be a session's."""
+class Matchable(Protocol):
+    """What must be known of a session to tell whether an event can be its own."""
 
     phase: Phase
     listed_at: float
@@ -76,31 +76,32 @@ class Session(Protocol):
         """Whether its two ends were seen to agree on a rate."""
 
 
-S = TypeVar("S", bound=Session)
+S = TypeVar("S", bound=Matchable)
 
 
 class Heard(NamedTuple):
-    """A completion event."""
+    """A completion event that came."""
 
     at: float
+    """Seconds: when."""
     life: int
-    """Of Asterisk: after a restart channels have the same names again."""
+    """Of Asterisk: after a restart the same channel name is of another session."""
     result: FaxResult
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[S]):
-    """A session and its event; a session whose event will not come; or the event of a fax that was
-    never listed."""
+    """A session and its event; a session whose event can no longer come (`heard` is None); or the
+    event of a fax that was never listed (`session` is None)."""
 
     session: S | None
     heard: Heard | None
 
 
 _Key: TypeAlias = tuple[int, int, str]
-"""Life of Asterisk, number and channel, of which none alone tells a session."""
+"""Life of Asterisk, number and channel: only together they identify a session."""
 _Place: TypeAlias = tuple[int, Operation, str]
-"""Life of Asterisk, operation, and a channel or file."""
+"""Life of Asterisk, operation, and a channel or a file: by these sessions of an event are found."""
 
 
 class Matching(Generic[S]):
@@ -111,6 +112,7 @@ class Matching(Generic[S]):
 
     def __init__(self) -> None:
         self._life = 0
+        """Counted up by each restart of Asterisk."""
         self._listed: dict[_Key, S] = {}
         self._left: dict[_Key, S] = {}
         """In the order in which they left, for as long as they may be back."""
@@ -122,16 +124,16 @@ class Matching(Generic[S]):
         return self._listed.values()
 
     def restarted(self, since: float) -> None:
-        """Asterisk has been restarted: numbers and channels mean other sessions now, to events too
-        that came at `since` or later."""
+        """Asterisk has been restarted: numbers and channels mean other sessions now. Events that
+        came at `since` or later are of these."""
         self._life += 1
         for index, heard in enumerate(self._heard):
             if heard.at >= since:
                 self._heard[index] = heard._replace(life=self._life)
 
     def find(self, number: int, channel: str, listed_at: float) -> S | None:
-        """The session that a list shows which was asked for then, if it is known; it may have been
-        gone for a while."""
+        """The session that a list shows, which was asked for at `listed_at`; None if it is new. One
+        that had left the list is back in it."""
         key = (self._life, number, channel)
         session = self._listed.get(key)
         if session is None and (session := self._left.pop(key, None)) is not None:
@@ -142,24 +144,25 @@ class Matching(Generic[S]):
         return session
 
     def known(self, number: int, channel: str) -> S | None:
-        """The session that `find` would find; it stays where it is."""
+        """The session that `find` would return, without bringing it back."""
         key = (self._life, number, channel)
         return self._listed.get(key) or self._left.get(key)
 
     def begin(self, number: int, session: S) -> None:
-        """A session that no list has shown before."""
+        """Takes a session that no list has shown before."""
         self._listed[self._life, number, session.channel] = session
 
     def leave(self, present: Collection[tuple[int, str]], at: float, *, whole: bool) -> list[S]:
-        """Those that are not `present`, by number and channel. A list that is not `whole` proves
-        nothing of this life of Asterisk, but the oldest must not pile up for ever."""
+        """The sessions that leave, as they are not `present` (numbers and channels). What a list
+        that is not `whole` lacks stays, unless it is of an earlier life of Asterisk; but the oldest
+        of too many leave, or they would pile up for ever."""
         absent = [
             key for key in self._listed if key[0] != self._life or (key[1], key[2]) not in present
         ]
         if not whole:
-            many = len(self._listed) - MAX_TRACKED
+            too_many = len(self._listed) - MAX_TRACKED
             absent = [
-                key for index, key in enumerate(absent) if index < many or key[0] != self._life
+                key for index, key in enumerate(absent) if index < too_many or key[0] != self._life
             ]
         left = []
         for key in absent:
@@ -170,92 +173,124 @@ class Matching(Generic[S]):
         return left
 
     def hear(self, result: FaxResult, at: float) -> list[Outcome[S]]:
-        """An event, which waits for the next list to tell whose it is. Of too many the oldest wait
-        no longer."""
+        """Takes an event, which waits for the next list to tell whose it is. The oldest of too many
+        waits no longer, and is of no session."""
         self._heard.append(Heard(at, self._life, result))
         if len(self._heard) <= MAX_TRACKED:
             return []
         return [Outcome(None, self._heard.popleft())]
 
     def settle(self, at: float, listed_at: float | None) -> list[Outcome[S]]:
-        """What is certain by now. `listed_at`: when the list was asked for, -inf if it was not
-        whole; None if there is none to be had. An event that came earlier is of no session in it,
+        """What is certain by now. `listed_at`: when the last list was asked for, -inf if it was not
+        whole; None if Asterisk gives none. An event that came before is of no session in that list,
         a later one may be."""
-        outcomes, undecided = self._pair(at, listed_at) if self._heard else ([], [])
+        events, self._heard = self._heard, deque()
+        outcomes: list[Outcome[S]] = []
+        undecided: list[Heard] = []
+        if events:
+            awaiting = _Index(self._left, Phase.AWAITING)
+            left_over = self._pair_with_listed(events, at, listed_at, outcomes)
+            left_over = self._pair_by_channel(left_over, awaiting, outcomes)
+            undecided = self._pair_by_file(left_over, awaiting, at, listed_at, outcomes)
         outcomes += self._forget(at, undecided)
         self._heard = deque(sorted([*self._heard, *undecided], key=lambda heard: heard.at))
         return outcomes
 
-    def _pair(self, at: float, listed_at: float | None) -> tuple[list[Outcome[S]], list[Heard]]:
-        """The outcomes of all events but those that wait for another list, and those that may yet
-        be of a session that has left."""
-        outcomes: list[Outcome[S]] = []
-        waiting: deque[Heard] = deque()
-        unnamed: list[Heard] = []
-        undecided: list[Heard] = []
-        awaiting = _Index(self._left, Phase.AWAITING)
-        free = [h for h in self._heard if listed_at is not None and h.at < listed_at]
-        late = [h for h in self._heard if listed_at is None or h.at >= listed_at]
-        listed = _Index(self._listed if late else {}, Phase.LISTED)
-        for heard in late:
-            if not listed.knows(heard):
-                free.append(heard)
-            elif at - heard.at > LIST_PATIENCE:
-                over = listed.best(heard)
-                outcomes.append(listed.take(over, heard))
-                over.phase = Phase.BACK  # it stays until a list lacks it
-            else:
-                waiting.append(heard)
-        rivals = Counter(map(_channel_of, free))
-        for heard in free:
-            session = awaiting.of_channel(heard, rivals[_channel_of(heard)])
+    def _pair_with_listed(
+        self,
+        events: Iterable[Heard],
+        at: float,
+        listed_at: float | None,
+        outcomes: list[Outcome[S]],
+    ) -> list[Heard]:
+        """Returns the events that are of no session in the last list. One that came after the list
+        was asked for, and may be of a session in it, waits for the next list; after LIST_PATIENCE
+        it is that session's."""
+        earlier = [h for h in events if listed_at is not None and h.at < listed_at]
+        later = [h for h in events if listed_at is None or h.at >= listed_at]
+        left_over = earlier
+        listed = _Index(self._listed if later else {}, Phase.LISTED)
+        for heard in later:
+            session = listed.likeliest(heard)
             if session is None:
-                unnamed.append(heard)
+                left_over.append(heard)
+            elif at - heard.at <= LIST_PATIENCE:
+                self._heard.append(heard)
             else:
-                rivals[_channel_of(heard)] -= 1
+                outcomes.append(listed.take(session, heard))
+                session.phase = Phase.BACK  # it stays until a list lacks it
+        return left_over
+
+    def _pair_by_channel(
+        self, events: list[Heard], awaiting: "_Index[S]", outcomes: list[Outcome[S]]
+    ) -> list[Heard]:
+        """Returns the events on whose channel no session awaits one."""
+        left_over = []
+        of_same_channel = Counter(map(_channel_of, events))
+        for heard in events:
+            session = awaiting.of_channel(heard, of_same_channel[_channel_of(heard)])
+            if session is None:
+                left_over.append(heard)
+            else:
+                of_same_channel[_channel_of(heard)] -= 1
                 outcomes.append(awaiting.take(session, heard))
-        # Only now: by its file one could take a session whose own event stands behind it.
-        rivals = Counter(map(_file_of, unnamed))
-        for heard in unnamed:
+        return left_over
+
+    def _pair_by_file(
+        self,
+        events: list[Heard],
+        awaiting: "_Index[S]",
+        at: float,
+        listed_at: float | None,
+        outcomes: list[Outcome[S]],
+    ) -> list[Heard]:
+        """Returns the events that may be of one of several sessions, until more of these have had
+        their own. Only after all channels: by its file an event could take a session whose own
+        event stands behind it."""
+        undecided: list[Heard] = []
+        of_same_file = Counter(map(_file_of, events))
+        for heard in events:
             fitting = awaiting.of_file(heard)
-            seen = {one.pages_seen for one in fitting}
+            best = _best(fitting, heard)
+            pages_seen = {session.pages_seen for session in fitting}
             # No page is lost or counted twice by which of them has it, if as many events wait as
             # sessions, or one for some that were seen alike; and if it says no less than was seen.
-            rival = rivals[_file_of(heard)]
-            equal = awaiting.alike(heard) <= rival or (rival == 1 and len(seen) == 1)
-            if fitting and equal and min(seen) <= (heard.result.pages or 0):
-                rivals[_file_of(heard)] -= 1
-                outcomes.append(awaiting.take(_best(fitting, heard), heard))
+            rivals = of_same_file[_file_of(heard)]
+            equal = awaiting.alike(heard) <= rivals or (rivals == 1 and len(pages_seen) == 1)
+            if best is not None and equal and min(pages_seen) <= (heard.result.pages or 0):
+                of_same_file[_file_of(heard)] -= 1
+                outcomes.append(awaiting.take(best, heard))
             elif (fitting or awaiting.is_crowd(heard)) and len(undecided) < _MAX_UNDECIDED:
-                undecided.append(heard)  # until more sessions have had their own
+                undecided.append(heard)
             elif (session := awaiting.of_channel(heard, 1, any_file=True)) is not None:
                 outcomes.append(awaiting.take(session, heard))
             elif listed_at is not None and listed_at <= heard.at >= at - LIST_PATIENCE:
-                waiting.append(heard)
+                self._heard.append(heard)  # its session may leave by the next list
             else:
                 outcomes.append(Outcome(None, heard))
-        self._heard = waiting
-        return outcomes, undecided
+        return undecided
 
     def _forget(self, at: float, undecided: list[Heard]) -> Iterator[Outcome[S]]:
-        """Sessions whose own event can no longer come, or that are too many."""
-        old: dict[S, _Key] = {}
-        many = len(self._left) - MAX_TRACKED
+        """Sessions whose own event can no longer come, or that are too many. One of them may have
+        an event that is `undecided`, which is taken out there."""
+        leaving: dict[S, _Key] = {}
+        too_many = len(self._left) - MAX_TRACKED
         for key, session in self._left.items():
-            if at - session.gone_at <= EVENT_LATENESS and len(old) >= many:
+            if at - session.gone_at <= EVENT_LATENESS and len(leaving) >= too_many:
                 break
-            old[session] = key
+            leaving[session] = key
         awaiting = _Index(self._left if undecided else {}, Phase.AWAITING)
         for heard in list(undecided):
             fitting = awaiting.of_file(heard)
-            best = _best(fitting, heard) if fitting else None
-            if best in old:
+            best = _best(fitting, heard)
+            if best in leaving:
                 undecided.remove(heard)
                 yield awaiting.take(best, heard)
-            elif many <= 0:
+            elif too_many <= 0:
                 for session in fitting:
-                    old.pop(session, None)  # if the best has its own event, this is one of these
-        for session, key in old.items():
+                    # If the best has an event of its own, this event is one of these others'.
+                    leaving.pop(session, None)
+        for session, key in leaving.items():
             del self._left[key]
             if session.phase is Phase.AWAITING:
                 session.phase = Phase.OVER
@@ -270,10 +305,10 @@ def _file_of(heard: Heard) -> _Place:
     return heard.life, heard.result.operation, last_file(heard.result.files)
 
 
-def _best(fitting: Sequence[S], heard: Heard) -> S:
-    """The session that was seen to have the most pages, but no more than the event says: so none is
-    left over that says less than was seen of the others. Of those first one that travelled as the
-    event says: pages begin again at 0 where it did not."""
+def _best(fitting: Sequence[S], heard: Heard) -> S | None:
+    """The session with the most pages seen, but no more than the event says: so no event is left
+    over that says less than was seen of the sessions left. The event's own transport goes before
+    the number of pages, which begins again at 0 with the other."""
     result = heard.result
     pages = result.pages or 0
     return max(
@@ -283,11 +318,12 @@ def _best(fitting: Sequence[S], heard: Heard) -> S:
             one.transport is result.transport,
             one.pages_seen,
         ),
+        default=None,
     )
 
 
 class _Index(Generic[S]):
-    """Sessions that are in a phase, by what an event may know of them."""
+    """The sessions in one phase, by channel and by file, to find those whose event it may be."""
 
     def __init__(self, sessions: Mapping[_Key, S], phase: Phase) -> None:
         self._phase = phase
@@ -301,23 +337,22 @@ class _Index(Generic[S]):
                 channels[session] = files[session] = None
                 self._places[session] = channels, files
 
-    def knows(self, heard: Heard) -> bool:
-        """Whether the event may be of one of them."""
-        return self.of_channel(heard, 1, any_file=True) is not None or bool(self.of_file(heard))
-
-    def best(self, heard: Heard) -> S:
-        """One of those that `knows` knows of."""
+    def likeliest(self, heard: Heard) -> S | None:
+        """The session that most likely has the event; None if it can be of none."""
         return self.of_channel(heard, 1, any_file=True) or _best(self.of_file(heard), heard)
 
     def of_channel(self, heard: Heard, rivals: int, *, any_file: bool = False) -> S | None:
-        """The session that has the event's channel and, unless any will do, its file; with another
-        it is the next fax, if it comes later than at once. Of several the one that has all its
-        files, and no more pages. Of those the first, since events come in the order of faxes; but
-        the last if there are fewer events of the channel (`rivals`) than sessions: an event comes
-        soon if it comes at all."""
+        """The session that has the event's channel and file. With `any_file` also one of another
+        file whose event came as soon as it had left the list; a later event of another file is the
+        next fax' own.
+
+        Of several it is one that has all the event's files, then one with no more pages than it
+        says. Of those it is the first, since events come in the order of faxes; but the last if
+        fewer events have come on this channel (`rivals`) than there are sessions: an event comes
+        soon if it comes at all, so the first sessions have none."""
         result, file = heard.result, last_file(heard.result.files)
         if result.reason is Reason.INIT and not result.began:
-            return None  # of the faxes on this channel it is the one that was never listed
+            return None  # a fax that never began was never listed
         fitting = [
             one
             for one in islice(self._channels.get(_channel_of(heard), ()), _MAX_ALIKE)
@@ -337,8 +372,8 @@ class _Index(Generic[S]):
         )
 
     def of_file(self, heard: Heard) -> list[S]:
-        """Those whose channel may have the event's name by now. A fax that never began was never
-        listed, and many such can be of one file."""
+        """The sessions that have the event's file, and whose call may have been moved to its
+        channel. A fax that never began was never listed, and many such can have one file."""
         result, place = heard.result, _file_of(heard)
         if not place[2] or not result.began:
             return []
@@ -352,7 +387,7 @@ class _Index(Generic[S]):
         ]
 
     def is_crowd(self, heard: Heard) -> bool:
-        """Whether those whose event it may be are more than are looked at."""
+        """Whether more sessions may have the event than `of_file` looks at."""
         return heard.result.began and bool(_file_of(heard)[2]) and self.alike(heard) > _MAX_ALIKE
 
     def alike(self, heard: Heard) -> int:
@@ -360,7 +395,7 @@ class _Index(Generic[S]):
         return len(self._files.get(_file_of(heard), ()))
 
     def take(self, session: S, heard: Heard) -> Outcome[S]:
-        """Its event has found it, and no other does any more."""
+        """The session has its event, and is found by no other."""
         for place in self._places.pop(session):
             del place[session]
         session.phase = Phase.OVER
@@ -371,17 +406,18 @@ class _Index(Generic[S]):
 
     def _in_time(self, session: S, heard: Heard) -> bool:
         if heard.at < session.listed_at:
-            return False  # it ran on
+            return False  # it was still running after the event
         return self._phase is Phase.LISTED or heard.at <= session.gone_at + EVENT_LATENESS
 
 
-def _may_have_pages(session: Session, result: FaxResult) -> bool:
-    """An event says no page where a call dropped, though some went through; never too few."""
+def _may_have_pages(session: Matchable, result: FaxResult) -> bool:
+    """Whether the event's pages can be those of the session: all of them, or 0 when the call
+    dropped although some went through."""
     return not result.pages or result.pages >= session.pages_seen
 
 
-def _may_have_travelled(session: Session, result: FaxResult) -> bool:
-    """None goes back from T.38, and none that has sent or received a page goes over to it."""
+def _may_have_travelled(session: Matchable, result: FaxResult) -> bool:
+    """No fax goes back from T.38, and none switches to it after its first page."""
     if Transport.NONE in (session.transport, result.transport):
         return True
     return session.transport is result.transport or (

@@ -14,7 +14,7 @@ from exporter.fax import (
     Transport,
     parse_core_status,
 )
-from exporter.ledger import Lives, is_another
+from exporter.ledger.lives import Lives, is_another
 
 STATUS = CoreStatus("2026-11-25 18:09:30", "2026-11-25 18:10:44", 563)
 STATS = FaxStats(1, 0, 7, 8, 9, 2)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.fax import FaxResult, Operation, Reason, Transport
-from exporter.ledger import EVENT_LATENESS, Matching, Outcome, Phase, matching
+from exporter.ledger import EVENT_LATENESS, matching
+from exporter.ledger.matching import LIST_PATIENCE, Matching, Outcome, Phase
 
 SEND, RECEIVE = Operation.SEND, Operation.RECEIVE
 TRUNK, MOVED = "PJSIP/trunk-00000001", "Local/call@fax-00000017;1"
@@ -213,7 +214,7 @@ def test_a_fax_whose_event_never_came_does_not_take_that_of_the_next_on_its_chan
 
 
 def test_an_event_at_once_is_its_whatever_the_file_and_a_later_one_is_of_the_next_fax() -> None:
-    for after, whose in ((0.1, "its"), (1.1, "the next fax'")):
+    for after, whose in ((0.1, "its"), (1.0, "its"), (1.1, "the next fax'")):
         watch, one = Watch(), One(files="/fax/a.tif")
         watch.poll(one)
         result = watch.hear(event(1, files="/fax/b.tif"), after=after)
@@ -351,6 +352,53 @@ def test_after_a_restart_nothing_of_before_takes_an_event_of_since() -> None:
         after = One()
         assert watch.poll(after) == [(None, result)]
         assert watch.wait()[0] == (before, None)
+
+
+def test_after_a_restart_a_session_takes_an_event_of_since_that_came_before_it_was_known() -> None:
+    watch, before, after = Watch(), One(), One()
+    watch.poll(before)
+    since = watch.now + 1.5  # after the next list was asked for
+    result = watch.matching.hear(event(1), since) or event(1)
+    watch.matching.restarted(since)
+    assert watch.poll(after) == []
+    assert watch.poll() == [(after, result)]
+
+
+@pytest.mark.parametrize(
+    ("result", "whose"),
+    [
+        (event(1), 1),
+        (event(1, files="/fax/rx-2.tif"), 1),
+        (event(1, MOVED, files="/fax/moved.tif"), 2),
+        (event(1, MOVED, files="/fax/none.tif"), None),
+    ],
+    ids=["its channel, of two the last", "another file", "its file", "neither"],
+)
+def test_where_no_list_comes_an_event_is_at_last_of_the_session_that_most_likely_has_it(
+    result: FaxResult, whose: int | None
+) -> None:
+    watch = Watch()
+    sessions = [One(0), One(1), One(2, "PJSIP/other-00000002", files="/fax/moved.tif")]
+    watch.poll(*sessions)
+    watch.hear(result)
+    if whose is None:
+        assert watch.poll(known=False) == [(None, result)]
+        return
+    assert watch.poll(known=False) == []
+    watch.now += LIST_PATIENCE - 2.5
+    assert watch.poll(known=False) == []
+    assert watch.poll(known=False) == [(sessions[whose], result)]
+    assert sessions[whose].phase is Phase.BACK
+
+
+def test_where_all_that_are_alike_were_looked_at_none_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(matching, "_MAX_ALIKE", 3)
+    watch = Watch()
+    watch.poll(*(One(n, f"PJSIP/a-{n:08x}", pages_seen=3) for n in range(3)))
+    dropped = watch.hear(event(1, MOVED))
+    assert watch.poll() == [(None, dropped)]
 
 
 def test_without_a_list_an_event_counts_unless_a_session_once_listed_may_have_it() -> None:

@@ -1,0 +1,222 @@
+"""One fax session from the first list that shows it to its event, and what each reading adds.
+
+Which event is its own is for matching.py to tell; totals.py adds up what is counted here.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+from exporter.fax import FaxResult, FaxSession, ListedSession, Operation, State, Transport
+from exporter.ledger.history import EndedFax, trained
+from exporter.ledger.matching import Phase
+from exporter.ledger.readings import BadLineReader, PageReader
+
+NOT_BEGUN: Final = frozenset({State.UNINITIALIZED, State.INITIALIZED, State.RESERVED})
+"""States of a session that has neither page nor bad line yet."""
+
+
+class Start(Enum):
+    """What is known of how a session began."""
+
+    SEEN = "the list before lacked it: it is counted whole, and its duration is known"
+    MISSED = "while there was no connection: it is counted whole, but its duration is not known"
+    BEFORE_US = "before the exporter did: what its first reading says is not counted"
+
+
+@dataclass(slots=True)
+class Added:
+    """What one reading, or the event, adds to what was seen of its session before."""
+
+    pages: int = 0
+    page_seconds: float | None = None
+    """How long each of them took; None if nobody saw the first of them begin."""
+    bad_lines: int = 0
+    rejected: bool = False
+    """Whether a page was rejected, and is sent again."""
+    fell_back: bool = False
+    """Whether the two ends agreed on a lower rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSession:
+    """One session of the last list, with what only its past tells."""
+
+    listed: ListedSession
+    detail: FaxSession | None
+    """None if it may not be asked about, or did not answer."""
+    bad_lines: int
+    """Of the whole session, as far as seen."""
+    first_seen: float
+    """Seconds, monotonic."""
+    start_seen: bool
+    """False if it may have run for longer than we know."""
+    progress_at: float
+    """Seconds, monotonic: when the last page was done, or it was first seen."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """What was seen of one session. All times are in seconds of the monotonic clock."""
+
+    listed: ListedSession
+    """As the last list has it."""
+    peer: str
+    start: Start
+    first_seen: float
+    listed_at: float
+    """When the last list that has it was asked for."""
+
+    phase: Phase = Phase.LISTED
+    """Kept by Matching, as are `listed_at` and `gone_at`."""
+    gone_at: float = 0.0
+    """When a list first lacked it."""
+    last_seen: float = 0.0
+    """When the answers of the last list that has it were in."""
+    ended_at: float | None = None
+    """None until it is counted as ended. It may be back in the list after that."""
+
+    operation: Operation = field(init=False)
+    """What it does; none only until a list tells."""
+    started_as: Operation = field(init=False)
+    """What it did by its first list: under that it is counted as started, and as ended."""
+    detail: FaxSession | None = None
+    """What FAXSession said of it after the last list."""
+    page_reader: PageReader = field(default_factory=PageReader)
+    bad_line_reader: BadLineReader = field(default_factory=BadLineReader)
+    bad_lines_total: int = 0
+    """Of the whole session, as far as seen."""
+    data_rate: int | None = None
+    """bit/s; None until one was agreed by the present transport."""
+    page_began: float | None = None
+    """When the page under way did; None if nobody saw it."""
+    progress_at: float = field(init=False)
+    """When the last page was done, or it was first seen."""
+    _last_reading: tuple[FaxSession, Transport] | None = None
+
+    def __post_init__(self) -> None:
+        """What the first list tells."""
+        self.operation = self.started_as = self.listed.operation
+        self.progress_at = self.first_seen
+
+    @property
+    def channel(self) -> str:
+        """As every list has it, which keeps the first name."""
+        return self.listed.channel
+
+    @property
+    def files(self) -> str:
+        """As the last list has them."""
+        return self.listed.files
+
+    @property
+    def pages_seen(self) -> int:
+        """By the transport that it last had, which is what its event tells of."""
+        return self.page_reader.last
+
+    @property
+    def transport(self) -> Transport:
+        """Once T.38, always."""
+        return self.page_reader.transport
+
+    @property
+    def agreed(self) -> bool:
+        """Whether its two ends were seen to agree on a rate."""
+        return self.data_rate is not None
+
+    @property
+    def running(self) -> RunningSession:
+        """What of it the page and the API show while it runs."""
+        return RunningSession(
+            listed=self.listed,
+            detail=self.detail,
+            bad_lines=self.bad_lines_total,
+            first_seen=self.first_seen,
+            start_seen=self.start is Start.SEEN,
+            progress_at=self.progress_at,
+        )
+
+    def read(self, detail: FaxSession, transport: Transport, at: float) -> Added | None:
+        """What a reading adds; None if it is only what later ones are counted from, or was read
+        already. `transport` is as the list has it."""
+        if self._last_reading == (detail, transport):
+            return None
+        if self.start is Start.BEFORE_US:
+            self._count_from(detail, transport)
+            return None
+        self._last_reading = detail, transport
+        added = Added()
+        if self.page_reader.switches(transport):
+            self.bad_line_reader = BadLineReader()
+            self.data_rate = None
+            if self.page_reader.total == 0:
+                self.page_began = None
+        if detail.pages is not None:
+            added.pages = self.page_reader.read(detail.pages, transport)
+            if added.pages:
+                if self.page_began is not None:
+                    added.page_seconds = (at - self.page_began) / added.pages
+                self.page_began = self.progress_at = at
+        if detail.bad_lines is not None:
+            added.bad_lines, added.rejected = self.bad_line_reader.read(
+                self.page_reader.last, detail.bad_lines
+            )
+            self.bad_lines_total += added.bad_lines
+        if detail.negotiated and detail.data_rate is not None:
+            if self.page_began is None and self.page_reader.total == 0:
+                self.page_began = at  # the first page is timed from the agreement on
+            added.fell_back = self.data_rate is not None and detail.data_rate < self.data_rate
+            self.data_rate = detail.data_rate
+        return added
+
+    def _count_from(self, detail: FaxSession, transport: Transport) -> None:
+        self.start = Start.MISSED
+        self.page_reader.read(detail.pages or 0, transport)
+        self.bad_lines_total = detail.bad_lines or 0
+        self.bad_line_reader = BadLineReader.starting_at(
+            self.page_reader.last, self.bad_lines_total
+        )
+        self.data_rate = detail.data_rate if detail.negotiated else None
+
+    def read_event(self, result: FaxResult) -> Added:
+        """What its event adds: often the last page, which no list showed any more."""
+        if result.pages is None or self.start is Start.BEFORE_US:
+            return Added()
+        added = Added(pages=self.page_reader.read(result.pages, result.transport))
+        if added.pages:
+            added.bad_lines = self.bad_line_reader.settle()
+            self.bad_lines_total += added.bad_lines
+            # If it is back in the list, the same reading is of a page further on.
+            self._last_reading = None
+        return added
+
+    def ended(self, result: FaxResult | None) -> EndedFax:
+        """What became of it. `result`: its event, None if none came."""
+        assert self.ended_at is not None  # nobody asks before
+        seen = EndedFax(
+            ended_at=self.ended_at,
+            operation=self.operation,
+            transport=self.transport,
+            channel=self.channel,
+            succeeded=None,
+            reason=None,
+            pages=self.page_reader.total,
+            bad_lines=self.bad_lines_total if self.operation is Operation.RECEIVE else None,
+            seconds=self.ended_at - self.first_seen if self.start is Start.SEEN else None,
+            data_rate=self.data_rate,
+            file=self.files,
+        )
+        if result is None:
+            return seen
+        return replace(
+            seen,
+            transport=result.transport if self.transport is Transport.NONE else self.transport,
+            succeeded=result.succeeded,
+            reason=result.reason,
+            pages=max(self.page_reader.total, result.pages or 0),
+            # No reading has one that was agreed, and over, between two polls.
+            data_rate=(self.data_rate or result.data_rate) if trained(result) else None,
+            local_station=result.local_station,
+            remote_station=result.remote_station,
+            file=result.file,
+        )
