@@ -3,8 +3,8 @@
 from exporter.web.auth import TooManyWaiting, Verifier, may_see
 from exporter.web.page import (
     CONTENT_SECURITY_POLICY,
-    MOST_SECTIONS,
-    MOST_SESSIONS,
+    MAX_SECTIONS,
+    MAX_SESSIONS,
     OPERATIONS,
     REASONS,
     STATES,
@@ -13,20 +13,22 @@ from exporter.web.page import (
     look,
     render,
 )
+from exporter.web.routes import application
+from exporter.web.server import Server
 from exporter.web.views import (
     EndedView,
     ResolutionView,
     SessionView,
     TargetView,
     session_views,
-    shown,
     target_view,
+    visible,
 )
 
 __all__ = [
     "CONTENT_SECURITY_POLICY",
-    "MOST_SECTIONS",
-    "MOST_SESSIONS",
+    "MAX_SECTIONS",
+    "MAX_SESSIONS",
     "OPERATIONS",
     "REASONS",
     "STATES",
@@ -34,14 +36,16 @@ __all__ = [
     "TRANSPORTS",
     "EndedView",
     "ResolutionView",
+    "Server",
     "SessionView",
     "TargetView",
     "TooManyWaiting",
     "Verifier",
+    "application",
     "look",
     "may_see",
     "render",
     "session_views",
-    "shown",
     "target_view",
+    "visible",
 ]

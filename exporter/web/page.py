@@ -18,9 +18,9 @@ from exporter.ledger import KEPT
 from exporter.polling import Fleet
 from exporter.web.views import EndedView, SessionView, TargetView, session_views, target_view
 
-MOST_SECTIONS: Final = 20
+MAX_SECTIONS: Final = 20
 """More targets are an overview only, and each has its section at `?target=NAME`."""
-MOST_SESSIONS: Final = 200
+MAX_SESSIONS: Final = 200
 """Rows of running sessions shown of one target; the API has them all."""
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
@@ -125,9 +125,9 @@ def look(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Section]:
     pollers = fleet.pollers if only is None else {only: fleet.pollers[only]}
     for name, poller in pollers.items():
         target = target_view(name, poller, details=details)
-        whole = len(pollers) <= MOST_SECTIONS
+        whole = len(pollers) <= MAX_SECTIONS
         sessions = session_views(name, poller, details=details) if whole else []
-        yield Section(target, sessions[:MOST_SESSIONS], max(0, len(sessions) - MOST_SESSIONS))
+        yield Section(target, sessions[:MAX_SESSIONS], max(0, len(sessions) - MAX_SESSIONS))
 
 
 def render(
@@ -144,7 +144,7 @@ def render(
     overview = only is None and len(ordered) > 1
     return _PAGE.render(
         overview=[_row(section.target) for section in ordered] if overview else [],
-        sections=ordered if len(ordered) <= MOST_SECTIONS else [],
+        sections=ordered if len(ordered) <= MAX_SECTIONS else [],
         only=only,
         watched=watched,
         details=details,

@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain
 from typing import Final, TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import TypeAdapter
@@ -41,11 +40,10 @@ def application(
     *,
     peer_label: bool,
     reload: Reload | None,
-    middlewares: Sequence[Middleware] = (),
 ) -> web.Application:
     """The routes. `reload` None: no file is used, so there is none to read again."""
     routes = _Routes(settings, exporter, peer_label, reload)
-    app = web.Application(middlewares=middlewares)
+    app = web.Application()
     app.router.add_get(settings.telemetry_path, routes.metrics)
     app.router.add_get("/probe", routes.probe)
     app.router.add_get("/sd", routes.discovery)

@@ -112,9 +112,9 @@ def target_view(name: str, poller: Poller, *, details: bool) -> TargetView:
         name=name,
         up=status.up,
         trouble=trouble(poller),
-        hints=[shown(hint) for hint in poller.hints],
+        hints=[visible(hint) for hint in poller.hints],
         asterisk_version=status.asterisk_version or None,
-        ami_version=shown(status.ami_version) or None,
+        ami_version=visible(status.ami_version) or None,
         last_poll_timestamp=status.last_success,
         last_poll_seconds_ago=ago,
         collectors=status.collectors,
@@ -131,7 +131,7 @@ def trouble(poller: Poller) -> str | None:
     if status.up:
         return None
     waiting = "logged in, not yet polled since" if status.connects else "not yet polled"
-    return shown(status.trouble) or waiting
+    return visible(status.trouble) or waiting
 
 
 def session_views(name: str, poller: Poller, *, details: bool) -> list[SessionView]:
@@ -166,8 +166,8 @@ def _session(name: str, one: RunningSession, monotonic: float, *, details: bool)
         since_page_seconds=max(0.0, monotonic - one.progress_at)
         if listed.operation in PAGE_OPERATIONS
         else None,
-        channel=shown(listed.channel) if details else None,
-        files=shown(listed.files) if details else None,
+        channel=visible(listed.channel) if details else None,
+        files=visible(listed.files) if details else None,
     )
 
 
@@ -211,14 +211,14 @@ def _ended(fax: EndedFax, wall: float, monotonic: float, *, details: bool) -> En
         bad_lines=fax.bad_lines,
         duration_seconds=fax.seconds,
         data_rate_bps=fax.data_rate,
-        channel=shown(fax.channel) if details else None,
-        file=shown(fax.file) if details else None,
-        local_station=shown(fax.local_station) if details else None,
-        remote_station=shown(fax.remote_station) if details else None,
+        channel=visible(fax.channel) if details else None,
+        file=visible(fax.file) if details else None,
+        local_station=visible(fax.local_station) if details else None,
+        remote_station=visible(fax.remote_station) if details else None,
     )
 
 
-def shown(text: str) -> str:
+def visible(text: str) -> str:
     """With a question mark for what would not show, or would turn the text around it."""
     return "".join(
         "?" if char != " " and unicodedata.category(char)[0] in "CZ" else char for char in text

@@ -21,8 +21,8 @@ from exporter.ledger import EVENT_LATENESS, KEPT
 from exporter.polling import Fleet, Poller
 from exporter.web import (
     CONTENT_SECURITY_POLICY,
-    MOST_SECTIONS,
-    MOST_SESSIONS,
+    MAX_SECTIONS,
+    MAX_SESSIONS,
     OPERATIONS,
     REASONS,
     STATES,
@@ -475,7 +475,7 @@ async def test_of_three_targets_the_troubled_stand_first_each_with_a_section() -
 @in_virtual_time
 async def test_of_more_targets_than_sections_each_has_a_page_of_its_own() -> None:
     async with many_targets() as pollers:
-        assert len(pollers) > MOST_SECTIONS
+        assert len(pollers) > MAX_SECTIONS
         html = page_of(pollers)
         assert len(html.rows("overview")) == 25
         assert [one.text for one in html.all("h2")] == ["25 PBXs"]
@@ -505,11 +505,11 @@ async def test_failed_of_the_last_counts_those_that_ended_last() -> None:
 @in_virtual_time
 async def test_of_very_many_sessions_the_rest_is_a_number_and_a_link() -> None:
     async with watched() as (pbx, poller):
-        for number in range(MOST_SESSIONS + 5):
+        for number in range(MAX_SESSIONS + 5):
             pbx.begin("V.21", f"PJSIP/x-{number:x}")
         await asyncio.sleep(3)
         html = page_of({"127.0.0.1:5038": poller})
-        assert len(html.rows("running")) == MOST_SESSIONS
+        assert len(html.rows("running")) == MAX_SESSIONS
         assert "and 5 more" in html.text
         (link,) = (one for one in html.all("a") if one.text == "all as JSON")
         assert link.attributes["href"] == "./api/v1/sessions?target=127.0.0.1%3A5038"

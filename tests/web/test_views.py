@@ -7,7 +7,7 @@ import pytest
 
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure
-from exporter.web import ResolutionView, session_views, shown, target_view
+from exporter.web import ResolutionView, session_views, target_view, visible
 from tests.virtual_time import EPOCH, in_virtual_time, until, wall
 from tests.watching import CHANNEL, begin, tell, watched
 
@@ -74,7 +74,7 @@ async def test_names_are_shown_only_where_details_are_wanted() -> None:
 
 
 def test_what_a_stranger_writes_shows_as_harmless_text() -> None:
-    assert shown("a\u202eb\x1b[2J\u2028\ud800\x00 é<script>") == "a?b?[2J??? é<script>"
+    assert visible("a\u202eb\x1b[2J\u2028\ud800\x00 é<script>") == "a?b?[2J??? é<script>"
 
 
 @in_virtual_time
