@@ -1,8 +1,8 @@
 """One client's connection: its deadlines, and the seam between asyncio and aiohttp.
 
-All bytes of a client pass here. To asyncio a Connection is a protocol; to aiohttp's own protocol,
-which reads and writes HTTP, it is a transport. Both sides see no more than what asyncio promises of
-those, so nothing of aiohttp is overridden or known by name; http.py says how far a request is.
+All bytes of a client pass through here. For asyncio a Connection is a protocol; for the protocol of
+aiohttp, which reads and writes HTTP, it is a transport. Both use it as asyncio documents these, so
+nothing of aiohttp is overridden or named here. http.py tells a Connection how far a request is.
 """
 
 import asyncio
@@ -47,17 +47,17 @@ class Phase(Enum):
     IDLE = auto()
     """The first byte of a further request."""
     ENDED = auto()
-    """Nothing: it has no place any more, and no deadline."""
+    """Nothing. It has neither a place nor a deadline."""
 
 
 _SECONDS: Final[Mapping[Phase, float]] = {
-    Phase.HANDSHAKE: REQUEST_SECONDS,
     Phase.NEW: REQUEST_SECONDS,
     Phase.RECEIVING: REQUEST_SECONDS,
     Phase.SENDING: TAKE_SECONDS,
     Phase.IDLE: IDLE_SECONDS,
 }
-"""A connection that stays longer in a phase is aborted."""
+"""After that long in one phase a connection is aborted. asyncio itself ends a slow handshake, and a
+slow answer is our fault."""
 
 
 class Connection(asyncio.Protocol, asyncio.Transport):
@@ -66,36 +66,31 @@ class Connection(asyncio.Protocol, asyncio.Transport):
     def __init__(
         self,
         config: WebConfigFile,
-        http: Callable[[], asyncio.Protocol],
+        new_http: Callable[[], asyncio.Protocol],
         places: "Places[Connection]",
     ) -> None:
-        """`http` makes the protocol that is given the client's requests."""
+        """`new_http` makes the protocol that reads the client's bytes and answers them."""
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._tls = config.current.ssl_context
-        self._new_http = http
+        self._new_http = new_http
         self._http: asyncio.Protocol | None = None
         self._places = places
-        self._phase = Phase.HANDSHAKE
+        self.phase = Phase.HANDSHAKE
         self._deadline: asyncio.TimerHandle | None = None
-        self._early = b""  # came before `_http` was there
-        self._more = False  # has come since the request was complete
-        self._look: asyncio.TimerHandle | None = None
+        self._early = b""  # came while there was no `_http`
+        self._further = False  # bytes have come since the request was complete
+        self._taken_check: asyncio.TimerHandle | None = None
 
     # --- the phases ---------------------------------------------------------------------------
 
-    @property
-    def phase(self) -> Phase:
-        """What it is waiting for."""
-        return self._phase
-
     def _enter(self, phase: Phase) -> None:
-        """Each phase has its time. While it lasts the connection is evictable; only to be sent a
-        response changes nothing of that."""
-        if self._phase is Phase.ENDED:
+        """Sets the deadline of this phase. It also makes the connection evictable, except that
+        sending leaves that as it was: who was allowed to ask keeps the place to the end."""
+        if self.phase is Phase.ENDED:
             return
-        self._phase = phase
+        self.phase = phase
         if self._deadline is not None:
             self._deadline.cancel()
         seconds = _SECONDS.get(phase)
@@ -105,16 +100,16 @@ class Connection(asyncio.Protocol, asyncio.Transport):
 
     def receiving(self) -> None:
         """A request has begun."""
-        if self._phase is not Phase.RECEIVING:
+        if self.phase is not Phase.RECEIVING:
             self._enter(Phase.RECEIVING)
 
     def received(self) -> None:
         """All of the request is there."""
-        self._more = False
+        self._further = False
         self._enter(Phase.ANSWERING)
 
     def allowed(self) -> None:
-        """Its user may make this request: what takes time now is not the client's fault."""
+        """Its user may make this request; it keeps its place until the response is sent."""
         self._places.mark_busy(self)
 
     def sending(self) -> None:
@@ -123,11 +118,11 @@ class Connection(asyncio.Protocol, asyncio.Transport):
 
     def sent(self) -> None:
         """The client has taken all of the response."""
-        self._enter(Phase.RECEIVING if self._more else Phase.IDLE)
+        self._enter(Phase.RECEIVING if self._further else Phase.IDLE)
 
     def _end(self) -> None:
-        self._phase = Phase.ENDED
-        for timer in (self._deadline, self._look):
+        self.phase = Phase.ENDED
+        for timer in (self._deadline, self._taken_check):
             if timer is not None:
                 timer.cancel()
         self._places.free(self)
@@ -141,18 +136,18 @@ class Connection(asyncio.Protocol, asyncio.Transport):
 
     @property
     def outdated(self) -> bool:
-        """It was begun with a certificate, or a choice for or against TLS, that is not today's."""
+        """The configuration has another certificate now, or TLS was turned on or off."""
         return self._tls is not self._config.current.ssl_context
 
     def close_if_outdated(self) -> None:
-        """Unless a request has begun; then its response is the last."""
-        if self.outdated and self._phase in (Phase.NEW, Phase.IDLE):
+        """If a request has begun, the connection is closed after its response instead."""
+        if self.outdated and self.phase in (Phase.NEW, Phase.IDLE):
             self.close()
 
     # --- what asyncio calls -------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there; it is not read from before it has a place."""
+        """A client has connected. Nothing is read from it before it has a place."""
         assert isinstance(transport, asyncio.Transport)
         self._tcp = self._transport = transport
         if not self._places.take(self):
@@ -166,32 +161,30 @@ class Connection(asyncio.Protocol, asyncio.Transport):
             self._handshake = self._loop.create_task(self._shake_hands(self._tls))
 
     async def _shake_hands(self, context: ssl.SSLContext) -> None:
+        transport: asyncio.Transport | None = None
         try:
-            if self._tcp.is_closing():  # start_tls would wait for it all the same
-                raise ConnectionResetError
-            transport: asyncio.Transport | None = await self._loop.start_tls(
-                self._tcp,
-                self,
-                context,
-                server_side=True,
-                ssl_shutdown_timeout=_TLS_CLOSE_SECONDS,
-            )
-            if transport is None:  # the connection was lost at the very end of it
-                raise ConnectionResetError
+            if not self._tcp.is_closing():  # start_tls would wait for it all the same
+                transport = await self._loop.start_tls(
+                    self._tcp,
+                    self,
+                    context,
+                    server_side=True,
+                    ssl_handshake_timeout=REQUEST_SECONDS,
+                    ssl_shutdown_timeout=_TLS_CLOSE_SECONDS,
+                )
         except OSError as error:
             log.debug("TLS handshake failed: %s", error)
             # Its frames hold asyncio's buffers, 256 KiB each, in a cycle that gc is slow to find.
             error.__traceback__ = None
-            self.abort()
-        except BaseException:
-            self.abort()
-            raise
-        else:
+        finally:
+            if transport is None:
+                self.abort()
+        if transport is not None:
             self._transport = transport
             self._serve()
 
     def _serve(self) -> None:
-        if self._phase is Phase.ENDED:
+        if self.phase is Phase.ENDED:
             return
         self._enter(Phase.NEW)
         self._http = self._new_http()
@@ -205,10 +198,8 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         if self._http is None:  # the last packet of a handshake can bring the first request
             self._early += data
             return
-        if self._transport.is_closing():
-            return
-        if self._phase in (Phase.ANSWERING, Phase.SENDING):
-            self._more = True
+        if self.phase in (Phase.ANSWERING, Phase.SENDING):
+            self._further = True
         else:
             self.receiving()
         self._http.data_received(data)
@@ -226,26 +217,25 @@ class Connection(asyncio.Protocol, asyncio.Transport):
     # --- what aiohttp calls -------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends. aiohttp is held up until the client has taken it all."""
-        if self._phase is not Phase.SENDING and data[: len(_CONTINUE)] != _CONTINUE:
-            # aiohttp's own answer to what is not HTTP; nobody but us has seen it.
+        """Sends. aiohttp is paused until the client has taken everything."""
+        if self.phase is not Phase.SENDING and data[: len(_CONTINUE)] != _CONTINUE:
+            # aiohttp's own answer to what is not HTTP: none of its hooks has seen it.
             self.sending()
             status, end, rest = bytes(data).partition(b"\r\n")
             lines = [f"{name}: {value}\r\n".encode() for name, value in self.headers.items()]
             data = b"".join((status, end, *lines, rest))
         self._transport.write(data)
-        if self._look is None and self._tcp.get_write_buffer_size():
+        if self._taken_check is None and self._tcp.get_write_buffer_size():
             assert self._http is not None
             self._http.pause_writing()
-            self._look = self._loop.call_later(_LOOK_SECONDS, self._look_what_is_taken)
+            self._taken_check = self._loop.call_later(_LOOK_SECONDS, self._check_taken)
 
-    def _look_what_is_taken(self) -> None:
-        """asyncio's own pause_writing would not do: under TLS it is called only for what is not yet
-        encrypted, and without only beyond 64 KiB."""
+    def _check_taken(self) -> None:
+        """asyncio's pause_writing does not tell: under TLS it is not called for encrypted bytes."""
         if self._tcp.get_write_buffer_size():
-            self._look = self._loop.call_later(_LOOK_SECONDS, self._look_what_is_taken)
+            self._taken_check = self._loop.call_later(_LOOK_SECONDS, self._check_taken)
         else:
-            self._look = None
+            self._taken_check = None
             assert self._http is not None
             self._http.resume_writing()
 

@@ -1,7 +1,7 @@
-"""HTTP, which is aiohttp's part: its limits, and what it calls as a request goes on.
+"""How aiohttp is set up to speak HTTP: its limits, and what it calls as a request goes on.
 
-Of aiohttp only the public interface is used: options of AppRunner, middlewares, the signal
-on_response_prepare and the class for an access log. Each tells the Connection how far a request is.
+Only its public interface is used: the options of AppRunner, middlewares, the signal
+on_response_prepare and an access logger. The last three tell a Connection how far a request is.
 """
 
 import logging
@@ -25,14 +25,15 @@ MAX_HEADERS: Final = 64
 MAX_BODY: Final = 16 * 1024
 """Bytes: nothing here needs a body, but some clients send one."""
 LINGER_SECONDS: Final = 2.0
-"""After a refusal, for a client to read it: it is lost if the connection ends in mid-request."""
+"""For a client to read why its request is refused while it is still sending: if the connection
+ended at once, the answer would be lost."""
 SHUTDOWN_SECONDS: Final = 1.0
 """Time that a scrape under way has to finish when the exporter ends."""
 
 
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
-    """Makes of an application what serves it, to users of the file only. The connections must be
-    made by a Connection; without one there are no deadlines."""
+    """What serves this application, to the users of the file only. Its protocols need a Connection
+    as their transport; without one there are no deadlines."""
     app.middlewares.extend([_whole, auth.middleware(config), _allowed])
     app.on_response_prepare.append(_sending)
     return web.AppRunner(
@@ -50,20 +51,20 @@ def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
 
 
 def _connection(request: web.BaseRequest) -> Connection | None:
-    """None if it was lost."""
+    """None if the client is gone."""
     transport = request.transport
     return transport if isinstance(transport, Connection) else None
 
 
 @web.middleware
 async def _whole(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Goes on when all of a request is there, and drops the body: no route needs one."""
+    """Waits until the request has come in whole. Its body is dropped: no route needs one."""
     if (connection := _connection(request)) is not None:
-        connection.receiving()  # it may have been waiting behind another
+        connection.receiving()  # it may have waited for the request before it
     size = request.content_length or 0
     try:
         while size <= MAX_BODY and (chunk := await request.content.readany()):
-            # The length that was promised is counted already.
+            # A Content-Length is counted already.
             size += len(chunk) if request.content_length is None else 0
     except web.RequestPayloadError:
         return _refused(400, "the body is malformed\n")
@@ -76,7 +77,7 @@ async def _whole(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def _allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Stands behind the login."""
+    """Comes after the login: whoever gets here may make this request."""
     if (connection := _connection(request)) is not None:
         connection.allowed()
     return await handler(request)
@@ -89,7 +90,7 @@ def _refused(status: int, text: str) -> web.StreamResponse:
 
 
 async def _sending(request: web.Request, response: web.StreamResponse) -> None:
-    """Is called before every response but aiohttp's own to what is not HTTP."""
+    """Called before every response, except aiohttp's own to what is not HTTP."""
     if (connection := _connection(request)) is not None:
         response.headers.update(connection.headers)
         if connection.outdated:
@@ -99,16 +100,16 @@ async def _sending(request: web.Request, response: web.StreamResponse) -> None:
 
 
 class _Sent(AbstractAccessLogger):
-    """Logs nothing: it is how aiohttp says that a response is sent."""
+    """Logs nothing. It is how aiohttp tells that it has sent a response."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Is called after every response, when the client has taken it or is gone."""
+        """Called after every response, when the client has taken it or is gone."""
         if (connection := _connection(request)) is not None:
             connection.sent()
 
 
 def _faults_of_clients_are_debug(record: logging.LogRecord) -> bool:
-    """aiohttp logs malformed requests as errors, but they are nobody's concern but the client's."""
+    """aiohttp logs a malformed request as an error; only the client can do something about it."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | ConnectionError):
         record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.settings import ListenAddress, WebConfigFile
-from exporter.web import Server, TooManyWaiting, Verifier, auth, may_see
+from exporter.web import Server, auth
+from exporter.web.auth import TooManyWaiting, Verifier, may_see
 
 CHEAP, DEAR = 4, 7
 

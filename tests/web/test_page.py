@@ -19,7 +19,7 @@ from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, KEPT
 from exporter.polling import Fleet, Poller
-from exporter.web import (
+from exporter.web.page import (
     CONTENT_SECURITY_POLICY,
     MAX_SECTIONS,
     MAX_SESSIONS,
@@ -28,8 +28,8 @@ from exporter.web import (
     STATES,
     STATIC,
     TRANSPORTS,
-    look,
     render,
+    sections_of,
 )
 from tests.pbx.browser import assert_fits, chromium, tab
 from tests.running import Exporter
@@ -133,7 +133,7 @@ def page_of(
     fleet.pollers = dict(pollers)
     return Html(
         render(
-            look(fleet, details=details, only=only),
+            sections_of(fleet, details=details, only=only),
             details=details,
             telemetry_path=telemetry_path,
             only=only,

@@ -17,7 +17,8 @@ from exporter import metrics
 from exporter.demo import DemoPbx
 from exporter.polling import Fleet
 from exporter.settings import ListenAddress, SettingsError, WebConfigFile, WebSettings
-from exporter.web import CONTENT_SECURITY_POLICY, STATIC, Server, application
+from exporter.web import Server, application
+from exporter.web.page import CONTENT_SECURITY_POLICY, STATIC
 from exporter.web.routes import Reload
 from tests.running import Scrape
 from tests.watching import SECRET, begin, settings_for

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure
-from exporter.web import ResolutionView, session_views, target_view, visible
+from exporter.web.views import ResolutionView, session_views, target_view, visible
 from tests.virtual_time import EPOCH, in_virtual_time, until, wall
 from tests.watching import CHANNEL, begin, tell, watched
 
