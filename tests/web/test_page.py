@@ -5,13 +5,16 @@ import contextlib
 import dataclasses
 import itertools
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Final, Literal
 from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from freezegun import freeze_time
 from playwright.sync_api import Page, Request, Route, expect
 
 from exporter import __version__
@@ -413,6 +416,25 @@ async def test_ended_faxes_have_how_they_ended_and_failures_stand_apart() -> Non
     assert re.fullmatch(r"1 min 1\d s", good["Duration"])
     assert gateway["Result"].startswith("Unknown")
     assert (gateway["Operation"], gateway["Bad lines"]) == ("Gateway", unknown("not counted"))
+
+
+@pytest.mark.parametrize("hours_from_utc", [0, 9, -2.5])
+@in_virtual_time
+async def test_times_are_utc_wherever_the_exporter_runs(hours_from_utc: float) -> None:
+    with freeze_time(
+        "2026-12-31T23:59:58Z", tz_offset=timedelta(hours=hours_from_utc), real_asyncio=True
+    ) as wall_clock:
+        async with watched(wall_clock=time.time) as (pbx, poller):
+            fax = begin(pbx)
+            await until(lambda: poller.ledger.running != [])
+            pbx.drop(fax)
+            await until(lambda: list(poller.ledger.history.failed) != [])
+            (failed,) = poller.ledger.history.failed
+            await asyncio.sleep(failed.ended_at + 5 - poller.clock.monotonic())
+            wall_clock.tick(5)
+            html = page_of({"fax": poller})
+    polled, ended = (one.attributes["datetime"] for one in html.all("time"))
+    assert (polled, ended) == ("2026-12-31T23:59:58Z", "2026-12-31T23:59:58Z")
 
 
 @in_virtual_time
