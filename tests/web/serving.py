@@ -82,7 +82,9 @@ class Client:
         """Status, headers and body of the next response."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         lines = head.split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+        pairs = [line.split(": ", 1) for line in lines[1:] if line]
+        headers = {name: value for name, value in pairs}
+        assert len(headers) == len(pairs), "a header is there twice"
         body = await self.reader.readexactly(int(headers.get("Content-Length", 0)))
         return int(lines[0].split()[1]), headers, body
 

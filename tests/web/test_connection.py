@@ -2,13 +2,18 @@
 
 import asyncio
 import asyncio.sslproto
+import contextlib
 import gc
+import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from exporter.web.connection import IDLE_SECONDS, REQUEST_SECONDS, TAKE_SECONDS
+from exporter.settings import WebConfigFile
+from exporter.web.connection import IDLE_SECONDS, REQUEST_SECONDS, TAKE_SECONDS, Connection, Phase
+from exporter.web.places import Places
 from tests.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
@@ -90,6 +95,18 @@ async def test_an_idle_connection_is_kept_for_two_minutes() -> None:
         assert await client.get() == 200
         await asyncio.sleep(IDLE_SECONDS - 1)
         assert await client.get() == 200
+        assert await seconds_until_ended(client) == about(IDLE_SECONDS)
+
+
+@in_virtual_time
+async def test_after_requests_on_each_others_heels_a_connection_is_kept_as_long_as_others() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET.replace(b"healthy", b"slow"))
+        await until(lambda: "slow" in served.arrived)
+        client.send(GET)
+        await asyncio.sleep(1)
+        served.go_on.set()
+        assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
         assert await seconds_until_ended(client) == about(IDLE_SECONDS)
 
 
@@ -182,3 +199,48 @@ async def test_who_reads_nothing_through_tls_is_cut_off(tmp_path: Path, ca: trus
         await asyncio.sleep(TAKE_SECONDS + 0.2)
         async with connected(served, trusting(ca)) as other:
             assert await other.get() == 200
+
+
+# --- its end --------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def accepted(config: WebConfigFile, places: Places[Connection]) -> AsyncIterator[Connection]:
+    """One that asyncio has just accepted, without a server."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        _, connection = await loop.connect_accepted_socket(
+            lambda: Connection(config, asyncio.Protocol, places), ours
+        )
+        yield connection
+        connection.abort()
+
+
+async def test_whatever_happens_after_its_end_a_connection_holds_no_place() -> None:
+    config, places = WebConfigFile(None), Places[Connection](1)
+    async with accepted(config, places) as ended:
+        ended.abort()
+        ended.received()
+        ended.sent()
+        assert ended.phase is Phase.ENDED
+        async with accepted(config, places) as busy:
+            busy.allowed()
+            assert list(places) == [busy]
+            assert not places.take(ended)
+
+
+async def test_a_connection_that_ends_as_the_handshake_does_is_not_served(
+    tmp_path: Path, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start_tls(
+        tcp: asyncio.Transport, connection: Connection, *_: object, **__: object
+    ) -> asyncio.Transport:
+        connection.abort()
+        return tcp
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "start_tls", start_tls)
+    async with accepted(config_of(tmp_path), Places[Connection](1)) as connection:
+        await connection._handshake
+        assert connection.phase is Phase.ENDED
+        assert connection._http is None

@@ -105,6 +105,20 @@ async def test_who_waits_to_be_known_gives_way(tmp_path: Path) -> None:
 
 
 @in_virtual_time
+async def test_handshakes_that_failed_leave_their_places(tmp_path: Path, ca: trustme.CA) -> None:
+    async with (
+        serving(config_of(tmp_path), max_connections=2) as served,
+        connected(served, trusting(ca)) as kept,
+    ):
+        assert await kept.get() == 200
+        for _ in range(5):
+            async with connected(served) as client:
+                client.send(GET)
+                await client.ended()
+        assert await kept.get() == 200
+
+
+@in_virtual_time
 async def test_handshakes_are_counted_and_give_way(tmp_path: Path, ca: trustme.CA) -> None:
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(serving(config_of(tmp_path), max_connections=3))

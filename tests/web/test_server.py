@@ -218,7 +218,8 @@ async def test_a_renewed_certificate_is_shown_and_idle_connections_are_ended(
             served.go_on.set()
             status, headers, _ = await busy.answer()
             assert (status, headers["Connection"]) == (200, "close")
-            assert await busy.ended() == b""
+            async with asyncio.timeout(connection.IDLE_SECONDS / 2):
+                assert await busy.ended() == b""
             assert shown(busy) == before
         async with connected(served, trusting(ca)) as client:
             assert await client.get() == 200
