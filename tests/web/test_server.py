@@ -20,8 +20,10 @@ from tests.web.serving import (
     HUGE,
     Client,
     Served,
+    about,
     config_of,
     connected,
+    seconds_until_ended,
     serving,
     trusting,
 )
@@ -122,6 +124,25 @@ DEMAND = ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert
 
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@in_virtual_time
+async def test_stopping_ends_handshakes_before_it_waits_for_what_is_under_way(
+    tmp_path: Path, ca: trustme.CA
+) -> None:
+    async with (
+        serving(config_of(tmp_path)) as served,
+        connected(served, trusting(ca)) as busy,
+        connected(served) as silent,
+    ):
+        busy.send(GET.replace(b"healthy", b"slow"))
+        await until(lambda: "slow" in served.arrived)
+        stopping = asyncio.create_task(served.server.stop())
+        assert await seconds_until_ended(silent) == about(0)
+        assert not stopping.done()
+        served.go_on.set()
+        assert (await busy.answer())[0] == 200
+        await stopping
 
 
 @pytest.mark.parametrize("version", VERSIONS)
