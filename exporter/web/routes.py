@@ -45,7 +45,8 @@ def application(
 
     They check no login themselves: Server puts that before them."""
     routes = _Routes(settings, exporter, peer_label, reload)
-    app = web.Application()
+    # If asyncio's debug mode is on, aiohttp would show tracebacks to clients; they are for the log.
+    app = web.Application(handler_args={"debug": False})
     app.router.add_get(settings.telemetry_path, routes.metrics)
     app.router.add_get("/probe", routes.probe)
     app.router.add_get("/sd", routes.discovery)

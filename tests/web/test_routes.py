@@ -222,6 +222,18 @@ async def test_a_post_reads_the_files_again_and_says_what_is_wrong_with_them() -
         assert "--config.file" in await answer.text()
 
 
+async def test_a_client_is_shown_no_traceback_even_in_debug_mode() -> None:
+    async def reload() -> None:
+        raise RuntimeError("a defect")
+
+    asyncio.get_running_loop().set_debug(True)
+    async with site("fax-berlin", reload=reload) as on, on.client.post("/-/reload") as answer:
+        text = await answer.text()
+    assert answer.status == 500
+    assert "a defect" not in text
+    assert "Server got itself in trouble" in text
+
+
 @pytest.mark.parametrize("details", [True, False])
 async def test_the_api_shows_personal_data_only_if_that_is_set(details: bool) -> None:
     async with site("fax-berlin", "fax-paris", details=details) as on:
