@@ -23,8 +23,7 @@ from exporter.settings import (
     load,
     secret_cautions,
 )
-from exporter.web import routes as web
-from exporter.web import server as listen
+from exporter.web import Server, application
 
 logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
@@ -108,14 +107,13 @@ async def _run(settings: Settings) -> int:
         # Ended in the reverse order: a reload under way may begin what the others end.
         stack.push_async_callback(fleet.close)
         stack.push_async_callback(reload.close)
-        app = web.application(
+        app = application(
             settings.web,
             metrics.Exporter(fleet, file, web_file if web_file.path is not None else None),
             peer_label=peer_label,
             reload=reload if reload.possible else None,
-            middlewares=listen.middlewares(web_file),
         )
-        server = listen.Server(
+        server = Server(
             app,
             settings.web.listen_address,
             web_file,

@@ -1,47 +1,7 @@
-"""HTTP: who may see what, and what there is to see. Nothing here asks a PBX anything."""
+"""What is served over HTTP, and to whom. Nothing here asks a PBX anything."""
 
-from exporter.web.auth import TooManyWaiting, Verifier, may_see
-from exporter.web.page import (
-    CONTENT_SECURITY_POLICY,
-    MOST_SECTIONS,
-    MOST_SESSIONS,
-    OPERATIONS,
-    REASONS,
-    STATES,
-    STATIC,
-    TRANSPORTS,
-    look,
-    render,
-)
-from exporter.web.views import (
-    EndedView,
-    ResolutionView,
-    SessionView,
-    TargetView,
-    session_views,
-    shown,
-    target_view,
-)
+from exporter.web.routes import application
+from exporter.web.server import Server
+from exporter.web.views import target_view
 
-__all__ = [
-    "CONTENT_SECURITY_POLICY",
-    "MOST_SECTIONS",
-    "MOST_SESSIONS",
-    "OPERATIONS",
-    "REASONS",
-    "STATES",
-    "STATIC",
-    "TRANSPORTS",
-    "EndedView",
-    "ResolutionView",
-    "SessionView",
-    "TargetView",
-    "TooManyWaiting",
-    "Verifier",
-    "look",
-    "may_see",
-    "render",
-    "session_views",
-    "shown",
-    "target_view",
-]
+__all__ = ["Server", "application", "target_view"]

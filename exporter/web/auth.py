@@ -1,7 +1,7 @@
 """Who may see what: HTTP Basic auth against the bcrypt hashes of --web.config.file.
 
-Nothing that a client can measure tells an unknown user from a wrong password: every failure costs
-as much as the dearest hash of the file, whoever it names.
+No client can tell an unknown user from a wrong password by measuring time: every failed login takes
+as long as the most expensive hash of the file.
 """
 
 import asyncio
@@ -20,37 +20,37 @@ from aiohttp.typedefs import Handler, Middleware
 from exporter.settings import WebConfigFile
 
 REALM: Final = "asterisk-fax-exporter"
-OPEN: Final = frozenset({"/-/healthy", "/-/ready"})
-"""Paths that are served to everybody."""
+OPEN_PATHS: Final = frozenset({"/-/healthy", "/-/ready"})
+"""Served to everybody, with a login or without."""
 MAX_WAITING: Final = 64
-"""Verifications under way or waiting; more are turned away."""
+"""Verifications running or waiting for their turn; further logins are turned away."""
 MAX_WAITING_EACH: Final = 8
-"""Of them, those of one client address, so that a flood of guesses ends with those who make it."""
+"""Of those, the ones of a single client address, so that who floods us with guesses shuts out only
+himself."""
 
-# bcrypt itself reads no more of a password; the package refuses longer ones. Go, and so every
-# other exporter, compares the first 72 bytes, and htpasswd hashes no more: a longer password that
-# works there works here.
+# bcrypt uses only the first 72 bytes of a password. The package refuses longer ones, but Go, and so
+# every other exporter, ignores the rest, as htpasswd does: what works there has to work here.
 _PASSWORD_BYTES: Final = 72
 _MAY_SEE: Final = web.RequestKey("may_see", bool)
 
 
 class TooManyWaiting(Exception):
-    """More verifications are asked for than can be done."""
+    """There are MAX_WAITING verifications already, or MAX_WAITING_EACH of this client."""
 
 
 class Verifier:
-    """Passwords against hashes, off the event loop, and remembered while they hold."""
+    """Checks passwords against hashes outside of the event loop, and remembers the right ones."""
 
     def __init__(self) -> None:
-        """Knows nobody yet."""
+        """Remembers nobody yet."""
         self._key = secrets.token_bytes(32)
         self._salt = bcrypt.gensalt()[-22:]
-        # One per user, and only of those who logged in: guessing pushes nobody out.
+        # One digest per user, and only after a login: wrong guesses push nobody out.
         self._verified: dict[str, bytes] = {}
         self._waiting: dict[bytes, asyncio.Task[bool]] = {}
         self._clients: Counter[str | None] = Counter()
-        # One at a time: the calls of the PBX beside it need the processor more.
-        self._turn = asyncio.Semaphore(1)
+        # bcrypt runs once at a time: a PBX on this machine needs the processor for its calls.
+        self._one_at_a_time = asyncio.Semaphore(1)
 
     async def verify(
         self,
@@ -60,7 +60,7 @@ class Verifier:
         *,
         client: str | None = None,
     ) -> bool:
-        """Whether this is the password of this user. `client`: the address that asks.
+        """Whether this is the password of this user, who logs in from the address `client`.
 
         Raises TooManyWaiting.
         """
@@ -74,12 +74,12 @@ class Verifier:
             full = len(self._waiting) >= MAX_WAITING
             if full or self._clients[client] >= MAX_WAITING_EACH:
                 raise TooManyWaiting
-            dearest = max((_cost(known) for known in users.values()), default=0)
-            task = asyncio.create_task(self._checked(hashed, password, dearest))
+            max_cost = max((_cost(each) for each in users.values()), default=0)
+            task = asyncio.create_task(self._check_in_thread(hashed, password, max_cost))
             self._waiting[digest] = task
             self._clients[client] += 1
             task.add_done_callback(lambda _: self._done(digest, client))
-        # Shielded: who else waits for the same is not ended with a request that is.
+        # Shielded: when this request is cancelled, others may still wait for the same verification.
         verified = await asyncio.shield(task)
         if verified:
             self._verified[user] = digest
@@ -96,23 +96,23 @@ class Verifier:
         text = b"%d:%s%d:%s%s" % (len(name), name, len(hashed), hashed, password)
         return hashlib.blake2b(text, key=self._key).digest()
 
-    async def _checked(self, hashed: bytes | None, password: bytes, dearest: int) -> bool:
-        async with self._turn:
-            return await asyncio.to_thread(self._check, hashed, password, dearest)
+    async def _check_in_thread(self, hashed: bytes | None, password: bytes, max_cost: int) -> bool:
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._check, hashed, password, max_cost)
 
-    def _check(self, hashed: bytes | None, password: bytes, dearest: int) -> bool:
+    def _check(self, hashed: bytes | None, password: bytes, max_cost: int) -> bool:
         if hashed is None:
-            self._spend(password, dearest)
+            self._spend_time(password, max_cost)
             return False
         if hmac.compare_digest(bcrypt.hashpw(password, hashed), hashed):
             return True
-        # A hash of cost n is 2^n rounds, so these and the one above are 2^dearest together.
-        for cost in range(_cost(hashed), dearest):
-            self._spend(password, cost)
+        # A hash of cost n takes 2^n rounds, so these and the one above make 2^max_cost together.
+        for cost in range(_cost(hashed), max_cost):
+            self._spend_time(password, cost)
         return False
 
-    def _spend(self, password: bytes, cost: int) -> None:
-        """The time of a verification at this cost."""
+    def _spend_time(self, password: bytes, cost: int) -> None:
+        """As long as a verification at this cost takes."""
         bcrypt.hashpw(password, b"$2b$%02d$%s" % (cost, self._salt))
 
 
@@ -121,7 +121,7 @@ def _cost(hashed: bytes) -> int:
 
 
 def _credentials(request: web.Request) -> tuple[str, bytes] | None:
-    """User and password of a request; None if it has none that can be read."""
+    """User and password of a request; None if there are none, or they cannot be read."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -133,22 +133,22 @@ def _credentials(request: web.Request) -> tuple[str, bytes] | None:
 
 
 def middleware(config: WebConfigFile) -> Middleware:
-    """Answers 401 to who may not see anything but what is OPEN."""
+    """Answers 401 to whoever is not a user of the file, except at OPEN_PATHS."""
     verifier = Verifier()
 
     @web.middleware
     async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
         users = config.current.users
-        known = not users
+        verified = not users
         too_many = False
         credentials = _credentials(request) if users else None
         if credentials is not None:
             try:
-                known = await verifier.verify(users, *credentials, client=request.remote)
+                verified = await verifier.verify(users, *credentials, client=request.remote)
             except TooManyWaiting:
                 too_many = True
-        request[_MAY_SEE] = known
-        if known or request.rel_url.raw_path in OPEN:
+        request[_MAY_SEE] = verified
+        if verified or request.rel_url.raw_path in OPEN_PATHS:
             return await handler(request)
         if too_many:
             text = "too many logins at once\n"
@@ -162,5 +162,5 @@ def middleware(config: WebConfigFile) -> Middleware:
 
 
 def may_see(request: web.Request) -> bool:
-    """Whether this request was made by a user of the file, or there are none."""
+    """Whether this request was made by a user of the file. True for all if the file names none."""
     return bool(request.get(_MAY_SEE, False))

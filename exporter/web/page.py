@@ -1,6 +1,6 @@
-"""The page for people: its HTML from the state of the pollers, and the files it needs.
+"""The page for people: its HTML, made from the state of the pollers, and the files it needs.
 
-The values are those of views.py; how they are served is web.py's business.
+Its values come from views.py; routes.py serves it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,10 +18,10 @@ from exporter.ledger import KEPT
 from exporter.polling import Fleet
 from exporter.web.views import EndedView, SessionView, TargetView, session_views, target_view
 
-MOST_SECTIONS: Final = 20
-"""More targets are an overview only, and each has its section at `?target=NAME`."""
-MOST_SESSIONS: Final = 200
-"""Rows of running sessions shown of one target; the API has them all."""
+MAX_SECTIONS: Final = 20
+"""With more targets the page is an overview only, and `?target=NAME` shows the section of one."""
+MAX_SESSIONS: Final = 200
+"""Rows of running sessions in one section; the API has them all."""
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
@@ -46,7 +46,7 @@ STATIC: Final[Mapping[str, tuple[bytes, str]]] = {
     name: (files("exporter.web").joinpath("static", name).read_bytes(), content_type)
     for name, content_type in _CONTENT_TYPES.items()
 }
-"""What the page needs beside itself: content and content type by file name."""
+"""The files that the page loads: content and content type by file name."""
 
 OPERATIONS: Final[Mapping[str, str]] = {
     Operation.SEND: "Send",
@@ -65,7 +65,7 @@ STATES: Final[Mapping[str, str]] = {
     State.INACTIVE: "at rest",
     State.UNKNOWN: "not a known state",
 }
-"""What a state means, to stand beside its name."""
+"""What a state means; shown below its name."""
 TRANSPORTS: Final[Mapping[str, str]] = {
     Transport.G711: "G.711",
     Transport.T38: "T.38",
@@ -99,35 +99,35 @@ _WORDS: Final = {
 
 @dataclass(frozen=True)
 class _Row:
-    """One line of the overview."""
+    """One target in the overview."""
 
     target: TargetView
     failed: int
     ended: int
-    """Of so many that ended last."""
+    """All that ended last, the failed ones among them; at most KEPT."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One PBX as it was when it was looked at."""
+    """One PBX at the moment of the request."""
 
     target: TargetView
     sessions: list[SessionView]
     more: int
-    """Sessions that are not shown."""
+    """How many sessions there are beyond those."""
 
 
-def look(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Section]:
-    """One PBX after the other. `details`: with what is personal. `only`: the target it is about.
+def sections_of(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Section]:
+    """One PBX after the other. `details`: with personal data. `only`: just this target.
 
     Raises KeyError if there is no such target.
     """
     pollers = fleet.pollers if only is None else {only: fleet.pollers[only]}
     for name, poller in pollers.items():
         target = target_view(name, poller, details=details)
-        whole = len(pollers) <= MOST_SECTIONS
+        whole = len(pollers) <= MAX_SECTIONS
         sessions = session_views(name, poller, details=details) if whole else []
-        yield Section(target, sessions[:MOST_SESSIONS], max(0, len(sessions) - MOST_SESSIONS))
+        yield Section(target, sessions[:MAX_SESSIONS], max(0, len(sessions) - MAX_SESSIONS))
 
 
 def render(
@@ -138,17 +138,17 @@ def render(
     only: str | None,
     watched: int,
 ) -> str:
-    """The page, of what `look` saw and nothing else, so that any thread can make it. `watched`:
-    how many PBXs there are."""
+    """The page as HTML. It reads nothing but its arguments, so that any thread may run it.
+    `watched`: how many targets there are, shown or not."""
     ordered = sorted(sections, key=lambda section: _urgency(section.target))
     overview = only is None and len(ordered) > 1
     return _PAGE.render(
         overview=[_row(section.target) for section in ordered] if overview else [],
-        sections=ordered if len(ordered) <= MOST_SECTIONS else [],
+        sections=ordered if len(ordered) <= MAX_SECTIONS else [],
         only=only,
         watched=watched,
         details=details,
-        # Never from the root: behind a proxy that may be somebody else's.
+        # Relative, since behind a proxy the root may belong to something else.
         telemetry_path="." + telemetry_path,
         version=__version__,
     )
@@ -165,12 +165,12 @@ def _incomplete(target: TargetView) -> bool:
 
 
 def _listed(target: TargetView) -> bool:
-    """Whether its running sessions are known, be it that there is none."""
+    """Whether it is known which sessions run, even if there are none."""
     return target.up and (target.collectors["sessions"] or target.session_count > 0)
 
 
 def _row(target: TargetView) -> _Row:
-    # Of each kind KEPT are remembered, so the last KEPT of both are all among them.
+    # The ledger keeps KEPT of either kind, so the last KEPT of both kinds are among them.
     ended = sorted(target.failed + target.others, key=_age)[:KEPT]
     return _Row(target, sum(fax.result == "failed" for fax in ended), len(ended))
 

@@ -1,13 +1,12 @@
-"""HTTP: metrics, discovery, health, the API and the page. Nothing here asks a PBX anything."""
+"""The routes: metrics, discovery, health, the API and the page. No PBX is asked for any of them."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain
 from typing import Final, TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import TypeAdapter
@@ -41,11 +40,13 @@ def application(
     *,
     peer_label: bool,
     reload: Reload | None,
-    middlewares: Sequence[Middleware] = (),
 ) -> web.Application:
-    """The routes. `reload` None: no file is used, so there is none to read again."""
+    """The routes. `reload` is None if no file is used: then there is nothing to reload.
+
+    They check no login themselves: Server puts that before them."""
     routes = _Routes(settings, exporter, peer_label, reload)
-    app = web.Application(middlewares=middlewares)
+    # If asyncio's debug mode is on, aiohttp would show tracebacks to clients; they are for the log.
+    app = web.Application(handler_args={"debug": False})
     app.router.add_get(settings.telemetry_path, routes.metrics)
     app.router.add_get("/probe", routes.probe)
     app.router.add_get("/sd", routes.discovery)
@@ -77,7 +78,7 @@ class _Routes:
         return _encoded(request, self._registry)
 
     async def probe(self, request: web.Request) -> web.StreamResponse:
-        name = _asked(request)
+        name = _target_name(request)
         if name is None:
             raise web.HTTPBadRequest(text="takes the name of a target: /probe?target=NAME\n")
         poller = self._poller(name)
@@ -118,22 +119,24 @@ class _Routes:
     async def targets(self, request: web.Request) -> web.StreamResponse:
         views = await _one_by_one(
             target_view(name, poller, details=self._details)
-            for name, poller in self._wanted(request)
+            for name, poller in self._pollers(request)
         )
         return _json(_TARGETS.dump_json({"targets": views}))
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
         views = await _one_by_one(
             session_views(name, poller, details=self._details)
-            for name, poller in self._wanted(request)
+            for name, poller in self._pollers(request)
         )
         return _json(_SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))}))
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        only = _asked(request)
+        only = _target_name(request)
         if only is not None:
             self._poller(only)
-        sections = await _one_by_one(page.look(self._fleet, details=self._details, only=only))
+        sections = await _one_by_one(
+            page.sections_of(self._fleet, details=self._details, only=only)
+        )
         text = await asyncio.to_thread(
             page.render,
             sections,
@@ -161,17 +164,17 @@ class _Routes:
     def _poller(self, name: str) -> Poller:
         poller = self._fleet.pollers.get(name)
         if poller is None:
-            # Not the names there are: who may see them finds them at /sd.
+            # Names no other target; whoever may see them finds them at /sd.
             raise web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
         return poller
 
-    def _wanted(self, request: web.Request) -> list[tuple[str, Poller]]:
-        name = _asked(request)
+    def _pollers(self, request: web.Request) -> list[tuple[str, Poller]]:
+        name = _target_name(request)
         return list(self._fleet.pollers.items()) if name is None else [(name, self._poller(name))]
 
 
 async def _one_by_one(views: Iterable[View]) -> list[View]:
-    """All of them; the polls of a fleet do not wait for it."""
+    """All of them, with a pause after each, so that the polls of a large fleet go on meanwhile."""
     seen = []
     for view in views:
         seen.append(view)
@@ -179,8 +182,8 @@ async def _one_by_one(views: Iterable[View]) -> list[View]:
     return seen
 
 
-def _asked(request: web.Request) -> str | None:
-    """The target that a URL names, if it does."""
+def _target_name(request: web.Request) -> str | None:
+    """The target that the URL names; None if it names none."""
     names = request.query.getall("target", [])
     if len(names) > 1:
         raise web.HTTPBadRequest(text="takes one target\n")
@@ -190,7 +193,7 @@ def _asked(request: web.Request) -> str | None:
 def _encoded(request: web.Request, registry: CollectorRegistry) -> web.Response:
     try:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    except (TypeError, ValueError):  # so it fails where the version that a client wants is none
+    except (TypeError, ValueError):  # it cannot read the version that the client asks for
         encode, content_type = choose_encoder("")
     response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
     response.enable_compression()

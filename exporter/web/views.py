@@ -1,7 +1,7 @@
 """What the page and the API show, as plain values: one target, its sessions, its last faxes.
 
-Made from the state of the pollers when somebody looks; nobody is asked anything for it. File names,
-channel names and station ids are personal data: None unless `details` are wanted.
+Made from the state of the pollers whenever somebody looks; no PBX is asked for it. File names,
+channel names and station ids are personal data: they are None unless `details` is true.
 """
 
 import unicodedata
@@ -15,13 +15,13 @@ from exporter.polling import Poller
 
 _METRES_IN_AN_INCH: Final = 0.0254
 
-_FINENESS: Final = {3850: "standard", 7700: "fine", 15400: "superfine"}
-"""By pixels per metre down the page."""
+_RESOLUTION_NAMES: Final = {3850: "standard", 7700: "fine", 15400: "superfine"}
+"""By their pixels per metre down the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolutionView:
-    """What was agreed, dots per inch across and down the page."""
+    """What both ends agreed on, in dots per inch across and down the page."""
 
     name: str | None
     """standard, fine or superfine; None for others."""
@@ -31,7 +31,7 @@ class ResolutionView:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """One session that runs now. None: not known, not yet agreed, or of no meaning here."""
+    """One session that runs now. None stands for not known, not yet agreed, or not applicable."""
 
     target: str
     number: int
@@ -64,9 +64,9 @@ class EndedView:
     operation: str
     transport: str
     result: str
-    """success, failed or unknown (nobody said)."""
+    """success, failed or unknown (no event came)."""
     reason: str | None
-    """Why it failed, in the words of asterisk_fax_failures_total."""
+    """Why it failed: a value of the label `reason` of asterisk_fax_failures_total."""
     pages: int | None
     bad_lines: int | None
     duration_seconds: float | None
@@ -86,7 +86,7 @@ class TargetView:
     trouble: str | None
     """Why it is not up; None if it is."""
     hints: list[str]
-    """What is missing at the PBX, and what to do about it."""
+    """Each says what is missing at the PBX, and what to do about it."""
     asterisk_version: str | None
     ami_version: str | None
     last_poll_timestamp: float | None
@@ -94,12 +94,12 @@ class TargetView:
     last_poll_seconds_ago: float | None
     collectors: dict[str, bool]
     stats: FaxStats | None
-    """FAXStats: Asterisk's own counts since it started."""
+    """FAXStats: Asterisk's own counts since it started; None if not known now."""
     session_count: int
     failed: list[EndedView]
-    """The last that failed, the newest first."""
+    """The last faxes that failed, the newest first."""
     others: list[EndedView]
-    """The last that did not, the newest first."""
+    """The last faxes that succeeded, or whose result is not known; the newest first."""
 
 
 def target_view(name: str, poller: Poller, *, details: bool) -> TargetView:
@@ -112,9 +112,9 @@ def target_view(name: str, poller: Poller, *, details: bool) -> TargetView:
         name=name,
         up=status.up,
         trouble=trouble(poller),
-        hints=[shown(hint) for hint in poller.hints],
+        hints=[visible(hint) for hint in poller.hints],
         asterisk_version=status.asterisk_version or None,
-        ami_version=shown(status.ami_version) or None,
+        ami_version=visible(status.ami_version) or None,
         last_poll_timestamp=status.last_success,
         last_poll_seconds_ago=ago,
         collectors=status.collectors,
@@ -131,11 +131,11 @@ def trouble(poller: Poller) -> str | None:
     if status.up:
         return None
     waiting = "logged in, not yet polled since" if status.connects else "not yet polled"
-    return shown(status.trouble) or waiting
+    return visible(status.trouble) or waiting
 
 
 def session_views(name: str, poller: Poller, *, details: bool) -> list[SessionView]:
-    """The sessions of the last list, the oldest first; none while the PBX is not up."""
+    """The sessions of the last FAXSessions list, the oldest first; none while the PBX is not up."""
     monotonic = poller.clock.monotonic()
     return [_session(name, one, monotonic, details=details) for one in _listed(poller)]
 
@@ -166,26 +166,26 @@ def _session(name: str, one: RunningSession, monotonic: float, *, details: bool)
         since_page_seconds=max(0.0, monotonic - one.progress_at)
         if listed.operation in PAGE_OPERATIONS
         else None,
-        channel=shown(listed.channel) if details else None,
-        files=shown(listed.files) if details else None,
+        channel=visible(listed.channel) if details else None,
+        files=visible(listed.files) if details else None,
     )
 
 
 def _page(state: State, detail: FaxSession | None) -> int | None:
     if detail is None or detail.page_number is None:
         return None
-    # Asterisk says pages done + 1, also when there is no further one.
+    # Asterisk reports the pages done + 1, even if no further page follows.
     done = max(0, detail.page_number - 1)
     return done if state is State.COMPLETE else done + 1
 
 
 def _resolution(resolution: tuple[int, int] | None) -> ResolutionView | None:
-    """None for gateways, which have none."""
+    """None for gateways, which have no resolution."""
     if resolution is None:
         return None
     x, y = resolution
     return ResolutionView(
-        _FINENESS.get(y), round(x * _METRES_IN_AN_INCH), round(y * _METRES_IN_AN_INCH)
+        _RESOLUTION_NAMES.get(y), round(x * _METRES_IN_AN_INCH), round(y * _METRES_IN_AN_INCH)
     )
 
 
@@ -193,7 +193,7 @@ def _all_ended(
     faxes: Iterator[EndedFax], wall: float, monotonic: float, *, details: bool
 ) -> list[EndedView]:
     views = [_ended(fax, wall, monotonic, details=details) for fax in faxes]
-    # One that nobody told of is remembered only some seconds after its end.
+    # A fax without an event enters the history only some seconds after its end.
     return sorted(views, key=lambda view: view.ended_seconds_ago)
 
 
@@ -211,15 +211,16 @@ def _ended(fax: EndedFax, wall: float, monotonic: float, *, details: bool) -> En
         bad_lines=fax.bad_lines,
         duration_seconds=fax.seconds,
         data_rate_bps=fax.data_rate,
-        channel=shown(fax.channel) if details else None,
-        file=shown(fax.file) if details else None,
-        local_station=shown(fax.local_station) if details else None,
-        remote_station=shown(fax.remote_station) if details else None,
+        channel=visible(fax.channel) if details else None,
+        file=visible(fax.file) if details else None,
+        local_station=visible(fax.local_station) if details else None,
+        remote_station=visible(fax.remote_station) if details else None,
     )
 
 
-def shown(text: str) -> str:
-    """With a question mark for what would not show, or would turn the text around it."""
+def visible(text: str) -> str:
+    """Puts a question mark in place of each character that cannot be seen, or that would change the
+    direction of the text around it."""
     return "".join(
         "?" if char != " " and unicodedata.category(char)[0] in "CZ" else char for char in text
     )

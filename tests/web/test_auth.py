@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.settings import ListenAddress, WebConfigFile
-from exporter.web import TooManyWaiting, Verifier, auth, may_see
-from exporter.web import server as listen
+from exporter.web import Server, auth
+from exporter.web.auth import TooManyWaiting, Verifier, may_see
 
 CHEAP, DEAR = 4, 7
 
@@ -260,9 +260,9 @@ async def served(
     lines = [f"  {user}: {known.decode()}\n" for user, known in users.items()]
     path.write_text("basic_auth_users:\n" + "".join(lines))
     config = WebConfigFile(path)
-    app = web.Application(middlewares=listen.middlewares(config))
+    app = web.Application()
     app.router.add_get("/{path:.*}", _show)
-    server = listen.Server(app, ListenAddress("127.0.0.1", 0), config, max_connections=20)
+    server = Server(app, ListenAddress("127.0.0.1", 0), config, max_connections=20)
     await server.start()
     host, port = server.addresses[0]
     async with aiohttp.ClientSession(f"http://{host}:{port}") as client:

@@ -5,13 +5,16 @@ import contextlib
 import dataclasses
 import itertools
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Final, Literal
 from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from freezegun import freeze_time
 from playwright.sync_api import Page, Request, Route, expect
 
 from exporter import __version__
@@ -19,17 +22,17 @@ from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, KEPT
 from exporter.polling import Fleet, Poller
-from exporter.web import (
+from exporter.web.page import (
     CONTENT_SECURITY_POLICY,
-    MOST_SECTIONS,
-    MOST_SESSIONS,
+    MAX_SECTIONS,
+    MAX_SESSIONS,
     OPERATIONS,
     REASONS,
     STATES,
     STATIC,
     TRANSPORTS,
-    look,
     render,
+    sections_of,
 )
 from tests.pbx.browser import assert_fits, chromium, tab
 from tests.running import Exporter
@@ -133,7 +136,7 @@ def page_of(
     fleet.pollers = dict(pollers)
     return Html(
         render(
-            look(fleet, details=details, only=only),
+            sections_of(fleet, details=details, only=only),
             details=details,
             telemetry_path=telemetry_path,
             only=only,
@@ -415,6 +418,25 @@ async def test_ended_faxes_have_how_they_ended_and_failures_stand_apart() -> Non
     assert (gateway["Operation"], gateway["Bad lines"]) == ("Gateway", unknown("not counted"))
 
 
+@pytest.mark.parametrize("hours_from_utc", [0, 9, -2.5])
+@in_virtual_time
+async def test_times_are_utc_wherever_the_exporter_runs(hours_from_utc: float) -> None:
+    with freeze_time(
+        "2026-12-31T23:59:58Z", tz_offset=timedelta(hours=hours_from_utc), real_asyncio=True
+    ) as wall_clock:
+        async with watched(wall_clock=time.time) as (pbx, poller):
+            fax = begin(pbx)
+            await until(lambda: poller.ledger.running != [])
+            pbx.drop(fax)
+            await until(lambda: list(poller.ledger.history.failed) != [])
+            (failed,) = poller.ledger.history.failed
+            await asyncio.sleep(failed.ended_at + 5 - poller.clock.monotonic())
+            wall_clock.tick(5)
+            html = page_of({"fax": poller})
+    polled, ended = (one.attributes["datetime"] for one in html.all("time"))
+    assert (polled, ended) == ("2026-12-31T23:59:58Z", "2026-12-31T23:59:58Z")
+
+
 @in_virtual_time
 async def test_what_is_personal_stands_there_only_with_details() -> None:
     names = ("alice", "bob", "carol", "erin", "secret-offer", "/var/spool", "+49 30", "+33 1 2")
@@ -475,7 +497,7 @@ async def test_of_three_targets_the_troubled_stand_first_each_with_a_section() -
 @in_virtual_time
 async def test_of_more_targets_than_sections_each_has_a_page_of_its_own() -> None:
     async with many_targets() as pollers:
-        assert len(pollers) > MOST_SECTIONS
+        assert len(pollers) > MAX_SECTIONS
         html = page_of(pollers)
         assert len(html.rows("overview")) == 25
         assert [one.text for one in html.all("h2")] == ["25 PBXs"]
@@ -505,11 +527,11 @@ async def test_failed_of_the_last_counts_those_that_ended_last() -> None:
 @in_virtual_time
 async def test_of_very_many_sessions_the_rest_is_a_number_and_a_link() -> None:
     async with watched() as (pbx, poller):
-        for number in range(MOST_SESSIONS + 5):
+        for number in range(MAX_SESSIONS + 5):
             pbx.begin("V.21", f"PJSIP/x-{number:x}")
         await asyncio.sleep(3)
         html = page_of({"127.0.0.1:5038": poller})
-        assert len(html.rows("running")) == MOST_SESSIONS
+        assert len(html.rows("running")) == MAX_SESSIONS
         assert "and 5 more" in html.text
         (link,) = (one for one in html.all("a") if one.text == "all as JSON")
         assert link.attributes["href"] == "./api/v1/sessions?target=127.0.0.1%3A5038"

@@ -11,26 +11,23 @@ from typing import Any
 
 import bcrypt
 import pytest
-from aiohttp import web as http
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
 
 from exporter import metrics
 from exporter.demo import DemoPbx
 from exporter.polling import Fleet
-from exporter.settings import SettingsError, WebConfigFile, WebSettings
-from exporter.web import page
-from exporter.web import routes as web
-from exporter.web import server as listen
+from exporter.settings import ListenAddress, SettingsError, WebConfigFile, WebSettings
+from exporter.web import Server, application
+from exporter.web.page import CONTENT_SECURITY_POLICY, STATIC
+from exporter.web.routes import Reload
 from tests.running import Scrape
 from tests.watching import SECRET, begin, settings_for
-
-Client = TestClient[http.Request, http.Application]
 
 
 class Site:
     """The web side of an exporter that watches these demo PBXs, and a client of it."""
 
-    def __init__(self, client: Client, fleet: Fleet, pbxs: dict[str, DemoPbx]) -> None:
+    def __init__(self, client: ClientSession, fleet: Fleet, pbxs: dict[str, DemoPbx]) -> None:
         self.client = client
         self.fleet = fleet
         self.pbxs = pbxs
@@ -48,7 +45,7 @@ class Site:
 @contextlib.asynccontextmanager
 async def site(
     *names: str,
-    reload: web.Reload | None = None,
+    reload: Reload | None = None,
     web_file: Path | None = None,
     details: bool = False,
 ) -> AsyncIterator[Site]:
@@ -57,14 +54,16 @@ async def site(
         await pbx.start()
     fleet = Fleet(0.05, None)
     config = WebConfigFile(web_file)
-    app = web.application(
+    app = application(
         WebSettings(show_details=details),
         metrics.Exporter(fleet),
         peer_label=False,
         reload=reload,
-        middlewares=listen.middlewares(config),
     )
-    async with TestClient(TestServer(app)) as client:
+    server = Server(app, ListenAddress("127.0.0.1", 0), config, max_connections=10)
+    await server.start()
+    host, port = server.addresses[0]
+    async with ClientSession(f"http://{host}:{port}") as client:
         await fleet.watch({name: settings_for(pbx) for name, pbx in pbxs.items()})
         try:
             async with asyncio.timeout(20):
@@ -72,6 +71,7 @@ async def site(
                     await asyncio.sleep(0.01)
             yield Site(client, fleet, pbxs)
         finally:
+            await server.stop()
             await fleet.close()
             for pbx in pbxs.values():
                 await pbx.stop()
@@ -150,9 +150,9 @@ async def test_no_cache_keeps_what_runs_now(path: str) -> None:
 async def test_the_page_may_load_nothing_but_its_own_files_and_tells_nobody_where_it_is() -> None:
     async with site("fax-berlin") as on:
         async with on.client.get("/") as answer:
-            assert answer.headers["Content-Security-Policy"] == page.CONTENT_SECURITY_POLICY
+            assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
             assert answer.headers["Referrer-Policy"] == "no-referrer"
-        for name in page.STATIC:
+        for name in STATIC:
             async with on.client.get(f"/static/{name}") as answer:
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
                 assert answer.headers["Cache-Control"] == "no-cache"
@@ -220,6 +220,18 @@ async def test_a_post_reads_the_files_again_and_says_what_is_wrong_with_them() -
     async with site("fax-berlin") as on, on.client.post("/-/reload") as answer:
         assert answer.status == 404
         assert "--config.file" in await answer.text()
+
+
+async def test_a_client_is_shown_no_traceback_even_in_debug_mode() -> None:
+    async def reload() -> None:
+        raise RuntimeError("a defect")
+
+    asyncio.get_running_loop().set_debug(True)
+    async with site("fax-berlin", reload=reload) as on, on.client.post("/-/reload") as answer:
+        text = await answer.text()
+    assert answer.status == 500
+    assert "a defect" not in text
+    assert "Server got itself in trouble" in text
 
 
 @pytest.mark.parametrize("details", [True, False])

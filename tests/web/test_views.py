@@ -1,13 +1,15 @@
 """What the page and the API show, as values: of running sessions, ended faxes and PBXs."""
 
 import asyncio
+import time
 from dataclasses import asdict
 
 import pytest
+from freezegun import freeze_time
 
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure
-from exporter.web import ResolutionView, session_views, shown, target_view
+from exporter.web.views import ResolutionView, session_views, target_view, visible
 from tests.virtual_time import EPOCH, in_virtual_time, until, wall
 from tests.watching import CHANNEL, begin, tell, watched
 
@@ -74,7 +76,7 @@ async def test_names_are_shown_only_where_details_are_wanted() -> None:
 
 
 def test_what_a_stranger_writes_shows_as_harmless_text() -> None:
-    assert shown("a\u202eb\x1b[2J\u2028\ud800\x00 é<script>") == "a?b?[2J??? é<script>"
+    assert visible("a\u202eb\x1b[2J\u2028\ud800\x00 é<script>") == "a?b?[2J??? é<script>"
 
 
 @in_virtual_time
@@ -98,6 +100,25 @@ async def test_ended_faxes_are_shown_newest_first_with_how_they_ended() -> None:
         assert other.ended_seconds_ago == pytest.approx(7, abs=1.1)
         assert other.ended_timestamp == pytest.approx(now - other.ended_seconds_ago)
         assert (failed.result, failed.reason, failed.pages) == ("failed", "call_dropped", 0)
+
+
+@in_virtual_time
+async def test_a_wall_clock_that_is_set_changes_timestamps_and_no_age() -> None:
+    with freeze_time("2026-03-29T00:59:50Z", real_asyncio=True) as wall_clock:
+        async with watched(wall_clock=time.time) as (pbx, poller):
+            fax = begin(pbx)
+            await until(lambda: poller.ledger.running != [])
+            pbx.drop(fax)
+            await until(lambda: list(poller.ledger.history.failed) != [])
+            polled = poller.status.last_success
+            for now in ("2026-03-29T01:00:00Z", "2026-03-28T23:00:00Z"):
+                wall_clock.move_to(now)
+                view = target_view("fax", poller, details=False)
+                (failed,) = view.failed
+                assert failed.ended_seconds_ago == pytest.approx(0, abs=1.1)
+                assert failed.ended_timestamp == time.time() - failed.ended_seconds_ago
+                assert view.last_poll_timestamp == polled == 1774745990
+                assert view.last_poll_seconds_ago == max(0, time.time() - 1774745990)
 
 
 @in_virtual_time

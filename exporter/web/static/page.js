@@ -25,7 +25,7 @@ function replace(next) {
 
 async function refresh() {
   if (document.hidden) return;
-  // Nobody could mark a text to copy it if it were taken away meanwhile.
+  // Replacing the page would take away a text that somebody is selecting to copy it.
   if (getSelection()?.type === "Range") {
     connection.textContent ||= "stands still while text is marked";
     return;

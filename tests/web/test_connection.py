@@ -1,0 +1,246 @@
+"""A client's connection and its deadlines: real sockets on loopback, virtual time."""
+
+import asyncio
+import asyncio.sslproto
+import contextlib
+import gc
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from exporter.settings import WebConfigFile
+from exporter.web.connection import IDLE_SECONDS, REQUEST_SECONDS, TAKE_SECONDS, Connection, Phase
+from exporter.web.places import Places
+from tests.virtual_time import in_virtual_time, until
+from tests.web.serving import (
+    GET,
+    HUGE,
+    POST,
+    about,
+    config_of,
+    connected,
+    seconds_until_ended,
+    serving,
+    told,
+    trusting,
+)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /",
+        b"GET /healthy HTTP/1.1\r\nHost: x\r\nX: ",
+        POST + b"Content-Length: 100\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nfff\r\n",
+    ],
+    ids=["line", "header", "body", "chunk"],
+)
+@pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "byte by byte"])
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])
+@in_virtual_time
+async def test_a_request_has_ten_seconds_from_its_first_byte_to_its_last(
+    begun: bytes, drip: bytes, kept: bool
+) -> None:
+    async with serving() as served, connected(served) as client:
+        if kept:
+            assert await client.get() == 200
+            await asyncio.sleep(100)
+        client.send(begun)
+
+        async def dripping() -> None:
+            while drip:
+                await asyncio.sleep(1)
+                client.send(drip)
+
+        task = asyncio.create_task(dripping())
+        seconds = await seconds_until_ended(client)
+        task.cancel()
+        assert seconds == about(REQUEST_SECONDS)
+        assert len(served.arrived) == kept
+
+
+@in_virtual_time
+async def test_the_first_byte_of_a_connection_has_ten_seconds() -> None:
+    async with serving() as served, connected(served) as client:
+        assert await seconds_until_ended(client) == about(REQUEST_SECONDS)
+
+
+@in_virtual_time
+async def test_a_request_begun_during_another_has_ten_seconds_too() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET.replace(b"healthy", b"slow"))
+        await until(lambda: "slow" in served.arrived)
+        client.send(GET[:10])
+        await asyncio.sleep(60)  # it is our turn, not the client's
+        served.go_on.set()
+        assert (await client.answer())[0] == 200
+        assert await seconds_until_ended(client) == about(REQUEST_SECONDS)
+
+
+@in_virtual_time
+async def test_a_request_that_came_with_another_has_ten_seconds_too() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET + POST + b"Content-Length: 100\r\n\r\n")
+        assert (await client.answer())[0] == 200
+        assert await seconds_until_ended(client) == about(REQUEST_SECONDS)
+
+
+@in_virtual_time
+async def test_an_idle_connection_is_kept_for_two_minutes() -> None:
+    async with serving() as served, connected(served) as client:
+        assert await client.get() == 200
+        await asyncio.sleep(IDLE_SECONDS - 1)
+        assert await client.get() == 200
+        assert await seconds_until_ended(client) == about(IDLE_SECONDS)
+
+
+@in_virtual_time
+async def test_after_requests_on_each_others_heels_a_connection_is_kept_as_long_as_others() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET.replace(b"healthy", b"slow"))
+        await until(lambda: "slow" in served.arrived)
+        client.send(GET)
+        await asyncio.sleep(1)
+        served.go_on.set()
+        assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
+        assert await seconds_until_ended(client) == about(IDLE_SECONDS)
+
+
+@in_virtual_time
+async def test_a_client_that_takes_no_response_is_cut_off() -> None:
+    async with serving(max_connections=1) as served, connected(served) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(GET.replace(b"healthy", b"huge"))
+        await until(lambda: "huge" in served.arrived)
+        async with connected(served) as other:
+            assert await other.ended() == b""  # the one place is taken
+        await asyncio.sleep(TAKE_SECONDS + 0.2)
+        async with connected(served) as other:
+            assert await other.get() == 200
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert len(await client.ended()) < HUGE
+
+
+@in_virtual_time
+async def test_a_further_request_waits_until_the_response_before_is_taken() -> None:
+    async with serving() as served, connected(served) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(GET.replace(b"healthy", b"huge") + GET)
+        await until(lambda: "huge" in served.arrived)
+        await asyncio.sleep(TAKE_SECONDS / 2)
+        assert served.arrived == ["huge"]
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
+
+
+@in_virtual_time
+async def test_a_client_that_takes_its_response_gets_all_of_it() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET.replace(b"healthy", b"huge"))
+        status, _, body = await client.answer()
+        assert (status, len(body)) == (200, HUGE)
+        assert await client.get() == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01"], ids=["nothing", "a part"])
+@in_virtual_time
+async def test_a_handshake_that_does_not_go_on_has_ten_seconds(
+    tmp_path: Path, ca: trustme.CA, sent: bytes
+) -> None:
+    async with serving(config_of(tmp_path)) as served, connected(served) as client:
+        client.send(sent)
+        assert await seconds_until_ended(client) == about(REQUEST_SECONDS)
+
+
+@pytest.mark.parametrize("sent", [GET, b"\0" * 100, b"\x16\x03\x01\x00\x05hello"])
+@in_virtual_time
+async def test_what_is_no_handshake_ends_the_connection_and_is_no_news(
+    tmp_path: Path, ca: trustme.CA, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(config_of(tmp_path)) as served:
+        async with connected(served) as client:
+            client.send(sent)
+            await client.ended()
+        async with connected(served, trusting(ca)) as client:
+            assert await client.get() == 200
+    assert told(caplog.records) == []
+
+
+async def test_failed_handshakes_leave_nothing_in_memory(tmp_path: Path, ca: trustme.CA) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(config_of(tmp_path)) as served:
+            for _ in range(20):
+                async with connected(served) as client:
+                    client.send(GET)
+                    await client.ended()
+        left = [one for one in gc.get_objects() if isinstance(one, asyncio.sslproto.SSLProtocol)]
+        assert len(left) <= 2
+    finally:
+        gc.enable()
+
+
+@in_virtual_time
+async def test_who_reads_nothing_through_tls_is_cut_off(tmp_path: Path, ca: trustme.CA) -> None:
+    async with (
+        serving(config_of(tmp_path), max_connections=1) as served,
+        connected(served, trusting(ca)) as client,
+    ):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(GET.replace(b"healthy", b"huge"))
+        await until(lambda: "huge" in served.arrived)
+        with pytest.raises(OSError):  # noqa: PT011  # refused: the one place is taken
+            await asyncio.open_connection("127.0.0.1", served.port, ssl=trusting(ca))
+        await asyncio.sleep(TAKE_SECONDS + 0.2)
+        async with connected(served, trusting(ca)) as other:
+            assert await other.get() == 200
+
+
+# --- its end --------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def accepted(config: WebConfigFile, places: Places[Connection]) -> AsyncIterator[Connection]:
+    """One that asyncio has just accepted, without a server."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        _, connection = await loop.connect_accepted_socket(
+            lambda: Connection(config, asyncio.Protocol, places), ours
+        )
+        yield connection
+        connection.abort()
+
+
+async def test_whatever_happens_after_its_end_a_connection_holds_no_place() -> None:
+    config, places = WebConfigFile(None), Places[Connection](1)
+    async with accepted(config, places) as ended:
+        ended.abort()
+        ended.received()
+        ended.sent()
+        assert ended.phase is Phase.ENDED
+        async with accepted(config, places) as busy:
+            busy.allowed()
+            assert list(places) == [busy]
+            assert not places.take(ended)
+
+
+async def test_a_connection_that_ends_as_the_handshake_does_is_not_served(
+    tmp_path: Path, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start_tls(
+        tcp: asyncio.Transport, connection: Connection, *_: object, **__: object
+    ) -> asyncio.Transport:
+        connection.abort()
+        return tcp
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "start_tls", start_tls)
+    async with accepted(config_of(tmp_path), Places[Connection](1)) as connection:
+        await connection._handshake
+        assert connection.phase is Phase.ENDED
+        assert connection._http is None

@@ -1,0 +1,269 @@
+"""HTTP by aiohttp: the size of a request, what is no request, the headers of every response."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.settings import WebConfigFile
+from exporter.web import connection, http
+from tests import virtual_time
+from tests.virtual_time import in_virtual_time
+from tests.web.serving import (
+    GET,
+    POST,
+    about,
+    connected,
+    seconds_until_ended,
+    serving,
+    told,
+)
+
+# --- the size of a request ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /" + b"x" * (http.MAX_REQUEST_LINE + 1),
+        b"GET /healthy HTTP/1.1\r\nHost: x\r\nX: " + b"x" * (http.MAX_HEADER + 1),
+        b"GET /healthy HTTP/1.1\r\nHost: x\r\n" + b"x" * (http.MAX_HEADER + 1),
+        b"GET /healthy HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * (http.MAX_HEADERS + 1) + b"\r\n",
+    ],
+    ids=["line", "value", "name", "count"],
+)
+@in_virtual_time
+async def test_a_head_that_is_too_large_is_refused_before_it_ends(start: bytes) -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(start)
+        received = await client.ended()
+        assert received.startswith(b"HTTP/1.0 400 ")
+        assert served.arrived == []
+
+
+@in_virtual_time
+async def test_a_head_that_is_just_small_enough_is_served() -> None:
+    line = b"GET /healthy?" + b"x" * (http.MAX_REQUEST_LINE - 100) + b" HTTP/1.1\r\nHost: x\r\n"
+    headers = b"X: " + b"x" * (http.MAX_HEADER - 100) + b"\r\n" + b"Y: z\r\n" * 60
+    async with serving() as served, connected(served) as client:
+        client.send(line + headers + b"\r\n")
+        assert (await client.answer())[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (POST + b"Content-Length: 16385\r\n\r\n", b""),
+        (POST + b"Content-Length: 99999999999\r\n\r\n", b"x" * 4096),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b"x" * 4096 + b"\r\n"),
+        (POST + b"Expect: 100-continue\r\nContent-Length: 16385\r\n\r\n", b""),
+        (
+            POST + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"1000\r\n" + b"x" * 4096 + b"\r\n",
+        ),
+    ],
+    ids=["promised", "promised and sent", "endless", "expected", "compressed"],
+)
+@in_virtual_time
+async def test_a_body_that_is_too_large_is_refused_and_the_connection_ended(
+    head: bytes, part: bytes
+) -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(head)
+
+        async def sending() -> None:
+            while part:
+                client.send(part)
+                await asyncio.sleep(0.01)
+
+        task = asyncio.create_task(sending())
+        received = await client.ended()
+        task.cancel()
+        assert received.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+        assert served.arrived == []
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 16384\r\n\r\n" + b"x" * 16384,
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b"x" * 4096 + b"\r\n0\r\n\r\n",
+    ],
+)
+@in_virtual_time
+async def test_a_body_that_is_small_enough_is_read_and_dropped(rest: bytes) -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(POST + rest)
+        assert (await client.answer())[0] == 200
+        assert await client.get() == 200
+
+
+@in_virtual_time
+async def test_who_sends_all_of_a_body_that_is_too_large_is_told_that_it_ends_here() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(POST + b"Content-Length: 16385\r\n\r\n" + b"x" * 16385)
+        status, headers, _ = await client.answer()
+        assert (status, headers["Connection"]) == (413, "close")
+        assert await seconds_until_ended(client) < connection.REQUEST_SECONDS
+
+
+@in_virtual_time
+async def test_who_is_still_sending_when_refused_has_time_to_read_why() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(POST + b"Content-Length: 99999999\r\n\r\n")
+        assert (await client.answer())[0] == 413
+        assert await seconds_until_ended(client) == about(http.LINGER_SECONDS)
+
+
+@in_virtual_time
+async def test_a_body_that_is_no_body_ends_the_connection() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+        await asyncio.sleep(0.1)
+        client.send(b"nonsense\r\n\r\n")
+        assert await seconds_until_ended(client) <= connection.REQUEST_SECONDS
+        assert served.arrived == []
+
+
+# --- what is not HTTP -----------------------------------------------------------------------
+
+
+HEAD = b"GET /healthy HTTP/1.1\r\nHost: x\r\n"
+
+
+PIECES = st.sampled_from(
+    [
+        GET,
+        HEAD,
+        POST,
+        b"\r\n",
+        b"\r\n\r\n",
+        b"0\r\n\r\n",
+        b"Content-Length: 3\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Expect: x\r\n",
+        b"Upgrade: websocket\r\nConnection: upgrade\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\n",
+        b"GET //\xff%zz?# HTTP/1.0\r\n",
+        b"HEAD * HTTP/1.1\r\n",
+        b"\x16\x03\x01\x02\x00",
+    ]
+)
+
+
+@given(sent=st.lists(st.binary(max_size=40) | PIECES, max_size=6), cut=st.integers(1, 30))
+def test_no_bytes_do_harm(sent: list[bytes], cut: int) -> None:
+    """The next honest request is answered, and what is logged is nothing to wake anybody for."""
+    handler = _Collecting()
+    log = logging.getLogger()
+    log.addHandler(handler)
+
+    async def hostile() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+        async with serving(max_connections=2) as served:
+            async with connected(served) as client:
+                data = b"".join(sent)
+                for at in range(0, len(data), cut):
+                    if client.writer.is_closing():
+                        break
+                    client.send(data[at : at + cut])
+                    await asyncio.sleep(0.01)
+                await client.ended()
+            async with connected(served) as client:
+                assert await client.get() == 200
+
+    wrong: list[object] = []
+    try:
+        virtual_time.run(hostile())
+    finally:
+        log.removeHandler(handler)
+    assert wrong == []
+    assert told(handler.records) == []
+
+
+class _Collecting(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@in_virtual_time
+async def test_a_defect_of_ours_is_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET.replace(b"healthy", b"broken"))
+        assert (await client.answer())[0] == 500
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "a defect" in caplog.text
+
+
+# --- headers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (GET, 200),
+        (GET.replace(b"healthy", b"none"), 404),
+        (GET.replace(b"healthy", b"broken"), 500),
+        (GET.replace(b"GET /healthy", b"POST /slow"), 405),
+        (POST + b"Content-Length: 99999\r\n\r\n", 413),
+        (POST + b"Expect: x\r\n\r\n", 417),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+)
+@in_virtual_time
+async def test_the_headers_of_the_file_are_in_every_response(
+    tmp_path: Path, request_: bytes, status: int
+) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(
+        "http_server_config: {headers: {X-Frame-Options: deny, Content-Security-Policy: mine}}"
+    )
+    async with serving(WebConfigFile(path)) as served, connected(served) as client:
+        client.send(request_)
+        answered, headers, _ = await client.answer()
+        assert answered == status
+        assert headers["X-Frame-Options"] == "deny"
+        assert headers["Content-Security-Policy"] == "mine"
+
+
+@in_virtual_time
+async def test_without_a_file_a_response_keeps_its_own_headers() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET)
+        _, headers, _ = await client.answer()
+        assert headers["Content-Security-Policy"] == "of the page"
+        assert "X-Frame-Options" not in headers
+
+
+@in_virtual_time
+async def test_a_client_that_may_go_on_with_its_body_is_told_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}")
+    async with serving(WebConfigFile(path)) as served, connected(served) as client:
+        client.send(POST + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(b"x")
+        status, headers, _ = await client.answer()
+        assert (status, headers["X-Frame-Options"]) == (200, "deny")
+
+
+# --- aiohttp --------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_aiohttp_knows_every_option_it_is_given(caplog: pytest.LogCaptureFixture) -> None:
+    """If it does not know one, it goes on without any of them, and only warns."""
+    async with serving() as served, connected(served) as client:
+        assert await client.get() == 200
+    assert told(caplog.records) == []
