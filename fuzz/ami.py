@@ -15,7 +15,7 @@ import atheris
 with atheris.instrument_imports(
     include=["exporter", "panoramisk"], exclude=["exporter.settings", "exporter.log"]
 ):
-    from fuzz.conversation import NEXT, converse, seeds
+    from harness.conversation import NEXT, converse, seeds
 
 FOUND = Path("build") / "fuzz"
 """The corpus, which grows from run to run, and beside it the inputs that did harm."""

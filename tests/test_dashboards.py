@@ -16,7 +16,8 @@ from exporter import metrics
 from exporter.settings import read_yaml
 from grafana import __main__ as generator
 from grafana import panels, render
-from tests import monitoring
+from harness.monitoring import Prometheus
+from harness.programs import binary
 
 Json = dict[str, Any]
 
@@ -219,7 +220,7 @@ def test_rates_follow_the_resolution_and_totals_the_period() -> None:
 
 @pytest.fixture
 def promtool() -> str:
-    return monitoring.binary("promtool", package="prometheus")
+    return binary("promtool", package="prometheus")
 
 
 def test_every_expression_parses(promtool: str, tmp_path: Path) -> None:
@@ -516,7 +517,7 @@ def history(promtool: str, tmp_path: Path) -> Iterator[tuple[str, int]]:
     blocks = ["tsdb", "create-blocks-from", "openmetrics", str(written), str(tmp_path / "data")]
     done = subprocess.run([promtool, *blocks], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with monitoring.Prometheus("scrape_configs: []", tmp_path) as prometheus:
+    with Prometheus("scrape_configs: []", tmp_path) as prometheus:
         yield prometheus.url, end
 
 

@@ -6,10 +6,9 @@ from docs import metrics as docs
 from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.polling import Failure
-from tests.running import Scrape
-from tests.test_metrics import text
-from tests.virtual_time import in_virtual_time, until
-from tests.watching import begin, watched
+from harness.exposition import Scrape, text
+from harness.virtual_time import in_virtual_time, until
+from harness.watching import begin, watched
 
 FREE = {"version", "ami_version", "python"}
 """Labels whose values are what others wrote."""

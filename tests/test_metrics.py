@@ -1,25 +1,17 @@
 """What stands on /metrics, when, and in which form."""
 
-import os
-import shutil
 import subprocess
 
 import pytest
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import metrics
 from exporter.fax import Operation, Reason, State
 from exporter.polling import Poller
-from tests.running import Scrape
-from tests.virtual_time import in_virtual_time, until
-from tests.watching import begin, watched
-
-
-def text(registry: CollectorRegistry, accept: str = "") -> str:
-    encode, _ = choose_encoder(accept)
-    return encode(registry).decode()
+from harness.exposition import Scrape, text
+from harness.programs import binary
+from harness.virtual_time import in_virtual_time, until
+from harness.watching import begin, watched
 
 
 def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
@@ -181,18 +173,10 @@ def test_the_readme_has_every_metric_and_no_other() -> None:
     assert sorted(rows) == sorted(names)
 
 
-@pytest.fixture
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        required = "promtool" in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
-        assert not required, "promtool is required here: apt-get install prometheus"
-        pytest.skip("not checked by promtool: apt-get install prometheus")
-    return found
-
-
 @pytest.mark.parametrize("peer_limit", [None, 5])
-def test_promtool_finds_nothing_to_say(promtool: str, peer_limit: int | None) -> None:
+def test_promtool_finds_nothing_to_say(peer_limit: int | None) -> None:
+    promtool = binary("promtool", package="prometheus")
+
     @in_virtual_time
     async def collect() -> None:
         async with watched(peer_limit=peer_limit) as (pbx, poller):

@@ -24,10 +24,10 @@ from exporter.ami.stream import MAX_LISTED, MAX_MESSAGE
 from exporter.fax import Operation, State, Transport
 from exporter.log import Json, Logfmt
 from exporter.polling import Failure, Poller
-from fuzz.conversation import INTERVAL, Line, Pbx, conversation, converse, script, seeds
-from tests.ami.transports import Unread
-from tests.virtual_time import in_virtual_time, until
-from tests.watching import begin, watched
+from harness.conversation import INTERVAL, Line, Pbx, conversation, converse, script, seeds
+from harness.transport import Unread
+from harness.virtual_time import in_virtual_time, until
+from harness.watching import begin, watched
 
 RECEIVE = Operation.RECEIVE
 MIB = 1024 * 1024

@@ -34,8 +34,8 @@ from exporter.demo import DemoPbx
 from exporter.ledger import Ledger
 from exporter.polling import Failure, Poller
 from exporter.settings import AmiSettings, SettingsError, load
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)

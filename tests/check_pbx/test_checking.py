@@ -19,8 +19,8 @@ from exporter.check_pbx.checking import _closed
 from exporter.demo import DemoPbx
 from exporter.demo import pbx as demo
 from exporter.settings import AmiSettings
-from tests.virtual_time import in_virtual_time, wall
-from tests.watching import SECRET, begin, settings_for
+from harness.virtual_time import in_virtual_time, wall
+from harness.watching import SECRET, begin, settings_for
 
 LISTEN = 2.0
 _CLASSES = {

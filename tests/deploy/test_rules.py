@@ -10,8 +10,8 @@ import pytest
 from exporter import metrics
 from exporter.fax import Reason
 from exporter.polling import Failure
-from tests.monitoring import binary, succeeds
-from tests.rules import FOLDER, ROOT, RULES, alerts, names, read, recorded, rules, shortened
+from harness.programs import binary, succeeds
+from harness.rules import FOLDER, ROOT, RULES, alerts, names, read, recorded, rules, shortened
 
 CASES = sorted((FOLDER / "tests").glob("*.yml"))
 RUNBOOK = ROOT / "docs/alerting.md"

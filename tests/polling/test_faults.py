@@ -21,9 +21,10 @@ from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Clock, Failure, Poller
 from exporter.settings import AmiSettings
-from tests.running import Exporter, Scrape
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for, watched
+from harness.exposition import Scrape
+from harness.running import Exporter
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for, watched
 
 RECEIVE = Operation.RECEIVE
 

@@ -11,8 +11,8 @@ from exporter.demo import DemoPbx
 from exporter.fax import Operation
 from exporter.polling import Clock, Failure, Fleet, Poller
 from exporter.settings import AmiSettings
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for
 
 
 @contextlib.asynccontextmanager

@@ -20,9 +20,9 @@ from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Failure, Poller
 from exporter.polling import poller as poller_module
 from exporter.settings import AmiSettings
-from tests.truth import assert_exact
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for, watched
+from harness.truth import assert_exact
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for, watched
 
 CHANNEL = "Local/recv@fax-00000001;2"
 RECEIVE, SEND, GATEWAY = Operation.RECEIVE, Operation.SEND, Operation.GATEWAY

@@ -17,10 +17,10 @@ from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller
 from exporter.web import target_view
-from tests.running import Scrape
-from tests.truth import assert_exact
-from tests.virtual_time import clock, in_virtual_time, until
-from tests.watching import begin, settings_for, watched
+from harness.exposition import Scrape
+from harness.truth import assert_exact
+from harness.virtual_time import clock, in_virtual_time, until
+from harness.watching import begin, settings_for, watched
 
 RECEIVE, SEND = Operation.RECEIVE, Operation.SEND
 

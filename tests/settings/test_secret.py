@@ -20,9 +20,9 @@ from exporter.ami import login
 from exporter.demo import DemoPbx
 from exporter.ledger import Ledger
 from exporter.polling import Failure, Poller
-from tests.running import Exporter
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, settings_for
+from harness.running import Exporter
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, settings_for
 
 SECONDS = 60
 """More than anything here takes, on a busy machine either."""

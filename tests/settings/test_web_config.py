@@ -30,8 +30,8 @@ from exporter.settings import web_config as webconfig
 from exporter.settings.targets import read_yaml
 from exporter.settings.web_config import load
 from exporter.tls_files import Signatures, signatures
-from tests.certificates import renewed
-from tests.virtual_time import until
+from harness.certificates import renewed
+from harness.virtual_time import until
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 WEB = "web.yml"

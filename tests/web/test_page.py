@@ -31,10 +31,10 @@ from exporter.web import (
     look,
     render,
 )
+from harness.running import Exporter
+from harness.virtual_time import clock, in_virtual_time, run, until, wall
+from harness.watching import SECRET, begin, settings_for, tell, watched
 from tests.pbx.browser import assert_fits, chromium, tab
-from tests.running import Exporter
-from tests.virtual_time import clock, in_virtual_time, run, until, wall
-from tests.watching import SECRET, begin, settings_for, tell, watched
 
 PHONE: Final = 360
 HOSTILE: Final = "<script>alert(1)</script>'\"&\u202e\x1b[2J\u2028"

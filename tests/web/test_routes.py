@@ -21,8 +21,8 @@ from exporter.settings import SettingsError, WebConfigFile, WebSettings
 from exporter.web import page
 from exporter.web import routes as web
 from exporter.web import server as listen
-from tests.running import Scrape
-from tests.watching import SECRET, begin, settings_for
+from harness.exposition import Scrape
+from harness.watching import SECRET, begin, settings_for
 
 Client = TestClient[http.Request, http.Application]
 

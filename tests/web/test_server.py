@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from exporter.settings import ListenAddress, WebConfigFile
 from exporter.web import server as listen
-from tests import virtual_time
-from tests.certificates import renewed
-from tests.virtual_time import in_virtual_time, until
+from harness import virtual_time
+from harness.certificates import renewed
+from harness.virtual_time import in_virtual_time, until
 
 LOCAL = ListenAddress("127.0.0.1", 0)
 GET = b"GET /healthy HTTP/1.1\r\nHost: x\r\n\r\n"

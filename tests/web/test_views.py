@@ -8,8 +8,8 @@ import pytest
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure
 from exporter.web import ResolutionView, session_views, shown, target_view
-from tests.virtual_time import EPOCH, in_virtual_time, until, wall
-from tests.watching import CHANNEL, begin, tell, watched
+from harness.virtual_time import EPOCH, in_virtual_time, until, wall
+from harness.watching import CHANNEL, begin, tell, watched
 
 
 @in_virtual_time

@@ -11,13 +11,14 @@ from exporter.demo import DemoPbx, DemoSession
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Poller
 from exporter.settings import AmiSettings
-from tests.virtual_time import clock, until, wall
+from harness.virtual_time import clock, until, wall
 
 CHANNEL = "Local/recv@fax-00000001;2"
 SECRET = "correct horse battery staple"
 
 
 def settings_for(pbx: DemoPbx, **changes: Any) -> AmiSettings:
+    """How to log in to it, but for what is changed."""
     given = {"port": pbx.port, "username": pbx.username, "secret": SecretStr(SECRET)} | changes
     return AmiSettings(**given)
 
@@ -48,6 +49,7 @@ async def watched(
 
 
 def begin(pbx: DemoPbx, operation: str = "receive", channel: str = CHANNEL) -> DemoSession:
+    """A fax that has negotiated."""
     session = pbx.begin(operation, channel)
     session.negotiate()
     return session

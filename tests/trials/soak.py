@@ -25,9 +25,9 @@ from exporter.demo import DemoPbx
 from exporter.demo.traffic import traffic as demo_traffic
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Clock, Poller
-from tests.truth import assert_exact
-from tests.virtual_time import run, until, wall
-from tests.watching import SECRET, settings_for
+from harness.truth import assert_exact
+from harness.virtual_time import run, until, wall
+from harness.watching import SECRET, settings_for
 
 NONSENSE = (
     b"\r\n\r\n",

@@ -2,9 +2,10 @@
 
 import pytest
 
-from fuzz.conversation import Pbx, conversation
-from tests.storm import UNWANTED, weather
-from tests.virtual_time import in_virtual_time
+from harness.conversation import Pbx, conversation
+from harness.events import UNWANTED
+from harness.virtual_time import in_virtual_time
+from tests.trials.storm import weather
 
 
 def test_in_a_storm_of_events_everything_is_counted_and_nothing_piles_up() -> None:

@@ -18,32 +18,15 @@ from itertools import chain, count, pairwise, repeat
 from multiprocessing.connection import Connection
 from typing import Final
 
-from tests.running import Exporter, Scrape, every_scrape
+from harness.events import UNWANTED
+from harness.exposition import Scrape, process
+from harness.running import Exporter, every_scrape
 
 TICK: Final = 0.01
 """Seconds; in each the PBX sends its share of events at once."""
 SECRET: Final = "s"
 MOST_GROWTH: Final = 8 * 1024 * 1024
 """Bytes by which resident memory may differ between the first and the last second."""
-
-_CHANNEL: Final = (
-    "Channel: PJSIP/trunk-berlin-0000001a\r\nChannelState: 6\r\nChannelStateDesc: Up\r\n"
-    "CallerIDNum: 5551234\r\nCallerIDName: <unknown>\r\nLanguage: en\r\nContext: fax\r\n"
-    "Exten: recv\r\nPriority: 2\r\nUniqueid: 1700000000.1\r\nLinkedid: 1700000000.1\r\n"
-)
-UNWANTED: Final = [
-    f"Event: {name}\r\nPrivilege: call,all\r\n{_CHANNEL}{rest}\r\n".encode()
-    for name, rest in (
-        ("Newexten", "Application: Set\r\nAppData: FAXOPT(ecm)=no\r\n"),
-        ("VarSet", "Variable: X\r\nValue: Event: SendFAX\r\n"),
-        ("RTCPSent", "PT: 200(SR)\r\nReportCount: 1\r\nSentNTP: 1700000000.5\r\n"),
-        ("Newstate", ""),
-        ("FAXStatus", "Status: FAX Transmission In Progress\r\nLocalStationID: \r\n"),
-        ("DialBegin", "DialString: trunk-berlin/5551234\r\n"),
-        ("SendFAXes", "PagesTransferred: 9\r\n"),
-        ("Hangup", "Cause: 16\r\nCause-txt: Normal Clearing\r\n"),
-    )
-]
 
 
 @dataclass
@@ -238,11 +221,6 @@ def weather(rate: int, seconds: float, interval: float) -> tuple[Report, list[Sc
     )
     assert growth <= MOST_GROWTH, f"{growth} bytes more in memory"
     return report, scrapes
-
-
-def process(scrape: Scrape, name: str) -> float:
-    """What the exporter's process says of itself."""
-    return scrape.samples[f"process_{name}", frozenset()]
 
 
 def main() -> None:

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter.demo import DemoPbx
-from tests.running import Exporter, Scrape
-from tests.storm import UNWANTED, process
+from harness.events import UNWANTED
+from harness.exposition import Scrape, process
+from harness.running import Exporter
 
 SECRET: Final = "s"
 PAGE_SECONDS: Final = 6.0

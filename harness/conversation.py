@@ -23,7 +23,7 @@ from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.log import Json, Logfmt
 from exporter.polling import REFUSED_PAUSE, Failure, Poller
 from exporter.settings import AmiSettings
-from tests.virtual_time import clock, run
+from harness.virtual_time import clock, run
 
 TRANSCRIPTS: Final = Path(__file__).parent.parent / "tests" / "transcripts"
 NEXT: Final = b"\x00\x00"
