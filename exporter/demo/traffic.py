@@ -1,4 +1,4 @@
-"""The faxes that the demo PBX of demo.py lives through: for `--demo`, for soaks, for Originate.
+"""The faxes that the demo PBX lives through: for `--demo`, for soaks, for Originate.
 
 Each fax is one coroutine that reads like its story. Nothing happens within 1.2 s before a page ends
 or a session leaves, as with a real modem, so that polls one second apart miss nothing.
@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from exporter.demo.pbx import DemoPbx, DemoSession, FaxGone
+from exporter.demo.pbx import DemoPbx
+from exporter.demo.sessions import DemoSession, FaxGone
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 Story: TypeAlias = Callable[[], Awaitable[None]]
@@ -253,7 +254,7 @@ class Traffic:
         self.pbx.announce(session)
 
 
-async def traffic(
+async def run_traffic(
     pbx: DemoPbx, *, rng: random.Random, sleep: Sleep = asyncio.sleep, lines: int = 6
 ) -> None:
     """Faxes on `lines` lines at once until cancelled; Originate works meanwhile."""

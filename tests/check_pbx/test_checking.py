@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from exporter.check_pbx import OWN_USER, Finding, Lines, Report, Verdict, check, sections, text
 from exporter.check_pbx.checking import _closed
-from exporter.demo import DemoPbx
-from exporter.demo import pbx as demo
+from exporter.demo.actions import Dialogue, Headers
 from exporter.settings import AmiSettings
+from harness.pbx import FaultyPbx
 from harness.virtual_time import in_virtual_time, wall
 from harness.watching import SECRET, begin, settings_for
 
@@ -35,8 +35,8 @@ _CLASSES = {
 
 
 @contextlib.asynccontextmanager
-async def pbx_with(**options: Any) -> AsyncIterator[DemoPbx]:
-    pbx = DemoPbx(secret=SECRET, clock=wall, **options)
+async def pbx_with(**options: Any) -> AsyncIterator[FaultyPbx]:
+    pbx = FaultyPbx(secret=SECRET, clock=wall, **options)
     await pbx.start()
     try:
         yield pbx
@@ -44,18 +44,18 @@ async def pbx_with(**options: Any) -> AsyncIterator[DemoPbx]:
         await pbx.stop()
 
 
-async def report_of(pbx: DemoPbx, **changes: Any) -> Report:
+async def report_of(pbx: FaultyPbx, **changes: Any) -> Report:
     settings = settings_for(pbx, **{"username": "demo"} | changes)
     return await check("fax", settings, listen=LISTEN, folder=Path("/nowhere"))
 
 
 def with_files(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     """Has the demo answer Getvar: `general_enabled` is that of manager.conf."""
-    answer = demo._Client._answer
+    answer = Dialogue.answer
 
-    def answers(self: Any, known: Any, action: str, headers: dict[str, str]) -> bytes:
-        if action != "Getvar":
-            return answer(self, known, action, headers)
+    def answers(self: Dialogue, headers: Headers) -> bytes:
+        if headers.get("action") != "Getvar":
+            return answer(self, headers)
         _, _, given = headers["variable"].partition("(")
         _, section, name = [*given.rpartition(",")[0].split(",", 2), "", ""][:3]
         value = values.get(f"{section}_{name}", "")
@@ -66,7 +66,7 @@ def with_files(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
             f"Variable: {headers['variable']}\r\nValue: {value}\r\n\r\n"
         ).encode()
 
-    monkeypatch.setattr(demo._Client, "_answer", answers)
+    monkeypatch.setattr(Dialogue, "answer", answers)
 
 
 def of(report: Report, subject: str) -> Finding:
@@ -79,7 +79,7 @@ def wrong(report: Report) -> list[str]:
 
 
 def answering(**answers: str) -> Callable[[str, bytes], bytes]:
-    """For DemoPbx.rewrite: what the demo does not know, in Asterisk's words."""
+    """For FaultyPbx.rewrite: what the demo does not know, in Asterisk's words."""
 
     def rewrite(action: str, answer: bytes) -> bytes:
         if action not in answers:
@@ -120,7 +120,7 @@ async def test_it_connects_once_and_leaves() -> None:
         await report_of(pbx)
         assert len(pbx.connections) == len(pbx.logins) == 1
         await asyncio.sleep(1)
-        assert not pbx._clients
+        assert not pbx.clients
 
 
 @in_virtual_time

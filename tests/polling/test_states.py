@@ -12,12 +12,12 @@ import pytest
 from prometheus_client.exposition import generate_latest
 
 from exporter import metrics
-from exporter.demo import DemoPbx
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller
 from exporter.web import target_view
 from harness.exposition import Scrape
+from harness.pbx import FaultyPbx
 from harness.truth import assert_exact
 from harness.virtual_time import clock, in_virtual_time, until
 from harness.watching import begin, settings_for, watched
@@ -39,7 +39,7 @@ def scrape(poller: Poller) -> Scrape:
 
 
 @contextlib.asynccontextmanager
-async def answering_nothing(**options: Any) -> AsyncIterator[tuple[DemoPbx, Poller]]:
+async def answering_nothing(**options: Any) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
     """A demo PBX that answers neither FAXSessions nor FAXStats, and its poller after some polls."""
     async with watched(start=False, **options) as (pbx, poller):
         pbx.accept_connections()

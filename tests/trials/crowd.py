@@ -23,9 +23,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.demo import DemoPbx
 from harness.events import UNWANTED
 from harness.exposition import Scrape, process
+from harness.pbx import FaultyPbx
 from harness.running import Exporter
 
 SECRET: Final = "s"
@@ -52,8 +52,8 @@ class Report:
 
 class _Crowd:
     def __init__(self, count: int, sessions: int) -> None:
-        self.pbxs = {f"pbx-{n:03}": DemoPbx(secret=SECRET) for n in range(count)}
-        self.pbxs |= {name: DemoPbx(secret=SECRET) for name in NUISANCES}
+        self.pbxs = {f"pbx-{n:03}": FaultyPbx(secret=SECRET) for n in range(count)}
+        self.pbxs |= {name: FaultyPbx(secret=SECRET) for name in NUISANCES}
         self.polls: dict[str, list[float]] = defaultdict(list)
         self.flooded = 0
         self._sessions = sessions
@@ -94,7 +94,7 @@ class _Crowd:
             await asyncio.sleep(PAGE_SECONDS / 3)
             fax.finish_page()
 
-    async def _flood(self, pbx: DemoPbx) -> None:
+    async def _flood(self, pbx: FaultyPbx) -> None:
         storm = b"".join(UNWANTED) * 20
         while True:
             pbx.inject(storm)

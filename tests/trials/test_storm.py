@@ -2,8 +2,9 @@
 
 import pytest
 
-from harness.conversation import Pbx, conversation
+from harness.conversation import conversation
 from harness.events import UNWANTED
+from harness.script import ScriptedPbx
 from harness.virtual_time import in_virtual_time
 from tests.trials.storm import weather
 
@@ -21,7 +22,7 @@ async def test_unwanted_events_are_dropped_before_they_are_parsed(
 ) -> None:
     parsed: list[str] = []
 
-    pbx = Pbx(b"")
+    pbx = ScriptedPbx()
     async with conversation(pbx):
         assert pbx.line is not None
         with monkeypatch.context() as patched:

@@ -15,7 +15,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request, Route, expect
 
 from exporter import __version__
-from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, KEPT
 from exporter.polling import Fleet, Poller
@@ -31,6 +30,7 @@ from exporter.web import (
     look,
     render,
 )
+from harness.pbx import FaultyPbx
 from harness.running import Exporter
 from harness.virtual_time import clock, in_virtual_time, run, until, wall
 from harness.watching import SECRET, begin, settings_for, tell, watched
@@ -267,7 +267,7 @@ async def hostile() -> AsyncIterator[Pollers]:
 @contextlib.asynccontextmanager
 async def targets(count: int) -> AsyncIterator[Pollers]:
     """The last cannot be reached, the one before lacks something, each has a fax."""
-    started = [DemoPbx(secret=SECRET, clock=wall) for _ in range(count)]
+    started = [FaultyPbx(secret=SECRET, clock=wall) for _ in range(count)]
     fleet = Fleet(1.0, None, clock=clock())
     try:
         for pbx in started:

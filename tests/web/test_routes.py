@@ -15,13 +15,13 @@ from aiohttp import web as http
 from aiohttp.test_utils import TestClient, TestServer
 
 from exporter import metrics
-from exporter.demo import DemoPbx
 from exporter.polling import Fleet
 from exporter.settings import SettingsError, WebConfigFile, WebSettings
 from exporter.web import page
 from exporter.web import routes as web
 from exporter.web import server as listen
 from harness.exposition import Scrape
+from harness.pbx import FaultyPbx
 from harness.watching import SECRET, begin, settings_for
 
 Client = TestClient[http.Request, http.Application]
@@ -30,7 +30,7 @@ Client = TestClient[http.Request, http.Application]
 class Site:
     """The web side of an exporter that watches these demo PBXs, and a client of it."""
 
-    def __init__(self, client: Client, fleet: Fleet, pbxs: dict[str, DemoPbx]) -> None:
+    def __init__(self, client: Client, fleet: Fleet, pbxs: dict[str, FaultyPbx]) -> None:
         self.client = client
         self.fleet = fleet
         self.pbxs = pbxs
@@ -52,7 +52,7 @@ async def site(
     web_file: Path | None = None,
     details: bool = False,
 ) -> AsyncIterator[Site]:
-    pbxs = {name: DemoPbx(secret=SECRET) for name in names}
+    pbxs = {name: FaultyPbx(secret=SECRET) for name in names}
     for pbx in pbxs.values():
         await pbx.start()
     fleet = Fleet(0.05, None)
