@@ -1,30 +1,32 @@
 """An event storm: a PBX that sends 50,000 events a second, and an exporter that stays exact.
 
-    make storm SECONDS=30
+    make storm ARGS="--seconds 60"
 
-The PBX is a process of its own that answers from prebuilt bytes: the demo PBX would be the slower
-one. Its one fax advances with each poll; other faxes end unseen, their events amid the storm.
+The PBX is a process of its own. Its one fax advances with each poll; other faxes end unseen, their
+events amid the storm.
 """
 
 import argparse
-import multiprocessing
-import select
-import socket
+import asyncio
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, count, pairwise, repeat
+from itertools import cycle, islice, pairwise
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import Any, Final
 
+from harness.apart import apart
 from harness.events import UNWANTED
 from harness.exposition import Scrape, process
+from harness.pbx import FaultyPbx
 from harness.running import Exporter, every_scrape
 
 TICK: Final = 0.01
 """Seconds; in each the PBX sends its share of events at once."""
 SECRET: Final = "s"
+PAGE: Final = (0, 2, 2, 9)
+"""Bad lines of the fax from poll to poll, page by page."""
 MOST_GROWTH: Final = 8 * 1024 * 1024
 """Bytes by which resident memory may differ between the first and the last second."""
 
@@ -54,144 +56,98 @@ class Report:
         return [later - earlier for earlier, later in pairwise(self.polls)]
 
 
-def fax() -> Iterator[tuple[int, int]]:
-    """Pages and bad lines as a session reads from poll to poll; pages have 9 bad lines each."""
-    return ((page, bad_lines) for page in count() for bad_lines in (0, 2, 2, 9))
+class Storm:
+    """The PBX with its one fax, and the storm on all connections to it."""
 
-
-class Pbx:
-    """One connection of one exporter, and the storm on it."""
-
-    def __init__(self, connection: socket.socket, rate: int, seconds: float) -> None:
+    def __init__(self, rate: int) -> None:
+        self.pbx = FaultyPbx(secret=SECRET)
+        self.pbx.rewrite = self._note
         self.report = Report()
-        self._socket = connection
-        self._unread = b""
-        self._seconds = seconds
-        self._readings = fax()
-        self._reading = (0, 0)
-        self._listed = False
         self._over = False
-        self._began = 0.0
-        events = int(rate * TICK)
-        kinds = chain.from_iterable(repeat(UNWANTED))
-        unwanted = [event for event, _ in zip(kinds, range(events - 1), strict=False)]
-        self._before = b"".join(unwanted[: events // 2])
-        self._after = b"".join(unwanted[events // 2 :])
-        self._events = events
+        self._began = time.monotonic()
+        self._events = int(rate * TICK)
+        unwanted = list(islice(cycle(UNWANTED), self._events - 1))
+        self._storm = b"".join(unwanted)
 
-    def serve(self) -> Report:
+    async def serve(self, seconds: float) -> Report:
         """Until the storm is over and a poll has seen its end."""
-        self._socket.sendall(b"Asterisk Call Manager/11.0.0\r\n")
-        while not self.report.polls:
-            self._listen(1)
+        await self._poll()  # what is there at the first is not counted
+        self._fax = self.pbx.begin("receive", "PJSIP/fax-00000001")
+        self._fax.negotiate(rate=9600)
+        self._advance = self._pages()
         self.report.polls.clear()
-        self._listed = True
         self._began = due = time.monotonic()
         # The last page is told by the completion event alone.
-        while time.monotonic() < self._began + self._seconds or self._reading[1] != 9:
-            self._send_events()
+        while time.monotonic() < self._began + seconds or self._fax.bad_lines < PAGE[-1]:
+            await self._send_events()
             due += TICK
-            self._listen(max(0.0, due - time.monotonic()))
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
         self.report.seconds = time.monotonic() - self._began
         self._over = True
-        self.report.pages = self._reading[0] + 1
-        self.report.bad_lines = self.report.pages * 9
+        await self._poll()
+        self._fax.finish_page(last=True)
+        self.pbx.end(self._fax)
+        truth = self.pbx.truth
+        self.report.pages, self.report.bad_lines = truth.pages["receive"], truth.bad_lines
+        self.report.finished = truth.heard.total()
         return self.report
 
-    def end_fax(self) -> None:
-        """The scripted fax is over."""
-        self._listed = False
-        self.report.finished += 1
-        self._socket.sendall(_completion("Receive", "PJSIP/fax-00000001", self.report.pages))
+    async def _poll(self) -> None:
+        """Waits until a poll that begins from now on is over, and so the next has begun."""
+        seen = len(self.report.polls)
+        while len(self.report.polls) < seen + 2:
+            await asyncio.sleep(TICK)
 
-    def answer_for(self, seconds: float) -> None:
-        """Goes on, without a storm."""
-        self._listen(seconds)
+    def _pages(self) -> Iterator[None]:
+        """The fax from poll to poll."""
+        while True:
+            yield
+            for before, lines in pairwise(PAGE):
+                self._fax.add_bad_lines(lines - before)
+                yield
+            self._fax.finish_page()
 
-    def _send_events(self) -> None:
-        number = self.report.finished
-        wanted = _completion("Send", f"PJSIP/other-{number:08x}", 0)
-        self._socket.sendall(self._before + wanted + self._after)
-        self.report.finished += 1
-        self.report.events += self._events
-        self.report.size += len(self._before) + len(wanted) + len(self._after)
-
-    def _listen(self, seconds: float) -> None:
-        if select.select([self._socket], [], [], seconds)[0]:
-            data = self._socket.recv(65536)
-            if not data:
-                raise ConnectionError("the exporter has hung up")
-            *actions, self._unread = (self._unread + data).split(b"\r\n\r\n")
-            for action in actions:
-                headers = dict(
-                    line.split(": ", 1) for line in action.decode().split("\r\n") if line
-                )
-                self._socket.sendall(self._answer(headers["Action"], headers["ActionID"]))
-
-    def _answer(self, action: str, identity: str) -> bytes:
-        head = f"ActionID: {identity}\r\n"
-        says = f"Response: Success\r\n{head}\r\n"
+    def _note(self, action: str, answer: bytes) -> bytes:
         if action == "FAXSessions":
             self.report.polls.append(time.monotonic() - self._began)
-            if self._listed:
-                if not self._over:
-                    self._reading = next(self._readings)
-                says += (
-                    f"Event: FAXSessionsEntry\r\n{head}Channel: PJSIP/fax-00000001\r\n"
-                    "SessionNumber: 1\r\nSessionType: G.711\r\nOperation: receive\r\n"
-                    "State: Active\r\n\r\n"
-                )
-            says += f"Event: FAXSessionsComplete\r\n{head}ListItems: {int(self._listed)}\r\n\r\n"
-        elif action == "FAXSession":
-            pages, bad_lines = self._reading
-            says += (
-                f"Event: FAXSession\r\n{head}SessionNumber: 1\r\nOperation: receive\r\n"
-                "State: Active\r\nErrorCorrectionMode: No\r\nDataRate: 9600\r\n"
-                f"ImageResolution: 8031x3850\r\nPageNumber: {pages + 1}\r\n"
-                f"PagesReceived: {pages}\r\nTotalBadLines: {bad_lines}\r\n\r\n"
-            )
-        elif action == "FAXStats":
-            says += f"Event: FAXStats\r\n{head}CompletedFAXes: {self.report.finished}\r\n\r\n"
-        return says.encode()
+            if self.pbx.sessions and not self._over:
+                next(self._advance)
+        return answer
+
+    async def _send_events(self) -> None:
+        self.pbx.end(self.pbx.begin("send", self.pbx.new_channel("PJSIP/other")))
+        self.pbx.inject(self._storm)
+        for client in list(self.pbx.clients):
+            assert isinstance(client.writer, asyncio.StreamWriter)
+            await client.writer.drain()
+        self.report.events += self._events
+        self.report.size += len(self._storm)
 
 
-def _completion(operation: str, channel: str, pages: int) -> bytes:
-    return (
-        f"Event: {operation}FAX\r\nPrivilege: call,all\r\nChannel: {channel}\r\n"
-        "ChanVariable: FAXSTATUS=SUCCESS\r\nChanVariable: FAXMODE=audio\r\n"
-        f"PagesTransferred: {pages}\r\n\r\n"
-    ).encode()
+async def _serve(pipe: "Connection[Any, Any]", rate: int, seconds: float) -> None:
+    storm = Storm(rate)
+    await storm.pbx.start()
+    pipe.send(storm.pbx.port)
+    pipe.send(await storm.serve(seconds))
+    while not pipe.poll():  # until all is compared
+        await asyncio.sleep(0.1)
+    await storm.pbx.stop()
 
 
-def serve(to_parent: "Connection[int | Report, None]", rate: int, seconds: float) -> None:
+def serve(pipe: "Connection[Any, Any]", rate: int, seconds: float) -> None:
     """The PBX's process: tells its port, the report, and answers until told to end."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        to_parent.send(listener.getsockname()[1])
-        connection, _ = listener.accept()
-    with connection:
-        pbx = Pbx(connection, rate, seconds)
-        pbx.serve()
-        pbx.answer_for(0)
-        pbx.end_fax()
-        to_parent.send(pbx.report)
-        while not to_parent.poll():
-            pbx.answer_for(0.1)
+    asyncio.run(_serve(pipe, rate, seconds))
 
 
 def weather(rate: int, seconds: float, interval: float) -> tuple[Report, list[Scrape]]:
     """One storm; AssertionError if the exporter has miscounted. Scrapes are from first to last."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    pbx = context.Process(target=serve, args=(theirs, rate, seconds), daemon=True)
-    pbx.start()
-    try:
-        port = ours.recv()
-        scrapes: list[Scrape] = []
+    scrapes: list[Scrape] = []
+    with apart(serve, rate, seconds) as pbx:
         flags = (f"--poll.interval={interval}", "--ami.timeout=5")
-        with Exporter.watching("127.0.0.1", port, "u", SECRET, *flags) as exporter:
+        with Exporter.watching("127.0.0.1", pbx.recv(), "demo", SECRET, *flags) as exporter:
             with every_scrape(exporter, scrapes):
-                assert ours.poll(seconds * 10 + 60), "the PBX cannot get rid of its events"
-                report: Report = ours.recv()
+                assert pbx.poll(seconds * 10 + 60), "the PBX cannot get rid of its events"
+                report: Report = pbx.recv()
             last = exporter.wait_until(
                 lambda now: (
                     now.value("sessions_ended_total", operation="receive") == 1
@@ -201,13 +157,7 @@ def weather(rate: int, seconds: float, interval: float) -> tuple[Report, list[Sc
                 f"{report.finished} faxes finished",
             )
             scrapes.append(last)
-            ours.send(0)
-            pbx.join(20)
-    finally:
-        pbx.kill()
-        pbx.join()
-        ours.close()
-        theirs.close()
+            pbx.send("all is compared")
     assert last.sum("bad_lines_total") == report.bad_lines
     assert last.sum("pages_received_total") == report.pages
     assert last.sum("failures_total") == 0
