@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -26,15 +27,25 @@ def settings_for(pbx: FaultyPbx, **changes: Any) -> AmiSettings:
 
 @contextlib.asynccontextmanager
 async def watched(
-    interval: float = 1.0, *, start: bool = True, peer_limit: int | None = None, **options: Any
+    interval: float = 1.0,
+    *,
+    start: bool = True,
+    peer_limit: int | None = None,
+    wall_clock: Callable[[], float] = wall,
+    **options: Any,
 ) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
-    """A demo PBX and a poller that watches it, both running; `start=False`: nobody listens yet."""
+    """A demo PBX and a poller that watches it, both running; `start=False`: nobody listens yet.
+    `wall_clock`: the poller's."""
     pbx = FaultyPbx(secret=SECRET, clock=wall, **options)
     await pbx.start()
     if not start:
         pbx.refuse_connections()
     poller = Poller(
-        settings_for(pbx), interval, Ledger(peer_limit), clock=clock(), jitter=lambda: 1.0
+        settings_for(pbx),
+        interval,
+        Ledger(peer_limit),
+        clock=replace(clock(), wall=wall_clock),
+        jitter=lambda: 1.0,
     )
     task = asyncio.create_task(poller.run())
     try:

@@ -1,8 +1,10 @@
 """What stands on /metrics, when, and in which form."""
 
 import subprocess
+import time
 
 import pytest
+from freezegun import freeze_time
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import metrics
@@ -106,6 +108,18 @@ async def test_while_the_pbx_is_away_counters_stay_and_gauges_and_faxstats_are_a
             "asterisk_info",
         ):
             assert not now.has(absent), absent
+
+
+@in_virtual_time
+async def test_timestamps_are_seconds_since_the_epoch_in_whatever_time_zone() -> None:
+    with freeze_time("2026-03-29T00:59:58Z", tz_offset=1, real_asyncio=True):
+        async with watched(wall_clock=time.time) as (pbx, poller):
+            begin(pbx)
+            await until(lambda: poller.ledger.running != [])
+            now = scrape(poller)
+    for name in ("oldest_session_start", "oldest_progress"):
+        assert now.value(f"{name}_timestamp_seconds", operation="receive") == 1774745998
+    assert now.value("last_poll_timestamp_seconds") == 1774745998
 
 
 @in_virtual_time
