@@ -6,7 +6,7 @@ from docs import metrics as docs
 from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.polling import Failure
-from harness.exposition import Scrape, text
+from harness.exposition import Scrape, scrape
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
 
@@ -53,7 +53,7 @@ def test_no_value_on_metrics_is_without_its_explanation() -> None:
         async with watched() as (pbx, poller):
             begin(pbx).finish_page()
             await until(lambda: sum(poller.ledger.totals.pages.values()) == 1)
-            scrapes.append(Scrape(text(metrics.target_registry(poller, peer_label=False))))
+            scrapes.append(scrape(poller))
 
     scrapes: list[Scrape] = []
     collect()

@@ -9,15 +9,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from exporter import metrics
 from exporter.fax import Operation, Reason, State
-from exporter.polling import Poller
-from harness.exposition import Scrape, text
+from harness.exposition import Scrape, scrape, text
 from harness.programs import binary
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
-
-
-def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
-    return Scrape(text(metrics.target_registry(poller, peer_label=peer_label)))
 
 
 def series(now: Scrape) -> set[tuple[str, frozenset[tuple[str, str]]]]:

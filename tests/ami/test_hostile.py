@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -25,6 +24,7 @@ from exporter.fax import Operation, State, Transport
 from exporter.log import Json, Logfmt
 from exporter.polling import Failure, Poller
 from harness.conversation import INTERVAL, conversation, converse
+from harness.exposition import text
 from harness.script import CHANNEL, Line, ScriptedPbx, script, seeds
 from harness.transport import Unread
 from harness.virtual_time import in_virtual_time, until
@@ -39,8 +39,7 @@ def pages(poller: Poller) -> list[str]:
     registry = metrics.target_registry(poller, peer_label=True)
     shown = []
     for accept in ("", "application/openmetrics-text; version=1.0.0"):
-        encode, _ = choose_encoder(accept)
-        page = encode(registry).decode()
+        page = text(registry, accept)
         assert page.replace("\n", "").isprintable()
         parse = parse_openmetrics if accept else parse_text
         assert len(list(parse(page))) > 20

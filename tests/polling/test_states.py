@@ -9,14 +9,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from prometheus_client.exposition import generate_latest
 
-from exporter import metrics
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller
 from exporter.web import target_view
-from harness.exposition import Scrape
+from harness.exposition import scrape
 from harness.pbx import FaultyPbx
 from harness.truth import assert_exact
 from harness.virtual_time import clock, in_virtual_time, until
@@ -31,11 +29,6 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records]
-
-
-def scrape(poller: Poller) -> Scrape:
-    registry = metrics.target_registry(poller, peer_label=False)
-    return Scrape(generate_latest(registry).decode())
 
 
 @contextlib.asynccontextmanager
