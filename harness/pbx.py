@@ -1,6 +1,6 @@
-"""The demo PBX as tests need it: it can be at fault, and it notes who came and what was asked.
+"""The demo PBX as tests need it: it can misbehave, and it notes who connects and what is asked.
 
-The faxes, the words and what kills it are those of exporter/demo/.
+Its faxes, its words and what crashes it are those of exporter/demo/.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ class Query(NamedTuple):
 
 
 class FaultyConnection(Connection):
-    """Answers as the PBX's faults have it."""
+    """A connection on which the faults of the PBX show."""
 
     pbx: "FaultyPbx"
 
     async def answer(self, headers: Headers) -> bytes:
-        """Late, and rewritten."""
+        """Rewrites the answer, and is late with it."""
         pbx, action = self.pbx, headers.get("action", "")
         name = ACTIONS[action.lower()].name if action.lower() in ACTIONS else action
         if name == "FAXSession" and not self.dialogue.refusal(headers):
@@ -42,25 +42,25 @@ class FaultyConnection(Connection):
         return answer
 
     def hears(self, event_class: str) -> bool:
-        """Nobody hears a mute PBX."""
+        """No event reaches anybody from a mute PBX."""
         return not self.pbx.mute and super().hears(event_class)
 
     async def send(self, data: bytes) -> None:
-        """In pieces."""
+        """Sends the message in pieces."""
         size = self.pbx.chunk or max(len(data), 1)
         for start in range(0, len(data), size):
             self.write(data[start : start + size])
-            for _ in range(3):  # so long it takes a reader in this loop to see these bytes alone
+            for _ in range(3):  # by then a reader in this loop has seen these bytes alone
                 await asyncio.sleep(0)
 
     def write(self, data: bytes) -> None:
-        """Or not at all."""
+        """Sends nothing while the PBX is mute."""
         if not self.pbx.mute:
             super().write(data)
 
 
 class FaultyPbx(DemoPbx):
-    """A demo PBX; the faults may be set at any time."""
+    """A demo PBX whose faults may be set at any time."""
 
     connection: type[Connection] = FaultyConnection
 
@@ -90,7 +90,7 @@ class FaultyPbx(DemoPbx):
             client.write(data)
 
     async def open(self, connection: socket.socket) -> None:
-        """Notes it."""
+        """Notes the time."""
         self.connections.append(self.clock())
         await super().open(connection)
 

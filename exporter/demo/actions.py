@@ -41,7 +41,7 @@ class Dialogue:
         return self.username is not None and self._wants_events and event_class in self._read
 
     def answer(self, headers: Headers) -> bytes:
-        """All messages that answer an action; none if Asterisk dies of it."""
+        """All messages that answer an action; b"" if Asterisk crashes over it."""
         reply = Reply(headers.get("actionid", ""))
         if self.is_in_use(headers):
             self.over = True
@@ -51,7 +51,7 @@ class Dialogue:
         return ACTIONS[headers["action"].lower()].answer(self, reply, headers)
 
     def refusal(self, headers: Headers) -> str:
-        """Why an action is not even looked at; "" if it is."""
+        """Why an action is refused before it is looked at more closely; "" if it is not."""
         action = headers.get("action", "")
         known = ACTIONS.get(action.lower())
         if not action:

@@ -1,4 +1,4 @@
-"""One AMI connection: lines in, and answers and events out, each whole and one after the other."""
+"""One AMI connection: reads actions, sends answers and events, one whole message after another."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ Writer: TypeAlias = asyncio.StreamWriter | TlsLine
 async def streams(
     connection: socket.socket, ssl: SSLContext | None, *, buffered: bool
 ) -> tuple[Reader, Writer]:
-    """Both directions of an accepted connection; `buffered` is that of TlsLine.
+    """What to read from and write to on an accepted connection; `buffered` is that of TlsLine.
 
     Raises OSError if no TLS comes of it.
     """
@@ -70,7 +70,7 @@ class Connection:
         return None
 
     async def answer(self, headers: Headers) -> bytes:
-        """What the manager says to an action, once it does."""
+        """Waits as long as the manager takes; returns what it says."""
         in_use = self.dialogue.is_in_use(headers)
         answer = self.dialogue.answer(headers)
         if in_use:

@@ -1,6 +1,7 @@
-"""The faxes of one Asterisk: how they begin, end and are told of, as its module res_fax has it."""
+"""The faxes of one Asterisk, as its module res_fax keeps them: how they begin, end and are told."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -35,8 +36,8 @@ class Stats:
     reserved: int = 0
 
 
-class Faxes:
-    """What res_fax lists and counts. Who hears of an end, and what ends Asterisk, is in pbx.py."""
+class Faxes(ABC):
+    """What res_fax lists and counts. Who is told, and what ends Asterisk itself, is in pbx.py."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Faxes:
     ) -> None:
         self.version = version
         self.technology = technology
-        """Whose sessions begin; Spandsp's alone answer to FAXSession."""
+        """Whose sessions begin. Only those of Spandsp can be asked about with FAXSession."""
         self.channelvars = channelvars
         """Whether manager.conf has the exporter's variables written into events."""
         self.res_fax = res_fax
@@ -59,11 +60,11 @@ class Faxes:
         self.truth = Truth()
         self._channels = 0
         self.calls_begun = 0
-        """Since the start of Asterisk, on whichever channels."""
+        """Since Asterisk started."""
         self._begin_life()
 
     def _begin_life(self) -> None:
-        """Of the module: session numbers and FAXStats begin at 0."""
+        """The module is loaded: session numbers and FAXStats begin at 0."""
         self._life = object()
         self.next_number = 0
         self.sessions: dict[int, DemoSession] = {}
@@ -77,7 +78,7 @@ class Faxes:
 
     @property
     def has_fax_actions(self) -> bool:
-        """Whether FAXSessions and the like are known to this Asterisk now."""
+        """Whether this Asterisk knows FAXSessions, FAXSession and FAXStats at the moment."""
         return self.res_fax and self.major >= FIRST_WITH_FAX_ACTIONS
 
     def unload_res_fax(self) -> None:
@@ -101,13 +102,13 @@ class Faxes:
             self.truth.ended[session.operation] += 1
         self.sessions.clear()
 
+    @abstractmethod
     def _tell(self, event: bytes) -> bool:
-        """Sends an event of class call; whether anybody hears it."""
-        raise NotImplementedError
+        """Sends an event of class call; says whether anybody hears it."""
 
+    @abstractmethod
     def _session_left(self) -> None:
-        """Something may have waited for the last one."""
-        raise NotImplementedError
+        """Called whenever a session has left the list."""
 
     def new_channel(self, name: str) -> str:
         """A channel's full name, with its serial: `PJSIP/trunk-berlin-0000001a`."""

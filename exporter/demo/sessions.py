@@ -38,23 +38,12 @@ class Truth:
     rejected_pages: Counter[str] = field(default_factory=Counter)
     fallbacks: Counter[str] = field(default_factory=Counter)
     bad_lines: int = 0
-    """Of all receive sessions, over all their pages, the rejected ones too."""
+    """Over all pages of all receive sessions, rejected pages included."""
     completions: Counter[Completion] = field(default_factory=Counter)
     heard: Counter[Completion] = field(default_factory=Counter)
     """Those of `completions` whose event was sent to at least one client."""
     never_began: Counter[Completion] = field(default_factory=Counter)
-    """Likewise events of faxes for which no session could be made: none of the above has them."""
-
-
-@dataclass
-class Stats:
-    """What FAXStats says, kept since the last start of Asterisk. `completed` includes `failed`."""
-
-    transmit_attempts: int = 0
-    receive_attempts: int = 0
-    completed: int = 0
-    failed: int = 0
-    reserved: int = 0
+    """Events of faxes for which no session could be made; no counter above includes those faxes."""
 
 
 @dataclass(eq=False)
@@ -73,18 +62,18 @@ class DemoSession:
     state: str
     rate: int
     uniqueid: str
-    """Of the call as it is now; likewise `linkedid`."""
+    """Of the call as it is now, that is, after any transfer; likewise `linkedid`."""
     linkedid: str
     truth: Truth = field(repr=False)
     life: object = field(repr=False)
-    """Of res_fax: another one once that or Asterisk has been restarted."""
+    """Stands for one run of res_fax: a restart of it or of Asterisk makes another."""
     technology: str = "Spandsp"
     ecm: bool = False
     resolution: tuple[int, int] = NO_RESOLUTION
     pages: int = 0
     bad_lines: int = 0
     moved_to: str = ""
-    """What its channel is called now, which only its event tells."""
+    """What its channel is called after a transfer; only the completion event says so."""
     gone: bool = False
     began: bool = True
     """False if no session could be made."""
@@ -108,15 +97,15 @@ class DemoSession:
             self.resolution = resolution
 
     def move(self, channel: str, uniqueid: str) -> None:
-        """The call is replaced by another (REFER or INVITE with Replaces), whose name and number
-        its channel now has; the list goes on with the name that it began with."""
+        """Another call takes the place of this one (REFER, or INVITE with Replaces). The channel
+        gets the other's name and number; the list keeps the name that it began with."""
         self._must_live()
         self.moved_to, self.uniqueid = channel, uniqueid
 
     def switch_to_t38(self) -> None:
         """From audio to T.38: modem, pages and negotiation start anew.
 
-        For a moment before it the session has transport `none`: set that, if it shall be seen.
+        Just before, a real session has the transport `none` for a moment: set it, to show that.
         """
         self._must_live()
         self.transport = "T.38"
@@ -124,7 +113,7 @@ class DemoSession:
         self.pages = self.bad_lines = 0
 
     def fall_back(self, rate: int) -> None:
-        """Goes on at a lower rate, in bit/s."""
+        """The session goes on at a lower rate, in bit/s."""
         self._must_live()
         if rate >= self.rate:
             raise ValueError(f"{rate} bit/s is no fallback from {self.rate} bit/s")
