@@ -1,13 +1,11 @@
 """The faxes of `--demo`: something of everything, nothing missed, and on it goes."""
 
 import asyncio
+import contextlib
 import gc
 import random
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -26,35 +24,27 @@ SEND_A_FAX = {
 }
 
 
-class Demo:
+@contextlib.asynccontextmanager
+async def busy(seed: int) -> AsyncIterator[DemoPbx]:
     """A PBX with traffic in virtual time."""
+    pbx = DemoPbx(clock=wall, write=EVERYTHING)
+    traffic = asyncio.create_task(run_traffic(pbx, rng=random.Random(seed)))
+    await pbx.start()
+    try:
+        yield pbx
+    finally:
+        await pbx.stop()
+        assert not traffic.done(), "traffic never ends by itself"
+        traffic.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await traffic
 
-    def __init__(self, seed: int) -> None:
-        self.pbx = DemoPbx(clock=wall, write=EVERYTHING)
-        rng = random.Random(seed)
-        self._traffic = asyncio.get_running_loop().create_task(run_traffic(self.pbx, rng=rng))
 
-    async def __aenter__(self) -> Self:
-        await self.pbx.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.pbx.stop()
-        assert not self._traffic.done(), "traffic never ends by itself"
-        self._traffic.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._traffic
-
-    def is_consistent(self) -> bool:
-        """Whether the truth fits what the PBX shows."""
-        truth = self.pbx.truth
-        running = Counter(session.operation for session in self.pbx.sessions.values())
-        return truth.started - truth.ended == running and truth.heard <= truth.completions
+def is_consistent(pbx: DemoPbx) -> bool:
+    """Whether the truth fits what the PBX shows."""
+    truth = pbx.truth
+    running = Counter(session.operation for session in pbx.sessions.values())
+    return truth.started - truth.ended == running and truth.heard <= truth.completions
 
 
 async def until_second(number: float) -> None:
@@ -65,17 +55,17 @@ async def until_second(number: float) -> None:
 @pytest.mark.parametrize("seed", range(5))
 @in_virtual_time
 async def test_a_newcomer_sees_something_of_every_kind_within_15_seconds(seed: int) -> None:
-    async with Demo(seed) as demo:
+    async with busy(seed) as pbx:
         await until_second(15)
 
-        truth = demo.pbx.truth
+        truth = pbx.truth
         assert set(truth.ended) == {"send", "receive", "gateway", "V.21"}
         assert set(truth.pages) == {"send", "receive", "gateway"}
         assert truth.bad_lines > 0
         assert truth.rejected_pages["receive"] > 0
         assert truth.fallbacks["receive"] > 0
         assert {ending.status for ending in truth.completions} == {"SUCCESS", "FAILED"}
-        assert demo.is_consistent()
+        assert is_consistent(pbx)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -86,10 +76,10 @@ async def test_an_hour_of_traffic_is_varied_and_polls_a_second_apart_miss_nothin
     polled_lines, polled_rejections = 0, 0
     last: dict[DemoSession, tuple[int, int]] = {}
     shown = set()
-    async with Demo(seed) as demo:
+    async with busy(seed) as pbx:
         for second in range(3600):
             await until_second(second)
-            for session in demo.pbx.sessions.values():
+            for session in pbx.sessions.values():
                 shown.add((session.operation, session.transport, session.ecm))
                 lines, pages = last.get(session, (0, 0))
                 grew = session.bad_lines >= lines
@@ -97,7 +87,7 @@ async def test_an_hour_of_traffic_is_varied_and_polls_a_second_apart_miss_nothin
                 polled_rejections += not grew and session.pages == pages
                 last[session] = session.bad_lines, session.pages
 
-        truth = demo.pbx.truth
+        truth = pbx.truth
         assert polled_lines == truth.bad_lines > 1000
         assert polled_rejections == truth.rejected_pages["receive"] > 10
         assert len({ending.error for ending in truth.completions}) >= 8
@@ -107,15 +97,15 @@ async def test_an_hour_of_traffic_is_varied_and_polls_a_second_apart_miss_nothin
             ("gateway", "none", True),
         } <= shown
         assert truth.started.total() > 1000
-        assert len(demo.pbx.sessions) < 20
-        assert demo.is_consistent()
+        assert len(pbx.sessions) < 20
+        assert is_consistent(pbx)
 
 
 @in_virtual_time
 async def test_every_completion_reaches_who_listens(caplog: pytest.LogCaptureFixture) -> None:
-    async with Demo(1) as demo, await Client.connect(demo.pbx) as client:
+    async with busy(1) as pbx, await Client.connect(pbx) as client:
         await until_second(300)
-        expected = demo.pbx.truth.heard + demo.pbx.truth.never_began
+        expected = pbx.truth.heard + pbx.truth.never_began
 
         heard: Counter[str] = Counter()
         for _ in range(expected.total()):
@@ -132,12 +122,12 @@ async def test_every_completion_reaches_who_listens(caplog: pytest.LogCaptureFix
 async def test_an_originate_over_ami_sends_a_fax_to_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with Demo(1) as demo, await Client.connect(demo.pbx) as client:
+    async with busy(1) as pbx, await Client.connect(pbx) as client:
         queued = await client.ask("Originate", **SEND_A_FAX)
 
         assert values(queued)["Message"] == "Originate successfully queued"
         await until_second(0.5)
-        send, receive = demo.pbx.sessions.values()
+        send, receive = pbx.sessions.values()
         assert (send.channel, receive.channel) == (
             "Local/recv@fax-00000000;1",
             "Local/recv@fax-00000000;2",
@@ -152,14 +142,14 @@ async def test_an_originate_over_ami_sends_a_fax_to_itself(
 
 @in_virtual_time
 async def test_an_originated_fax_can_be_hung_up(caplog: pytest.LogCaptureFixture) -> None:
-    async with Demo(1) as demo, await Client.connect(demo.pbx) as client:
+    async with busy(1) as pbx, await Client.connect(pbx) as client:
         await client.ask("Originate", **SEND_A_FAX)
         await until_second(0.5)
 
         await client.ask("Hangup", Channel="Local/recv@fax-00000000;2")
 
         await until_second(20)
-        dropped = [ending for ending in demo.pbx.truth.completions if ending.error == DROPPED]
+        dropped = [ending for ending in pbx.truth.completions if ending.error == DROPPED]
         assert {ending.operation for ending in dropped} == set(FAX_OPERATIONS)
     gc.collect()  # asyncio tells of a task's error when it forgets the task
     assert not caplog.records
@@ -199,8 +189,7 @@ DISASTERS: dict[str, Callable[[DemoPbx], None]] = {
 async def test_traffic_goes_on_after_a_disaster(
     disaster: Callable[[DemoPbx], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Demo(2) as demo:
-        pbx = demo.pbx
+    async with busy(2) as pbx:
         for minute in range(1, 60):
             await until_second(60 * minute)
             before = set(pbx.sessions.values())
@@ -209,12 +198,12 @@ async def test_traffic_goes_on_after_a_disaster(
 
             assert pbx.sessions == {}
             assert all(session.gone for session in before)
-            assert demo.is_consistent()
+            assert is_consistent(pbx)
             if pbx.crashed:
                 await until_second(60 * minute + 10)
                 assert pbx.sessions == {}
                 pbx.restart()
         await until_second(60 * 60)
         assert pbx.sessions
-        assert demo.is_consistent()
+        assert is_consistent(pbx)
     assert not caplog.records
