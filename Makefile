@@ -63,10 +63,10 @@ fuzz: $(VENV)/installed-fuzz
 	$(BIN)/python -m fuzz.ami -max_total_time=$(FUZZ_SECONDS) $(ARGS)
 
 storm: $(VENV)/installed-test
-	$(BIN)/python -m tests.storm $(ARGS)
+	$(BIN)/python -m tests.trials.storm $(ARGS)
 
 crowd: $(VENV)/installed-test
-	$(BIN)/python -m tests.crowd --pbxs $(PBXS) $(ARGS)
+	$(BIN)/python -m tests.trials.crowd --pbxs $(PBXS) $(ARGS)
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m bench $(ARGS)
@@ -89,12 +89,12 @@ pictures: $(VENV)/installed-test
 	$(BIN)/python -m tests.pbx.pictures --minutes $(MINUTES)
 
 soak: $(VENV)/installed-test
-	$(BIN)/python -m tests.soak --hours $(HOURS) --seed $(SEED)
+	$(BIN)/python -m tests.trials.soak --hours $(HOURS) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf mutants
-	find bench docs exporter fuzz grafana tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench docs exporter fuzz grafana harness tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.
 $(VENV)/installed: pyproject.toml constraints.txt $(BIN)/python

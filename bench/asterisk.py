@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.measuring import RUNS, Cost, Numbers, median
+from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, available, make_tiff
-from tests.running import Exporter
 
 FAXES: Final = 50
 """Two sessions each: both ends are in this Asterisk."""

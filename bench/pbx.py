@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from tests.storm import UNWANTED
+from harness.events import UNWANTED
 
 HOST: Final = "127.0.0.1"
 SECRET: Final = "s"

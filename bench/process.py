@@ -12,7 +12,7 @@ from typing import Final
 
 from bench import pbx
 from bench.measuring import RUNS, Cost, Numbers, cpu_of, median, resident
-from tests.running import Exporter
+from harness.running import Exporter
 
 LIBRARIES: Final = (
     "aiohttp.web, bcrypt, jinja2, panoramisk.manager, prometheus_client, pydantic, "
@@ -112,7 +112,7 @@ def week(hours: int = 168) -> Numbers:
     PBX and exporter are in one process there, so only the growth is the exporter's at most.
     """
     script = (
-        "import random\nfrom tests.soak import Soak\nfrom tests.virtual_time import run\n"
+        "import random\nfrom tests.trials.soak import Soak\nfrom harness.virtual_time import run\n"
         f"soak = Soak(random.Random(1))\nrun(soak.live({hours}))\n"
         "print(soak.memory[0], soak.memory[-1])"
     )

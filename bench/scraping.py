@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from bench import pbx
 from bench.measuring import RUNS, Cost, Numbers, median
-from tests.running import Exporter
+from harness.running import Exporter
 
 SIZES: Final = (10, 100, 1000, 5000)
 SCRAPES: Final = 20

@@ -225,12 +225,11 @@ def _caution(ami: AmiSettings) -> None:
 @contextlib.asynccontextmanager
 async def _demo_pbx(ami: AmiSettings) -> AsyncIterator[AmiSettings]:
     """An Asterisk that exists only in memory, with faxes moving, and how to log in to it."""
-    from exporter.demo import pbx as demo
-    from exporter.demo.traffic import traffic as demo_traffic
+    from exporter.demo import DemoPbx, run_traffic
 
-    pbx = demo.DemoPbx(username=ami.username, secret=ami.secret.get_secret_value())
+    pbx = DemoPbx(username=ami.username, secret=ami.secret.get_secret_value())
     await pbx.start()
-    traffic = asyncio.create_task(demo_traffic(pbx, rng=random.Random()))
+    traffic = asyncio.create_task(run_traffic(pbx, rng=random.Random()))
     try:
         yield ami.model_copy(update={"host": pbx.host, "port": pbx.port, "tls": False})
     finally:

@@ -1,9 +1,9 @@
-"""Coverage-guided fuzzing of what the exporter makes of a PBX's bytes; see conversation.py.
+"""Coverage-guided fuzzing of what the exporter makes of a PBX's bytes; see harness/conversation.py.
 
     make fuzz FUZZ_SECONDS=3600
     .venv/bin/python -m fuzz.ami build/fuzz/crash-...   # what was found, once more
 
-Arguments are libFuzzer's; inputs are as `conversation.script` makes them.
+Arguments are libFuzzer's; inputs are as `script` of harness/script.py makes them.
 """
 
 import sys
@@ -13,9 +13,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["exporter", "panoramisk"], exclude=["exporter.settings", "exporter.log"]
+    include=["exporter", "panoramisk"],
+    exclude=["exporter.demo", "exporter.settings", "exporter.log"],
 ):
-    from fuzz.conversation import NEXT, converse, seeds
+    from harness.conversation import converse
+    from harness.script import NEXT, seeds
 
 FOUND = Path("build") / "fuzz"
 """The corpus, which grows from run to run, and beside it the inputs that did harm."""

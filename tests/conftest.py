@@ -6,7 +6,7 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, settings
 
-from tests.certificates import renewed
+from harness.certificates import renewed
 
 # A slow machine is not a defect of the code: no test here asserts a time.
 settings.register_profile(

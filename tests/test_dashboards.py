@@ -16,7 +16,9 @@ from exporter import metrics
 from exporter.settings import read_yaml
 from grafana import __main__ as generator
 from grafana import panels, render
-from tests import monitoring
+from harness.exposition import published
+from harness.monitoring import Prometheus
+from harness.programs import binary
 
 Json = dict[str, Any]
 
@@ -79,14 +81,6 @@ def substituted(expression: str) -> str:
     return re.sub(r"\$(\w+)", lambda found: values[found[1]], expression)
 
 
-def published() -> set[str]:
-    names = {declared.name for declared in (*metrics.GAUGES, *metrics.COUNTERS)}
-    names |= {declared.name for declared in metrics.EXPORTER}
-    for declared in metrics.HISTOGRAMS:
-        names |= {f"{declared.name}_{suffix}" for suffix in ("bucket", "sum", "count")}
-    return names
-
-
 def named(expression: str) -> set[str]:
     return set(re.findall(r"\b([A-Za-z_:]+)\{", expression))
 
@@ -94,10 +88,6 @@ def named(expression: str) -> set[str]:
 def test_the_committed_json_is_what_the_code_makes() -> None:
     committed = {p.name: p.read_text(encoding="utf-8") for p in generator.DIRECTORY.glob("*.json")}
     assert committed == generator.texts(), "run: python -m grafana"
-
-
-def test_generating_twice_makes_the_same() -> None:
-    assert generator.texts() == generator.texts()
 
 
 def test_dashboards_keep_their_addresses() -> None:
@@ -219,7 +209,7 @@ def test_rates_follow_the_resolution_and_totals_the_period() -> None:
 
 @pytest.fixture
 def promtool() -> str:
-    return monitoring.binary("promtool", package="prometheus")
+    return binary("promtool", package="prometheus")
 
 
 def test_every_expression_parses(promtool: str, tmp_path: Path) -> None:
@@ -516,7 +506,7 @@ def history(promtool: str, tmp_path: Path) -> Iterator[tuple[str, int]]:
     blocks = ["tsdb", "create-blocks-from", "openmetrics", str(written), str(tmp_path / "data")]
     done = subprocess.run([promtool, *blocks], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with monitoring.Prometheus("scrape_configs: []", tmp_path) as prometheus:
+    with Prometheus("scrape_configs: []", tmp_path) as prometheus:
         yield prometheus.url, end
 
 

@@ -6,10 +6,9 @@ from docs import metrics as docs
 from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.polling import Failure
-from tests.running import Scrape
-from tests.test_metrics import text
-from tests.virtual_time import in_virtual_time, until
-from tests.watching import begin, watched
+from harness.exposition import Scrape, scrape
+from harness.virtual_time import in_virtual_time, until
+from harness.watching import begin, watched
 
 FREE = {"version", "ami_version", "python"}
 """Labels whose values are what others wrote."""
@@ -54,7 +53,7 @@ def test_no_value_on_metrics_is_without_its_explanation() -> None:
         async with watched() as (pbx, poller):
             begin(pbx).finish_page()
             await until(lambda: sum(poller.ledger.totals.pages.values()) == 1)
-            scrapes.append(Scrape(text(metrics.target_registry(poller, peer_label=False))))
+            scrapes.append(scrape(poller))
 
     scrapes: list[Scrape] = []
     collect()

@@ -18,7 +18,8 @@ from exporter.__main__ import _Reload
 from exporter.notify import Notifier
 from exporter.polling import Fleet
 from exporter.settings import ConfigFile, Targets, WebConfigFile
-from tests.running import Exporter, Scrape
+from harness.exposition import Scrape
+from harness.running import Exporter
 
 
 def run(*flags: str) -> subprocess.CompletedProcess[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.settings import SETTINGS
+from harness.programs import binary
 from tests.manual import BASH, MAN_PAGE, ZSH, written
-from tests.monitoring import binary
 
 # What bash does at TAB: the words so far, the last of them unfinished.
 _AT_TAB = """

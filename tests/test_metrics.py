@@ -1,29 +1,18 @@
 """What stands on /metrics, when, and in which form."""
 
-import os
-import shutil
 import subprocess
+import time
 
 import pytest
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from freezegun import freeze_time
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import metrics
 from exporter.fax import Operation, Reason, State
-from exporter.polling import Poller
-from tests.running import Scrape
-from tests.virtual_time import in_virtual_time, until
-from tests.watching import begin, watched
-
-
-def text(registry: CollectorRegistry, accept: str = "") -> str:
-    encode, _ = choose_encoder(accept)
-    return encode(registry).decode()
-
-
-def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
-    return Scrape(text(metrics.target_registry(poller, peer_label=peer_label)))
+from harness.exposition import Scrape, scrape, text
+from harness.programs import binary
+from harness.virtual_time import in_virtual_time, until
+from harness.watching import begin, watched
 
 
 def series(now: Scrape) -> set[tuple[str, frozenset[tuple[str, str]]]]:
@@ -117,6 +106,18 @@ async def test_while_the_pbx_is_away_counters_stay_and_gauges_and_faxstats_are_a
 
 
 @in_virtual_time
+async def test_timestamps_are_seconds_since_the_epoch_in_whatever_time_zone() -> None:
+    with freeze_time("2026-03-29T00:59:58Z", tz_offset=1, real_asyncio=True):
+        async with watched(wall_clock=time.time) as (pbx, poller):
+            begin(pbx)
+            await until(lambda: poller.ledger.running != [])
+            now = scrape(poller)
+    for name in ("oldest_session_start", "oldest_progress"):
+        assert now.value(f"{name}_timestamp_seconds", operation="receive") == 1774745998
+    assert now.value("last_poll_timestamp_seconds") == 1774745998
+
+
+@in_virtual_time
 async def test_openmetrics_is_offered_and_no_created_series_is_in_it() -> None:
     async with watched() as (_, poller):
         registry = metrics.target_registry(poller, peer_label=False)
@@ -181,18 +182,10 @@ def test_the_readme_has_every_metric_and_no_other() -> None:
     assert sorted(rows) == sorted(names)
 
 
-@pytest.fixture
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        required = "promtool" in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
-        assert not required, "promtool is required here: apt-get install prometheus"
-        pytest.skip("not checked by promtool: apt-get install prometheus")
-    return found
-
-
 @pytest.mark.parametrize("peer_limit", [None, 5])
-def test_promtool_finds_nothing_to_say(promtool: str, peer_limit: int | None) -> None:
+def test_promtool_finds_nothing_to_say(peer_limit: int | None) -> None:
+    promtool = binary("promtool", package="prometheus")
+
     @in_virtual_time
     async def collect() -> None:
         async with watched(peer_limit=peer_limit) as (pbx, poller):

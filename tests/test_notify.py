@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,44 +12,13 @@ import pytest
 
 from exporter.notify import STATUS_PERIOD, Notifier, lives, status_line
 from exporter.polling import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, Fleet
-from tests.running import Exporter
-from tests.virtual_time import clock, in_virtual_time, until
-from tests.watching import settings_for, watched
+from harness.running import Exporter
+from harness.systemd import Manager
+from harness.virtual_time import clock, in_virtual_time, until
+from harness.watching import settings_for, watched
 
 WATCHDOG = 60.0
 """Seconds."""
-
-
-class Manager:
-    """The other end of NOTIFY_SOCKET."""
-
-    def __init__(self, address: str) -> None:
-        self.environment = {"NOTIFY_SOCKET": address.replace("\0", "@")}
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(address)
-        self.socket.setblocking(False)
-        self._messages: list[str] = []
-
-    def read(self) -> None:
-        """Makes room: the kernel holds ten messages."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._messages.append(self.socket.recv(4096).decode())
-
-    def heard(self) -> list[str]:
-        """All that came since the last call."""
-        self.read()
-        heard, self._messages = self._messages, []
-        return heard
-
-    def wait_for(self, start: str, seconds: float = 20) -> str:
-        """The next message that begins so."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self.socket.settimeout(max(0.01, deadline - time.monotonic()))
-            if (message := self.socket.recv(4096).decode()).startswith(start):
-                return message
-        raise AssertionError(f"no {start} within {seconds} s")
 
 
 @pytest.fixture

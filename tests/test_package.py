@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring import succeeds
+from harness.programs import succeeds
 
 ROOT = Path(__file__).parent.parent
-NEEDED_BY_TESTS = ("bench", "deploy", "docs", "exporter", "fuzz", "grafana", "tests")
+NEEDED_BY_TESTS = ("bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "tests")
 PROJECT_URL = "https://forge.example/fax"
 KINDS = {".py", ".typed", ".html", ".css", ".js", ".svg"}
 """Of the files of the package, so that none is in it by accident."""

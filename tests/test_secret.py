@@ -17,18 +17,18 @@ import pytest
 
 from exporter import log
 from exporter.ami import login
-from exporter.demo import DemoPbx
 from exporter.ledger import Ledger
 from exporter.polling import Failure, Poller
-from tests.running import Exporter
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, settings_for
+from harness.pbx import FaultyPbx
+from harness.running import Exporter
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, settings_for
 
 SECONDS = 60
 """More than anything here takes, on a busy machine either."""
 
 
-def keys_of(pbx: DemoPbx) -> set[str]:
+def keys_of(pbx: FaultyPbx) -> set[str]:
     """What the secret is sent as, once for each login: filled while the PBX runs."""
     keys: set[str] = set()
 
@@ -90,7 +90,7 @@ async def test_the_secret_is_in_no_log_no_page_and_no_process_list(
 ) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{SECRET}\n")
-    pbx = DemoPbx(secret=SECRET)
+    pbx = FaultyPbx(secret=SECRET)
     keys = keys_of(pbx)
     await pbx.start()
     loop = asyncio.get_running_loop()
@@ -149,7 +149,7 @@ async def test_a_traceback_through_the_login_shows_no_value(
     """At the place where the secret is a local variable."""
     monkeypatch.setattr(login, "hashlib", Broken)
     caplog.set_level(logging.DEBUG)
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start()
     poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
     task = asyncio.create_task(poller.run())

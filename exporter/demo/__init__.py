@@ -1,6 +1,9 @@
 """An Asterisk that exists only in memory, on a real port, and the faxes it lives through."""
 
-from exporter.demo.pbx import DROPPED, Completion, DemoPbx, DemoSession, FaxGone, Query
+from exporter.demo.faxes import DROPPED
+from exporter.demo.pbx import DemoPbx
+from exporter.demo.sessions import Completion, DemoSession, FaxGone
+from exporter.demo.traffic import run_traffic
 
 __all__ = [
     "DROPPED",
@@ -8,5 +11,5 @@ __all__ = [
     "DemoPbx",
     "DemoSession",
     "FaxGone",
-    "Query",
+    "run_traffic",
 ]

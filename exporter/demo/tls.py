@@ -10,7 +10,7 @@ from ssl import MemoryBIO, SSLContext, SSLError, SSLWantReadError
 from typing import Final
 
 BUFFER: Final = 1024
-"""Bytes of `inbuf` in main/manager.c, for lines that are not worked off."""
+"""Size in bytes of `inbuf` in main/manager.c, which holds lines that are still to be handled."""
 _FILE_BUFFER: Final = 8192
 """BUFSIZ of glibc."""
 
@@ -19,7 +19,7 @@ class TlsLine(asyncio.Protocol):
     """A connection, read like an asyncio.StreamReader and written like a StreamWriter."""
 
     def __init__(self, context: SSLContext, *, buffered: bool) -> None:
-        """`buffered`: there is a FILE between, as there is up to Asterisk 13."""
+        """`buffered`: Asterisk reads through a FILE, as it does up to version 13."""
         self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._buffered = buffered
@@ -30,23 +30,23 @@ class TlsLine(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the transport of what is encrypted."""
+        """Keeps the transport, which carries encrypted bytes."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Takes what came, to be read when Asterisk would."""
+        """Keeps encrypted bytes until Asterisk would read them."""
         self._incoming.write(data)
         self._came.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends what is read and what is awaited."""
+        """Wakes up whoever waits for bytes or for the end."""
         self._incoming.write_eof()
         self._came.set()
         self._closed.set()
 
     async def shake_hands(self) -> None:
-        """Raises OSError if no TLS comes of it."""
+        """Raises OSError if the handshake fails."""
         try:
             while True:
                 try:
@@ -69,7 +69,7 @@ class TlsLine(asyncio.Protocol):
             if not room:
                 raise ValueError(f"a line longer than {BUFFER} bytes")
             await self._wait_for_input()
-            # No more than one read, and nobody looks whether TLS holds more of that record.
+            # Asterisk reads once, and does not look whether TLS holds more of that record.
             came = self._read_file(room) if self._buffered else self._read(room)
             if not came:
                 return b""
@@ -78,13 +78,13 @@ class TlsLine(asyncio.Protocol):
         return line + end
 
     async def _wait_for_input(self) -> None:
-        """As poll() of the socket would: it knows nothing of what TLS has read from it."""
+        """Waits as poll() on the socket does, which cannot see what TLS has already read."""
         while not self._incoming.pending and not self._incoming.eof:
             self._came.clear()
             await self._came.wait()
 
     def _read(self, room: int) -> bytes:
-        """Of one record; nothing if that is not whole yet, which is taken for the end."""
+        """Reads from one record; b"" if that is incomplete, which Asterisk takes for the end."""
         try:
             return self._tls.read(room)
         except SSLError:
@@ -97,7 +97,7 @@ class TlsLine(asyncio.Protocol):
         return came
 
     def write(self, data: bytes) -> None:
-        """Sends it; hangs up if a FILE holds something unread, which it would have to seek over."""
+        """Sends data; hangs up if the FILE holds unread bytes, over which a write cannot seek."""
         if self._file:
             self.transport.abort()
             return
@@ -115,7 +115,7 @@ class TlsLine(asyncio.Protocol):
 
     def close(self) -> None:
         """Ends the connection after sending what is left."""
-        with suppress(SSLError):  # it is the other end's word that is missing
+        with suppress(SSLError):  # the other end has not said goodbye
             self._tls.unwrap()
         self._flush()
         self.transport.close()

@@ -1,4 +1,4 @@
-"""The faxes that the demo PBX of demo.py lives through: for `--demo`, for soaks, for Originate.
+"""The faxes that the demo PBX lives through: for `--demo`, for soaks, for Originate.
 
 Each fax is one coroutine that reads like its story. Nothing happens within 1.2 s before a page ends
 or a session leaves, as with a real modem, so that polls one second apart miss nothing.
@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from exporter.demo.pbx import DemoPbx, DemoSession, FaxGone
+from exporter.demo.pbx import DemoPbx
+from exporter.demo.sessions import DemoSession, FaxGone
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 Story: TypeAlias = Callable[[], Awaitable[None]]
@@ -20,7 +21,7 @@ TRUNKS: Final = ("PJSIP/trunk-berlin", "PJSIP/trunk-paris", "PJSIP/trunk-oslo")
 TRANSFER: Final = "Local/transfer@office"
 """What a channel is called once its call was transferred."""
 QUIET: Final = 1.2
-"""Seconds before and after a page's bad lines: a real page's number stands that long, too."""
+"""Seconds before and after the bad lines of a page; a real page takes at least as long."""
 RATES: Final = (14400, 12000, 9600)
 STANDARD, FINE = (8031, 3850), (8031, 7700)
 MISFORTUNES: Final = (
@@ -54,15 +55,15 @@ class Plan:
     moved: bool = False
     """The call is transferred in the middle of the last page."""
     untold: bool = False
-    """It is taken away in the middle of the last page, so that no event tells of its end."""
+    """It vanishes in the middle of the last page, and no event tells of its end."""
     lateness: float = 1.0
     """Seconds from the end to the completion event; Asterisk takes up to 5."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Lives through faxes on a PBX: all chance is `rng`, every wait a `sleep`, but for that of
-    the completion events, which is the PBX's own."""
+    """Makes faxes happen on a PBX. All chance comes from `rng` and all waiting from `sleep`, except
+    for late completion events, which wait with the PBX's own."""
 
     pbx: DemoPbx
     rng: random.Random
@@ -163,7 +164,7 @@ class Traffic:
             await self.both_ends(headers["channel"].removesuffix("/n"), file)
 
     async def run(self, lines: int = 6) -> None:
-        """Faxes on a number of lines at once, for ever; in 15 s something of every kind."""
+        """Faxes on several lines at once, for ever; the first 15 s show something of every kind."""
         openings = self._openings()
         async with asyncio.TaskGroup() as group:
             for number in range(lines):
@@ -223,7 +224,7 @@ class Traffic:
         return lambda: self.fax(plan)
 
     def _outgoing(self, operation: str) -> list[str]:
-        """The file that is sent: a moved call is known by it, if nobody else sends the same."""
+        """The file that is sent. A transferred call is recognised by it, so each has its own."""
         name = f"/var/spool/asterisk/fax/outgoing-{self.rng.randrange(10**9)}.tif"
         return [name] if operation == "send" else []
 
@@ -253,7 +254,7 @@ class Traffic:
         self.pbx.announce(session)
 
 
-async def traffic(
+async def run_traffic(
     pbx: DemoPbx, *, rng: random.Random, sleep: Sleep = asyncio.sleep, lines: int = 6
 ) -> None:
     """Faxes on `lines` lines at once until cancelled; Originate works meanwhile."""

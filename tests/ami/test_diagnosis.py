@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from exporter.ami import Cause, ConnectError, connect
 from exporter.ami.diagnosis import not_greeted, refused_login, unreached
 from exporter.settings import AmiSettings
-from tests.virtual_time import in_virtual_time
+from harness.virtual_time import in_virtual_time
 
 SETTINGS = AmiSettings(username="x", secret=SecretStr("y"))
 

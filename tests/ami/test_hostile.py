@@ -9,12 +9,11 @@ import subprocess
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -24,10 +23,12 @@ from exporter.ami.stream import MAX_LISTED, MAX_MESSAGE
 from exporter.fax import Operation, State, Transport
 from exporter.log import Json, Logfmt
 from exporter.polling import Failure, Poller
-from fuzz.conversation import INTERVAL, Line, Pbx, conversation, converse, script, seeds
-from tests.ami.transports import Unread
-from tests.virtual_time import in_virtual_time, until
-from tests.watching import begin, watched
+from harness.conversation import INTERVAL, conversation, converse
+from harness.exposition import text
+from harness.script import CHANNEL, Line, ScriptedPbx, script, seeds
+from harness.transport import Unread
+from harness.virtual_time import in_virtual_time, until
+from harness.watching import begin, watched
 
 RECEIVE = Operation.RECEIVE
 MIB = 1024 * 1024
@@ -38,8 +39,7 @@ def pages(poller: Poller) -> list[str]:
     registry = metrics.target_registry(poller, peer_label=True)
     shown = []
     for accept in ("", "application/openmetrics-text; version=1.0.0"):
-        encode, _ = choose_encoder(accept)
-        page = encode(registry).decode()
+        page = text(registry, accept)
         assert page.replace("\n", "").isprintable()
         parse = parse_openmetrics if accept else parse_text
         assert len(list(parse(page))) > 20
@@ -159,7 +159,7 @@ async def send(line: Line | None, data: bytes, times: int = 1) -> None:
 
 @in_virtual_time
 async def test_a_header_of_100_mb_takes_less_than_2_mib() -> None:
-    pbx, part = Pbx(b""), b"x" * CHUNK
+    pbx, part = ScriptedPbx(), b"x" * CHUNK
     async with conversation(pbx) as poller:
         with memory_at_most(2 * MIB):
             await send(pbx.line, b"Event: ReceiveFAX\r\nChannel: PJSIP/")
@@ -182,7 +182,7 @@ async def test_what_follows_in_a_message_too_long_is_not_taken_for_another() -> 
 
 @in_virtual_time
 async def test_a_message_that_never_ends_takes_less_than_2_mib() -> None:
-    pbx, part = Pbx(b""), b"X: y\r\n" * (CHUNK // 6)
+    pbx, part = ScriptedPbx(), b"X: y\r\n" * (CHUNK // 6)
     async with conversation(pbx) as poller:
         with memory_at_most(2 * MIB):
             await send(pbx.line, b"Event: ReceiveFAX\r\n")
@@ -195,7 +195,7 @@ async def test_a_message_that_never_ends_takes_less_than_2_mib() -> None:
 @in_virtual_time
 async def test_a_greeting_that_never_ends_is_left_at_once() -> None:
     connection = Connection(lambda _: None)
-    line = Line(Pbx(b""), connection)
+    line = Line(ScriptedPbx(), connection)
     line.send(b"Asterisk Call Manager/")
     with memory_at_most(MIB // 2):
         await send(line, b"1" * CHUNK, 1000)
@@ -219,7 +219,7 @@ def test_an_asterisk_of_any_version_breaks_no_page_and_no_terminal() -> None:
 
 @in_virtual_time
 async def test_a_million_headers_in_one_message_take_less_than_2_mib() -> None:
-    pbx = Pbx(b"")
+    pbx = ScriptedPbx()
     parts = [
         b"".join(b"X-%d: y\r\n" % number for number in range(start, start + 1000))
         for start in range(0, 1_000_000, 1000)
@@ -235,7 +235,7 @@ async def test_a_million_headers_in_one_message_take_less_than_2_mib() -> None:
 
 @in_virtual_time
 async def test_the_headers_that_fit_into_one_message_take_less_than_16_mib() -> None:
-    pbx = Pbx(b"")
+    pbx = ScriptedPbx()
     headers = b"".join(b"%x: \r\n" % number for number in range(30_000))
     message = b"Event: ReceiveFAX\r\n" + headers + b"\r\n"
     assert len(message) < MAX_MESSAGE
@@ -247,7 +247,7 @@ async def test_the_headers_that_fit_into_one_message_take_less_than_16_mib() -> 
 
 @in_virtual_time
 async def test_a_million_events_of_actions_never_asked_leave_nothing_behind() -> None:
-    pbx = Pbx(b"")
+    pbx = ScriptedPbx()
     event = b"Event: FAXSessionsEntry\r\nActionID: a/%d\r\nSessionNumber: 7\r\n\r\n"
     async with conversation(pbx):
         gc.collect()
@@ -258,23 +258,18 @@ async def test_a_million_events_of_actions_never_asked_leave_nothing_behind() ->
         assert sys.getallocatedblocks() - before < 1000
 
 
-class Lister(Pbx):
-    """Its lists are what a test makes of them; `=0` stands for the ActionID."""
-
-    listed: bytes | None = None
-
-    def answer(self, action: bytes) -> bytes:
-        if action != b"FAXSessions" or self.listed is None:
-            return super().answer(action)
-        return (
-            b"Response: Success\r\nActionID: =0\r\n\r\n%b"
-            b"Event: FAXSessionsComplete\r\nActionID: =0\r\n\r\n" % self.listed
-        )
+def listing(entries: bytes) -> Callable[[str, bytes], bytes]:
+    """For `rewrite`: this is listed; `=0` stands for the ActionID."""
+    whole = (
+        b"Response: Success\r\nActionID: =0\r\n\r\n%b"
+        b"Event: FAXSessionsComplete\r\nActionID: =0\r\n\r\n" % entries
+    )
+    return lambda action, answer: whole if action == "FAXSessions" else answer
 
 
 @in_virtual_time
 async def test_a_list_of_50_000_takes_less_than_96_mib_and_ends_no_session() -> None:
-    pbx = Lister(b"")
+    pbx = ScriptedPbx()
     entry = (
         b"Event: FAXSessionsEntry\r\nActionID: =0\r\nChannel: PJSIP/a-%08x\r\nSessionNumber: %d\r\n"
         b"SessionType: G.711\r\nOperation: send\r\nState: Initialized\r\nFiles: /a.tif\r\n\r\n"
@@ -282,36 +277,36 @@ async def test_a_list_of_50_000_takes_less_than_96_mib_and_ends_no_session() -> 
     listed = b"".join(entry % (number, number) for number in range(50_000))
     async with conversation(pbx) as poller:
         totals = poller.ledger.totals
-        pbx.there = True
+        fax = begin(pbx, channel=CHANNEL)
         await until(lambda: totals.started[RECEIVE] == 1)
         with memory_at_most(96 * MIB):  # half of it are the list's own bytes, and copies of them
-            pbx.listed = listed
+            pbx.rewrite = listing(listed)
             await until(lambda: totals.started[Operation.SEND] > 0)
-            pbx.listed = None
+            pbx.rewrite = None
         assert totals.started[Operation.SEND] == MAX_LISTED
         assert poller.status.failures[Failure.MALFORMED] == 1
         assert totals.ended.total() == 0
         await until(lambda: totals.ended[Operation.SEND] == MAX_LISTED)
         assert totals.ended[RECEIVE] == 0
-        pbx.there = False
+        pbx.end(fax)
         await until(lambda: totals.ended[RECEIVE] == 1)
 
 
 @in_virtual_time
 async def test_a_list_of_giants_takes_less_than_160_mib() -> None:
-    pbx = Lister(b"")
+    pbx = ScriptedPbx()
     headers = b"".join(b"%x: \r\n" % number for number in range(25_000))
     entry = b"Event: FAXSessionsEntry\r\nActionID: =0\r\nSessionNumber: 9\r\n%b\r\n" % headers
     async with conversation(pbx) as poller:
         with memory_at_most(160 * MIB):
-            pbx.listed = entry * 30
+            pbx.rewrite = listing(entry * 30)
             await until(lambda: poller.status.failures[Failure.MALFORMED] == 1)
-            pbx.listed = None
+            pbx.rewrite = None
 
 
 @in_virtual_time
 async def test_lists_that_are_never_whole_and_always_new_do_not_pile_up() -> None:
-    pbx = Lister(b"")
+    pbx = ScriptedPbx()
     entry = (
         b"Event: FAXSessionsEntry\r\nActionID: =0\r\nSessionNumber: %d\r\nOperation: send\r\n"
         b"SessionType: G.711\r\nState: Initialized\r\n\r\n"
@@ -319,11 +314,11 @@ async def test_lists_that_are_never_whole_and_always_new_do_not_pile_up() -> Non
     async with conversation(pbx) as poller:
         for start in range(0, 40_000, 8000):
             listed = b"".join(entry % number for number in range(start, start + 8000))
-            pbx.listed = listed + b"Event: FAXSessionsEntry\r\nActionID: =0\r\n\r\n"
+            pbx.rewrite = listing(listed + b"Event: FAXSessionsEntry\r\nActionID: =0\r\n\r\n")
             await asyncio.sleep(INTERVAL)
             assert len(poller.ledger.running) <= 20_000
         assert poller.ledger.totals.started[Operation.SEND] == 40_000
-        pbx.listed = None
+        pbx.rewrite = None
 
 
 # --- names written by strangers -------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.ami import Answer, Connection, ConnectionLost, Expects, Request, TooLong
-from tests.ami.transports import Unread
+from harness.transport import Unread
 
 BUFFER = 1024
 LIST = Request("FAXSessions", Expects.LIST)

@@ -30,12 +30,12 @@ from pydantic import SecretStr
 from exporter.ami import ConnectError, Connection, LoginRefused, connect, tls
 from exporter.ami.tls import context_of
 from exporter.check_pbx import check
-from exporter.demo import DemoPbx
 from exporter.ledger import Ledger
 from exporter.polling import Failure, Poller
 from exporter.settings import AmiSettings, SettingsError, load
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for
+from harness.pbx import FaultyPbx
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -101,8 +101,8 @@ def asking(ca: trustme.CA) -> ssl.SSLContext:
 
 
 @contextlib.asynccontextmanager
-async def pbx_with(context: ssl.SSLContext | None, host: str = LOCAL) -> AsyncIterator[DemoPbx]:
-    pbx = DemoPbx(secret=SECRET)
+async def pbx_with(context: ssl.SSLContext | None, host: str = LOCAL) -> AsyncIterator[FaultyPbx]:
+    pbx = FaultyPbx(secret=SECRET)
     await pbx.start(host, ssl=context)
     try:
         yield pbx
@@ -115,13 +115,13 @@ async def connected(settings: AmiSettings) -> Connection:
         return await connect(settings, lambda _: None)
 
 
-async def logged_in(pbx: DemoPbx, **settings: Any) -> bool:
+async def logged_in(pbx: FaultyPbx, **settings: Any) -> bool:
     connection = await connected(settings_for(pbx, **settings))
     connection.close()
     return len(pbx.logins) == 1
 
 
-async def refusal(pbx: DemoPbx, **settings: Any) -> str:
+async def refusal(pbx: FaultyPbx, **settings: Any) -> str:
     """What is said of a PBX that is not connected to."""
     with pytest.raises(ConnectError) as caught:
         await logged_in(pbx, **settings)
@@ -158,7 +158,7 @@ async def test_polls_work_over_tls_with_a_client_certificate(
         certificate = written(client.cert_chain_pems[0], tmp_path / "client.pem")
         key = written(client.private_key_pem, tmp_path / "client.key")
         files = {"tls_cert_file": certificate, "tls_key_file": key}
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start(ssl=asking(ca))
     async with polled(settings_for(pbx, tls=True, tls_ca_file=trusted, **files)) as poller:
         await until(lambda: poller.status.up)
@@ -306,7 +306,7 @@ async def test_a_port_without_tls_is_told_from_one_with(trusted: Path) -> None:
 async def test_a_port_with_tls_is_told_at_once_from_a_slow_one(
     ca: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start(ssl=showing(ca.issue_cert(LOCAL)))
     async with polled(settings_for(pbx)) as poller:
         await until(lambda: poller.status.failures.total() == 1)
@@ -413,7 +413,7 @@ async def test_a_renewed_client_certificate_needs_no_restart(
 ) -> None:
     old, new = trustme.CA().issue_cert("fax"), ca.issue_cert("fax")
     file = written(old.private_key_and_cert_chain_pem, tmp_path / "client.pem")
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start(ssl=asking(ca))
     settings = settings_for(pbx, tls=True, tls_ca_file=trusted, tls_cert_file=file)
     async with polled(settings) as poller:

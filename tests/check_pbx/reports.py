@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from exporter.check_pbx import Finding, Report, Verdict, check
-from exporter.demo import DemoPbx
-from exporter.demo import pbx as demo
-from tests.virtual_time import wall
-from tests.watching import SECRET, settings_for
+from exporter.demo.actions import Dialogue, Headers
+from harness.pbx import FaultyPbx
+from harness.virtual_time import wall
+from harness.watching import SECRET, settings_for
 
 LISTEN = 2.0
 _CLASSES = {
@@ -26,8 +26,8 @@ _CLASSES = {
 
 
 @contextlib.asynccontextmanager
-async def pbx_with(**options: Any) -> AsyncIterator[DemoPbx]:
-    pbx = DemoPbx(secret=SECRET, clock=wall, **options)
+async def pbx_with(**options: Any) -> AsyncIterator[FaultyPbx]:
+    pbx = FaultyPbx(secret=SECRET, clock=wall, **options)
     await pbx.start()
     try:
         yield pbx
@@ -35,18 +35,18 @@ async def pbx_with(**options: Any) -> AsyncIterator[DemoPbx]:
         await pbx.stop()
 
 
-async def report_of(pbx: DemoPbx, **changes: Any) -> Report:
+async def report_of(pbx: FaultyPbx, **changes: Any) -> Report:
     settings = settings_for(pbx, **{"username": "demo"} | changes)
     return await check("fax", settings, listen=LISTEN, folder=Path("/nowhere"))
 
 
 def with_files(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     """Has the demo answer Getvar: `general_enabled` is that of manager.conf."""
-    answer = demo._Client._answer
+    answer = Dialogue.answer
 
-    def answers(self: Any, known: Any, action: str, headers: dict[str, str]) -> bytes:
-        if action != "Getvar":
-            return answer(self, known, action, headers)
+    def answers(self: Dialogue, headers: Headers) -> bytes:
+        if headers.get("action") != "Getvar":
+            return answer(self, headers)
         _, _, given = headers["variable"].partition("(")
         _, section, name = [*given.rpartition(",")[0].split(",", 2), "", ""][:3]
         value = values.get(f"{section}_{name}", "")
@@ -57,7 +57,7 @@ def with_files(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
             f"Variable: {headers['variable']}\r\nValue: {value}\r\n\r\n"
         ).encode()
 
-    monkeypatch.setattr(demo._Client, "_answer", answers)
+    monkeypatch.setattr(Dialogue, "answer", answers)
 
 
 def of(report: Report, subject: str) -> Finding:
@@ -70,7 +70,7 @@ def wrong(report: Report) -> list[str]:
 
 
 def answering(**answers: str) -> Callable[[str, bytes], bytes]:
-    """For DemoPbx.rewrite: what the demo does not know, in Asterisk's words."""
+    """For FaultyPbx.rewrite: what the demo does not know, in Asterisk's words."""
 
     def rewrite(action: str, answer: bytes) -> bytes:
         if action not in answers:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from exporter.check_pbx import OWN_USER, Verdict
+from harness.virtual_time import in_virtual_time
 from tests.check_pbx.reports import (
     LISTEN,
     answering,
@@ -15,7 +16,6 @@ from tests.check_pbx.reports import (
     with_files,
     wrong,
 )
-from tests.virtual_time import in_virtual_time
 
 
 @pytest.mark.parametrize(

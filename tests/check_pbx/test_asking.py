@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.virtual_time import in_virtual_time
+from harness.watching import begin
 from tests.check_pbx.reports import answering, of, pbx_with, report_of
-from tests.virtual_time import in_virtual_time
-from tests.watching import begin
 
 
 @in_virtual_time

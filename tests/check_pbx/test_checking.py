@@ -6,6 +6,8 @@ import re
 import pytest
 
 from exporter.check_pbx import Verdict, text
+from harness.virtual_time import in_virtual_time
+from harness.watching import begin
 from tests.check_pbx.reports import (
     GOOD,
     LISTEN,
@@ -17,8 +19,6 @@ from tests.check_pbx.reports import (
     with_files,
     wrong,
 )
-from tests.virtual_time import in_virtual_time
-from tests.watching import begin
 
 
 @in_virtual_time
@@ -47,7 +47,7 @@ async def test_it_connects_once_and_leaves() -> None:
         await report_of(pbx)
         assert len(pbx.connections) == len(pbx.logins) == 1
         await asyncio.sleep(1)
-        assert not pbx._clients
+        assert not pbx.clients
 
 
 @pytest.mark.parametrize("action", ["Challenge", "FAXStats", "Getvar"])

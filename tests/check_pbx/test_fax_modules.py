@@ -1,8 +1,8 @@
 """What is found about the modules that run faxes."""
 
+from harness.virtual_time import in_virtual_time
+from harness.watching import begin
 from tests.check_pbx.reports import of, pbx_with, report_of, wrong
-from tests.virtual_time import in_virtual_time
-from tests.watching import begin
 
 
 @in_virtual_time

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from exporter.check_pbx import Verdict, check
+from harness.virtual_time import in_virtual_time
+from harness.watching import begin, settings_for
 from tests.check_pbx.reports import GOOD, LISTEN, of, pbx_with, report_of, with_files
-from tests.virtual_time import in_virtual_time
-from tests.watching import begin, settings_for
 
 
 @pytest.mark.parametrize(("channelvars", "verdict"), [(True, Verdict.OK), (False, Verdict.WRONG)])

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from exporter.check_pbx import Lines, check, text
 from exporter.check_pbx.not_connected import nothing_listens
 from exporter.settings import AmiSettings
+from harness.virtual_time import in_virtual_time
+from harness.watching import SECRET
 from tests.check_pbx.reports import of, pbx_with, report_of, wrong
-from tests.virtual_time import in_virtual_time
-from tests.watching import SECRET
 
 
 @in_virtual_time

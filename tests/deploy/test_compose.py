@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from exporter import __version__
-from tests.monitoring import binary, succeeds
+from harness.programs import binary, succeeds
 
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = ROOT / "compose.yml"

@@ -22,8 +22,9 @@ from ruamel.yaml import YAML
 
 from exporter import __version__
 from exporter.settings import AmiSettings, WebSettings, share_of
-from tests.monitoring import Prometheus, binary
-from tests.rules import ROOT, RULES, read
+from harness.monitoring import Prometheus
+from harness.programs import binary
+from harness.rules import ROOT, RULES, read
 
 Json = dict[str, Any]
 

@@ -9,9 +9,9 @@ import bcrypt
 import trustme
 
 from exporter.settings import share_of
-from tests.monitoring import Prometheus
-from tests.readme import block
-from tests.running import Exporter
+from harness.monitoring import Prometheus
+from harness.readme import block
+from harness.running import Exporter
 
 GLOBAL = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
 START_SECONDS = 60

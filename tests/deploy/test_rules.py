@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter import metrics
 from exporter.fax import Reason
 from exporter.polling import Failure
-from tests.monitoring import binary, succeeds
-from tests.rules import FOLDER, ROOT, RULES, alerts, names, read, recorded, rules, shortened
+from harness.exposition import published
+from harness.programs import binary, succeeds
+from harness.rules import FOLDER, ROOT, RULES, alerts, names, read, recorded, rules, shortened
 
 CASES = sorted((FOLDER / "tests").glob("*.yml"))
 RUNBOOK = ROOT / "docs/alerting.md"
@@ -36,17 +36,6 @@ def sections() -> dict[str, str]:
     return {
         re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-"): text
         for title, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
-
-
-def published() -> set[str]:
-    """Every name that the exporter's metrics have in Prometheus."""
-    found = {declared.name for declared in (*metrics.GAUGES, *metrics.COUNTERS)}
-    found |= {declared.name for declared in metrics.EXPORTER}
-    return found | {
-        f"{declared.name}_{part}"
-        for declared in metrics.HISTOGRAMS
-        for part in ("bucket", "sum", "count")
     }
 
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness.programs import binary
+from harness.running import Exporter
+from harness.systemd import Manager
 from tests.manual import MAN_PAGE
-from tests.monitoring import binary
-from tests.running import Exporter
-from tests.test_notify import Manager
 
 UNIT = Path(__file__).parents[2] / "deploy/systemd/asterisk-fax-exporter.service"
 EXPOSURE = 2.0

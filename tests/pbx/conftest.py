@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.running import Exporter
 from tests.pbx.asterisk import SUITES, AmiError, Asterisk, Message, available, make_tiff
-from tests.running import Exporter
 
 HERE = Path(__file__).parent
 _required = "pbx" in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")

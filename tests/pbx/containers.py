@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from harness.exposition import Scrape
 from tests.pbx.asterisk import cache
-from tests.running import Scrape
 
 ROOT: Final = Path(__file__).parents[2]
 

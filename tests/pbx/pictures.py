@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from grafana import render
-from tests.monitoring import Prometheus
+from harness.monitoring import Prometheus
+from harness.readme import block
+from harness.rules import ROOT, RULES, shortened
+from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, make_tiff
-from tests.readme import block
-from tests.rules import ROOT, RULES, shortened
-from tests.running import Exporter
 
 FACTOR: Final = 20
 SCRAPE_SECONDS: Final = 2

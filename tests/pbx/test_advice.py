@@ -15,9 +15,9 @@ import pytest
 
 from exporter.check_pbx import EVENTFILTER, OWN_USER, Finding, Report, Verdict, text
 from exporter.fax import CHANNELVARS
+from harness.readme import block
 from tests.pbx.asterisk import Ami, Asterisk, ManagerUser, chroot, make_tiff
 from tests.pbx.test_check import FUNCTIONS, SECRET, checked, subjects
-from tests.readme import block
 
 NOTHING: frozenset[tuple[str, bool]] = frozenset()
 EVENTS_ALONE = frozenset({("SendFAX", False), ("ReceiveFAX", False)})

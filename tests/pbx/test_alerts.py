@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.monitoring import Alertmanager, Notified, Prometheus, Webhook
+from harness.monitoring import Alertmanager, Notified, Prometheus, Webhook
+from harness.rules import ROOT, RULES, alerts, names, rules, shortened
+from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, bad_fax_lines
-from tests.rules import ROOT, RULES, alerts, names, rules, shortened
-from tests.running import Exporter
 
 FACTOR: Final = 20
 HOUR: Final = 3600 / FACTOR

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.exposition import Scrape
 from tests.pbx.containers import ROOT, Image, Pod, available, base_image, built_again, image, tree
-from tests.running import Scrape
 
 METRICS = "http://127.0.0.1:10329/metrics"
 START_SECONDS = 30

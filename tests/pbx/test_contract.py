@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from exporter.demo import DemoPbx
+from harness.pbx import FaultyPbx
 from tests.pbx.asterisk import (
     HOST,
     Ami,
@@ -128,8 +128,8 @@ class Demo:
     """A demo PBX in a loop of its own, told what to do from outside."""
 
     def __init__(self, version: str, *, context: ssl.SSLContext | None = None) -> None:
-        self._start = partial(DemoPbx.start, ssl=context)
-        self.pbx = DemoPbx(
+        self._start = partial(FaultyPbx.start, ssl=context)
+        self.pbx = FaultyPbx(
             username=Asterisk.username,
             secret=Asterisk.secret,
             version=version,
@@ -150,7 +150,7 @@ class Demo:
             self._thread.join(10)
             self._loop.close()
 
-    def do(self, what: Callable[[DemoPbx], Any]) -> Any:
+    def do(self, what: Callable[[FaultyPbx], Any]) -> Any:
         """Runs this in the PBX's own thread."""
 
         async def call() -> Any:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, ManagerUser, make_tiff
 from tests.pbx.conftest import Start
 from tests.pbx.test_faxes import FAX_SECONDS, settled
-from tests.running import Exporter
 
 REPORTING = ManagerUser("reporting-only", "a-secret-of-its-own", read="call", write="reporting")
 DEAF = ManagerUser("deaf", "a-secret-of-its-own", read="", write="call,reporting")

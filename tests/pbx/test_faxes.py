@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.exposition import Scrape
+from harness.running import Exporter, every_scrape
 from tests.pbx.asterisk import SUITES, Asterisk, Sampler, bad_fax_lines, make_tiff
 from tests.pbx.conftest import Start
-from tests.running import Exporter, Scrape, every_scrape
 
 FAX_SECONDS = 120
 """No fax of these tests takes as long, on a busy machine either."""

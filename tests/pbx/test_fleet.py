@@ -4,11 +4,11 @@ import json
 import signal
 from pathlib import Path
 
-from tests.monitoring import Prometheus
+from harness.monitoring import Prometheus
+from harness.readme import block
+from harness.running import Exporter
 from tests.pbx.asterisk import SUITES, Asterisk, bad_fax_lines
 from tests.pbx.test_faxes import FAX_SECONDS
-from tests.readme import block
-from tests.running import Exporter
 
 
 def test_prometheus_finds_two_asterisks_behind_one_exporter(

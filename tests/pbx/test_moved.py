@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from harness.exposition import Scrape
+from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, Message, bad_fax_lines, make_tiff
 from tests.pbx.conftest import Start, let_polls_pass, sessions
-from tests.running import Exporter, Scrape
 
 FAX_SECONDS = 120
 """No fax of these tests takes as long, on a busy machine either."""

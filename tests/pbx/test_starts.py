@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.running import Exporter
 from tests.pbx.asterisk import HOST, Asterisk, Message, make_tiff
 from tests.pbx.conftest import Start, let_polls_pass, sessions
-from tests.running import Exporter
 
 FAX_SECONDS = 120
 """No fax of these tests takes as long, on a busy machine either."""

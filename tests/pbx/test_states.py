@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.exposition import Scrape
+from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, ManagerUser, make_tiff
 from tests.pbx.conftest import Start
 from tests.pbx.test_faxes import FAX_SECONDS
-from tests.running import Exporter, Scrape
 
 SYSTEM = ManagerUser("system-only", "a-secret-of-its-own", read="call", write="system")
 ALONE = ManagerUser(

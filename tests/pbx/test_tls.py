@@ -9,10 +9,11 @@ import pytest
 import trustme
 
 from exporter.check_pbx import Verdict, text
+from harness.exposition import Scrape
+from harness.running import Exporter, every_scrape
 from tests.pbx.asterisk import HOST, Asterisk, make_tiff
 from tests.pbx.conftest import Start
 from tests.pbx.test_check import checked, subjects
-from tests.running import Exporter, Scrape, every_scrape
 
 FAX_SECONDS = 120
 """No fax of these tests takes as long, on a busy machine either."""

@@ -7,7 +7,7 @@ import sysconfig
 from pathlib import Path
 from typing import Final
 
-from tests.monitoring import binary
+from harness.programs import binary
 
 ROOT: Final = Path(__file__).parents[2]
 UNIT: Final = ROOT / "deploy/systemd/asterisk-fax-exporter.service"

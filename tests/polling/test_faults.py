@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from exporter.demo import DemoPbx
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Clock, Failure, Poller
 from exporter.settings import AmiSettings
-from tests.running import Exporter, Scrape
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for, watched
+from harness.exposition import Scrape
+from harness.pbx import FaultyPbx
+from harness.running import Exporter
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for, watched
 
 RECEIVE = Operation.RECEIVE
 
@@ -138,7 +139,7 @@ async def test_events_between_the_messages_of_an_answer_belong_to_no_answer() ->
 async def test_a_name_that_does_not_resolve_is_tried_again_until_it_does(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start()
     known = False
 
@@ -165,7 +166,7 @@ async def test_a_name_that_does_not_resolve_is_tried_again_until_it_does(
 
 @in_virtual_time
 async def test_a_pbx_on_ipv6_is_watched() -> None:
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start(host="::1")
     poller = Poller(settings_for(pbx, host="::1"), 1, Ledger(), clock=clock())
     task = asyncio.create_task(poller.run())
@@ -183,7 +184,7 @@ async def test_a_jump_of_the_clock_changes_no_duration_and_moves_timestamps_with
     jump: float,
 ) -> None:
     offset = 0.0
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start()
     poller = Poller(
         settings_for(pbx),
@@ -312,7 +313,7 @@ def test_a_pbx_that_comes_later_is_found(free_port: int) -> None:
         assert now.value("up") == 0
 
         async def be_there() -> None:
-            pbx = DemoPbx(username="x", secret="y")
+            pbx = FaultyPbx(username="x", secret="y")
             await pbx.start(port=free_port)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(

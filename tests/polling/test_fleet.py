@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 from pydantic import SecretStr
 
-from exporter.demo import DemoPbx
 from exporter.fax import Operation
 from exporter.polling import Clock, Failure, Fleet, Poller
 from exporter.settings import AmiSettings
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for, watched
+from harness.pbx import FaultyPbx
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for, watched
 
 
 @contextlib.asynccontextmanager
-async def pbxs(count: int) -> AsyncIterator[list[DemoPbx]]:
-    started = [DemoPbx(secret=SECRET, clock=wall) for _ in range(count)]
+async def pbxs(count: int) -> AsyncIterator[list[FaultyPbx]]:
+    started = [FaultyPbx(secret=SECRET, clock=wall) for _ in range(count)]
     for pbx in started:
         await pbx.start()
     try:
@@ -38,7 +38,7 @@ async def fleet_of(targets: dict[str, AmiSettings]) -> AsyncIterator[Fleet]:
         await fleet.close()
 
 
-def named(started: list[DemoPbx]) -> dict[str, AmiSettings]:
+def named(started: list[FaultyPbx]) -> dict[str, AmiSettings]:
     return {f"pbx-{number}": settings_for(pbx) for number, pbx in enumerate(started)}
 
 

@@ -2,8 +2,8 @@
 
 from exporter.fax import MAX_TEXT, Problem
 from exporter.polling.poll_cache import MAX_LENGTH, PollCache
-from tests.virtual_time import in_virtual_time, until
-from tests.watching import CHANNEL, watched
+from harness.virtual_time import in_virtual_time, until
+from harness.watching import CHANNEL, watched
 
 
 def test_what_every_poll_brings_is_read_once_and_what_is_gone_is_forgotten() -> None:

@@ -13,16 +13,16 @@ from pydantic import SecretStr
 from exporter.ami import Answer, Connection, Request, connect
 from exporter.ami import connection as ami
 from exporter.ami.stream import MAX_MESSAGE
-from exporter.demo import DemoPbx
-from exporter.demo.traffic import traffic as demo_traffic
+from exporter.demo import run_traffic
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Failure, Poller
 from exporter.polling import poller as poller_module
 from exporter.settings import AmiSettings
-from tests.truth import assert_exact
-from tests.virtual_time import clock, in_virtual_time, until, wall
-from tests.watching import SECRET, begin, settings_for, watched
+from harness.pbx import FaultyPbx
+from harness.truth import assert_exact
+from harness.virtual_time import clock, in_virtual_time, until, wall
+from harness.watching import SECRET, begin, settings_for, watched
 
 CHANNEL = "Local/recv@fax-00000001;2"
 RECEIVE, SEND, GATEWAY = Operation.RECEIVE, Operation.SEND, Operation.GATEWAY
@@ -67,7 +67,7 @@ async def test_a_session_that_is_initialized_is_listed_and_never_asked_about() -
 @in_virtual_time
 async def test_an_hour_of_demo_traffic_is_counted_exactly() -> None:
     async with watched() as (pbx, poller):
-        traffic = asyncio.create_task(demo_traffic(pbx, rng=random.Random(7)))
+        traffic = asyncio.create_task(run_traffic(pbx, rng=random.Random(7)))
         await asyncio.sleep(3600)
         traffic.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -226,7 +226,7 @@ async def test_a_fax_after_a_restart_is_not_the_one_that_had_its_channel_before(
 async def test_a_refused_login_is_tried_once_a_minute_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    pbx = DemoPbx(secret="another", clock=wall)
+    pbx = FaultyPbx(secret="another", clock=wall)
     await pbx.start()
     poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
     task = asyncio.create_task(poller.run())
@@ -246,7 +246,7 @@ async def test_a_refused_login_is_tried_once_a_minute_and_said_once(
 
 @in_virtual_time
 async def test_a_locked_out_user_stays_away_for_a_minute_whatever_the_next_attempt_meets() -> None:
-    pbx = DemoPbx(secret="another", clock=wall)
+    pbx = FaultyPbx(secret="another", clock=wall)
     await pbx.start()
     poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
     task = asyncio.create_task(poller.run())
@@ -385,7 +385,7 @@ async def test_without_reporting_sessions_still_work(caplog: pytest.LogCaptureFi
 
 @in_virtual_time
 async def test_without_any_class_the_pbx_is_not_up() -> None:
-    pbx = DemoPbx(secret=SECRET, clock=wall, write=())
+    pbx = FaultyPbx(secret=SECRET, clock=wall, write=())
     await pbx.start()
     poller = Poller(settings_for(pbx), 1, Ledger(), clock=clock())
     task = asyncio.create_task(poller.run())
@@ -670,7 +670,7 @@ async def test_what_was_missed_before_and_shows_late_is_no_sign_that_events_do_n
 
 @in_virtual_time
 async def test_who_no_longer_waits_is_given_no_answer() -> None:
-    pbx = DemoPbx(secret=SECRET, clock=wall)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
     await pbx.start()
     connection = await connect(settings_for(pbx), lambda _: None)
     pbx.delay["Ping"] = 1.0

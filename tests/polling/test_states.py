@@ -9,18 +9,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from prometheus_client.exposition import generate_latest
 
-from exporter import metrics
-from exporter.demo import DemoPbx
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller
 from exporter.web import target_view
-from tests.running import Scrape
-from tests.truth import assert_exact
-from tests.virtual_time import clock, in_virtual_time, until
-from tests.watching import begin, settings_for, watched
+from harness.exposition import scrape
+from harness.pbx import FaultyPbx
+from harness.truth import assert_exact
+from harness.virtual_time import clock, in_virtual_time, until
+from harness.watching import begin, settings_for, watched
 
 RECEIVE, SEND = Operation.RECEIVE, Operation.SEND
 
@@ -33,13 +31,8 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records]
 
 
-def scrape(poller: Poller) -> Scrape:
-    registry = metrics.target_registry(poller, peer_label=False)
-    return Scrape(generate_latest(registry).decode())
-
-
 @contextlib.asynccontextmanager
-async def answering_nothing(**options: Any) -> AsyncIterator[tuple[DemoPbx, Poller]]:
+async def answering_nothing(**options: Any) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
     """A demo PBX that answers neither FAXSessions nor FAXStats, and its poller after some polls."""
     async with watched(start=False, **options) as (pbx, poller):
         pbx.accept_connections()

@@ -23,9 +23,9 @@ from exporter.settings import (
 from exporter.settings import web_config as webconfig
 from exporter.settings.yaml_files import read_yaml
 from exporter.tls_files import Signatures, signatures
-from tests.certificates import renewed
+from harness.certificates import renewed
+from harness.virtual_time import until
 from tests.settings.files import HASH, TWO_TARGETS, WEB, targets_file, tls, web_file
-from tests.virtual_time import until
 
 
 async def test_it_is_known_whether_and_when_the_file_was_last_without_fault(

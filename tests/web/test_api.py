@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from exporter.fax import MODEM_RATES, FaxStats, Operation, Reason, State, Transport
 from exporter.ledger import KEPT
 from exporter.web.views import EndedView, ResolutionView, SessionView, TargetView
-from tests.running import Exporter
+from harness.running import Exporter
 
 SPEC = Path(__file__).parents[2] / "docs/openapi.yaml"
 DESCRIBED: dict[str, Any] = YAML(typ="safe").load(SPEC)

@@ -14,7 +14,7 @@ import trustme
 from exporter.settings import WebConfigFile
 from exporter.web.connection import IDLE_SECONDS, REQUEST_SECONDS, TAKE_SECONDS, Connection, Phase
 from exporter.web.places import Places
-from tests.virtual_time import in_virtual_time, until
+from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
     HUGE,

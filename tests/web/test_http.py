@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from exporter.settings import WebConfigFile
 from exporter.web import connection, http
-from tests import virtual_time
-from tests.virtual_time import in_virtual_time
+from harness import virtual_time
+from harness.virtual_time import in_virtual_time
 from tests.web.serving import (
     GET,
     POST,

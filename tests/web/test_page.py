@@ -18,7 +18,6 @@ from freezegun import freeze_time
 from playwright.sync_api import Page, Request, Route, expect
 
 from exporter import __version__
-from exporter.demo import DemoPbx
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, KEPT
 from exporter.polling import Fleet, Poller
@@ -34,10 +33,11 @@ from exporter.web.page import (
     render,
     sections_of,
 )
+from harness.pbx import FaultyPbx
+from harness.running import Exporter
+from harness.virtual_time import clock, in_virtual_time, run, until, wall
+from harness.watching import SECRET, begin, settings_for, tell, watched
 from tests.pbx.browser import assert_fits, chromium, tab
-from tests.running import Exporter
-from tests.virtual_time import clock, in_virtual_time, run, until, wall
-from tests.watching import SECRET, begin, settings_for, tell, watched
 
 PHONE: Final = 360
 HOSTILE: Final = "<script>alert(1)</script>'\"&\u202e\x1b[2J\u2028"
@@ -270,7 +270,7 @@ async def hostile() -> AsyncIterator[Pollers]:
 @contextlib.asynccontextmanager
 async def targets(count: int) -> AsyncIterator[Pollers]:
     """The last cannot be reached, the one before lacks something, each has a fax."""
-    started = [DemoPbx(secret=SECRET, clock=wall) for _ in range(count)]
+    started = [FaultyPbx(secret=SECRET, clock=wall) for _ in range(count)]
     fleet = Fleet(1.0, None, clock=clock())
     try:
         for pbx in started:

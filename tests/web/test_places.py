@@ -11,7 +11,7 @@ import trustme
 
 from exporter.settings import WebConfigFile
 from exporter.web.places import Places
-from tests.virtual_time import in_virtual_time, until
+from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
     Client,

@@ -14,20 +14,20 @@ import pytest
 from aiohttp import ClientSession
 
 from exporter import metrics
-from exporter.demo import DemoPbx
 from exporter.polling import Fleet
 from exporter.settings import ListenAddress, SettingsError, WebConfigFile, WebSettings
 from exporter.web import Server, application
 from exporter.web.page import CONTENT_SECURITY_POLICY, STATIC
 from exporter.web.routes import Reload
-from tests.running import Scrape
-from tests.watching import SECRET, begin, settings_for
+from harness.exposition import Scrape
+from harness.pbx import FaultyPbx
+from harness.watching import SECRET, begin, settings_for
 
 
 class Site:
     """The web side of an exporter that watches these demo PBXs, and a client of it."""
 
-    def __init__(self, client: ClientSession, fleet: Fleet, pbxs: dict[str, DemoPbx]) -> None:
+    def __init__(self, client: ClientSession, fleet: Fleet, pbxs: dict[str, FaultyPbx]) -> None:
         self.client = client
         self.fleet = fleet
         self.pbxs = pbxs
@@ -49,7 +49,7 @@ async def site(
     web_file: Path | None = None,
     details: bool = False,
 ) -> AsyncIterator[Site]:
-    pbxs = {name: DemoPbx(secret=SECRET) for name in names}
+    pbxs = {name: FaultyPbx(secret=SECRET) for name in names}
     for pbx in pbxs.values():
         await pbx.start()
     fleet = Fleet(0.05, None)

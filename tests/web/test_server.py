@@ -13,8 +13,8 @@ from aiohttp import web
 
 from exporter.settings import ListenAddress, WebConfigFile
 from exporter.web import Server, connection, http
-from tests.certificates import renewed
-from tests.virtual_time import in_virtual_time, until
+from harness.certificates import renewed
+from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
     HUGE,

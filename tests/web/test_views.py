@@ -10,8 +10,8 @@ from freezegun import freeze_time
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure
 from exporter.web.views import ResolutionView, session_views, target_view, visible
-from tests.virtual_time import EPOCH, in_virtual_time, until, wall
-from tests.watching import CHANNEL, begin, tell, watched
+from harness.virtual_time import EPOCH, in_virtual_time, until, wall
+from harness.watching import CHANNEL, begin, tell, watched
 
 
 @in_virtual_time

@@ -1,6 +1,6 @@
 """One exporter and 200 PBXs with faxes on each, three of the PBXs a nuisance to the others.
 
-    make crowd PBXS=200
+    make crowd PBXS=200 ARGS="--seconds 60"
 
 One hangs, one floods as fast as the connection takes it, one answers garbage. The others must be
 polled on time all the while, and counted exactly. The PBXs share a process of their own.
@@ -9,7 +9,6 @@ polled on time all the while, and counted exactly. The PBXs share a process of t
 import argparse
 import asyncio
 import json
-import multiprocessing
 import statistics
 import tempfile
 import time
@@ -23,9 +22,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.demo import DemoPbx
-from tests.running import Exporter, Scrape
-from tests.storm import UNWANTED, process
+from harness.apart import apart
+from harness.events import UNWANTED
+from harness.exposition import Scrape, process
+from harness.pbx import FaultyPbx
+from harness.running import Exporter
 
 SECRET: Final = "s"
 PAGE_SECONDS: Final = 6.0
@@ -51,8 +52,8 @@ class Report:
 
 class _Crowd:
     def __init__(self, count: int, sessions: int) -> None:
-        self.pbxs = {f"pbx-{n:03}": DemoPbx(secret=SECRET) for n in range(count)}
-        self.pbxs |= {name: DemoPbx(secret=SECRET) for name in NUISANCES}
+        self.pbxs = {f"pbx-{n:03}": FaultyPbx(secret=SECRET) for n in range(count)}
+        self.pbxs |= {name: FaultyPbx(secret=SECRET) for name in NUISANCES}
         self.polls: dict[str, list[float]] = defaultdict(list)
         self.flooded = 0
         self._sessions = sessions
@@ -93,7 +94,7 @@ class _Crowd:
             await asyncio.sleep(PAGE_SECONDS / 3)
             fax.finish_page()
 
-    async def _flood(self, pbx: DemoPbx) -> None:
+    async def _flood(self, pbx: FaultyPbx) -> None:
         storm = b"".join(UNWANTED) * 20
         while True:
             pbx.inject(storm)
@@ -132,12 +133,8 @@ def gather(
     count: int, sessions: int, seconds: float, interval: float
 ) -> tuple[Report, Scrape, Scrape]:
     """One run; AssertionError if a well PBX was miscounted. /metrics is from its begin and end."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    pbxs = context.Process(target=serve, args=(theirs, count, sessions, seconds), daemon=True)
-    pbxs.start()
-    try:
-        ports = ours.recv()
+    with apart(serve, count, sessions, seconds) as pbxs:
+        ports = pbxs.recv()
         with tempfile.TemporaryDirectory() as directory:
             config = Path(directory) / "exporter.yml"
             target = {"username": "demo", "secret_env": "CROWD_SECRET"}
@@ -149,23 +146,17 @@ def gather(
                 environment={"CROWD_SECRET": SECRET},
             ) as exporter:
                 _wait(lambda: _get(f"{exporter.base}/-/ready") is not None)
-                ours.send("all are connected")
+                pbxs.send("all are connected")
                 first = exporter.scrape()
-                assert ours.poll(seconds * 5 + 60), "the PBXs are overloaded"
-                report: Report = ours.recv()
+                assert pbxs.poll(seconds * 5 + 60), "the PBXs are overloaded"
+                report: Report = pbxs.recv()
                 last = exporter.scrape()
-                _wait(lambda: _counted(exporter, ports, report) is not None)
-                ours.send("all is compared")
-        pbxs.join(20)
-    finally:
-        pbxs.kill()
-        pbxs.join()
-        ours.close()
-        theirs.close()
+                _wait(lambda: _counted(exporter, ports, report))
+                pbxs.send("all is compared")
     return report, first, last
 
 
-def _counted(exporter: Exporter, ports: dict[str, int], report: Report) -> bool | None:
+def _counted(exporter: Exporter, ports: dict[str, int], report: Report) -> bool:
     names = [name for name in ports if name not in NUISANCES]
     scrapes = [Scrape(_get(f"{exporter.base}/probe?target={name}") or "") for name in names]
     assert all(now.value("up") == 1 for now in scrapes)
@@ -173,7 +164,7 @@ def _counted(exporter: Exporter, ports: dict[str, int], report: Report) -> bool 
     bad_lines = sum(now.sum("bad_lines_total") for now in scrapes)
     assert pages <= report.pages
     assert bad_lines <= report.bad_lines
-    return True if (pages, bad_lines) == (report.pages, report.bad_lines) else None
+    return (pages, bad_lines) == (report.pages, report.bad_lines)
 
 
 def _get(url: str) -> str | None:
@@ -185,7 +176,7 @@ def _get(url: str) -> str | None:
         return None
 
 
-def _wait(condition: Callable[[], bool | None], seconds: float = 60) -> None:
+def _wait(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"

@@ -1,6 +1,6 @@
 """A few PBXs and three nuisances, in real time; the long run with 200 is `make crowd`."""
 
-from tests.crowd import gather
+from tests.trials.crowd import gather
 
 
 def test_nuisances_keep_no_poll_and_no_page_of_the_others_from_being_made() -> None:

@@ -8,17 +8,19 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from exporter.demo import DemoPbx, DemoSession
+from exporter.demo import DemoSession
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Poller
 from exporter.settings import AmiSettings
-from tests.virtual_time import clock, until, wall
+from harness.pbx import FaultyPbx
+from harness.virtual_time import clock, until, wall
 
 CHANNEL = "Local/recv@fax-00000001;2"
 SECRET = "correct horse battery staple"
 
 
-def settings_for(pbx: DemoPbx, **changes: Any) -> AmiSettings:
+def settings_for(pbx: FaultyPbx, **changes: Any) -> AmiSettings:
+    """How to log in to it, but for what is changed."""
     given = {"port": pbx.port, "username": pbx.username, "secret": SecretStr(SECRET)} | changes
     return AmiSettings(**given)
 
@@ -31,10 +33,10 @@ async def watched(
     peer_limit: int | None = None,
     wall_clock: Callable[[], float] = wall,
     **options: Any,
-) -> AsyncIterator[tuple[DemoPbx, Poller]]:
+) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
     """A demo PBX and a poller that watches it, both running; `start=False`: nobody listens yet.
     `wall_clock`: the poller's."""
-    pbx = DemoPbx(secret=SECRET, clock=wall, **options)
+    pbx = FaultyPbx(secret=SECRET, clock=wall, **options)
     await pbx.start()
     if not start:
         pbx.refuse_connections()
@@ -58,13 +60,14 @@ async def watched(
         await pbx.stop()
 
 
-def begin(pbx: DemoPbx, operation: str = "receive", channel: str = CHANNEL) -> DemoSession:
+def begin(pbx: FaultyPbx, operation: str = "receive", channel: str = CHANNEL) -> DemoSession:
+    """A fax that has negotiated."""
     session = pbx.begin(operation, channel)
     session.negotiate()
     return session
 
 
-def tell(pbx: DemoPbx, session: DemoSession, *, local: str, remote: str, file: str) -> None:
+def tell(pbx: FaultyPbx, session: DemoSession, *, local: str, remote: str, file: str) -> None:
     """The end of a session in an event with these texts in it."""
     pbx.end(session, announce=False)
     lines = [

@@ -4,9 +4,7 @@ Each is on a free port of the loopback, with its files in a directory of the tes
 """
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -19,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import pytest
+from harness.programs import binary
 
 POLL = 0.1
 """Seconds between two looks while waiting for something to come about."""
@@ -27,32 +25,6 @@ START_SECONDS = 60
 
 Config = str | Mapping[str, object]
 """A configuration file's text, or what it is to say."""
-
-
-def succeeds(*command: str | Path) -> str:
-    """What a program says, on both of its outputs, that must end well."""
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def binary(*names: str, package: str = "", install: str = "") -> str:
-    """The path of a program, by the first of its names that is installed.
-
-    `package` is Debian's, `install` says how to have what Debian has not.
-
-    Without it the test is skipped; it fails where FAX_EXPORTER_TEST_REQUIRE names it.
-    """
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    install = install or f"apt-get install --no-install-recommends {package}"
-    required = names[0] in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
-    missing = f"{names[0]} is missing: {install}"
-    assert not required, missing
-    pytest.skip(missing)
 
 
 class ApiError(Exception):

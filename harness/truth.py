@@ -2,15 +2,15 @@
 
 from collections import Counter
 
-from exporter.demo import DemoPbx
 from exporter.fax import Operation, Transport
 from exporter.fax.reasons import failure_reason
 from exporter.polling import Poller
+from harness.pbx import FaultyPbx
 
 _MODES = {"audio": Transport.G711, "T38": Transport.T38}
 
 
-def assert_exact(poller: Poller, pbx: DemoPbx) -> None:
+def assert_exact(poller: Poller, pbx: FaultyPbx) -> None:
     """All equal; for a PBX that has been idle for so long that every event has come."""
     totals, truth = poller.ledger.totals, pbx.truth
     pages: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The exporter as a process of its own, as its users run it, and what its /metrics says."""
+"""The exporter as a process of its own, as its users run it."""
 
 import contextlib
 import os
@@ -12,42 +12,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
-from prometheus_client.parser import text_string_to_metric_families
+from harness.exposition import Scrape
 
 POLL = 0.1
 """Seconds between two looks at /metrics while waiting for something to show there."""
-
-
-class Scrape:
-    """The samples of one GET of /metrics."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.samples = {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
-
-    def value(self, name: str, **labels: str) -> float:
-        """Of the one sample with exactly these labels; KeyError if it does not stand there."""
-        return self.samples[f"asterisk_fax_{name}", frozenset(labels.items())]
-
-    def sum(self, name: str, **labels: str) -> float:
-        """Over the samples with these labels among theirs; KeyError if there is none."""
-        wanted = labels.items()
-        values = [
-            value
-            for (sample, has), value in self.samples.items()
-            if sample == f"asterisk_fax_{name}" and wanted <= has
-        ]
-        if not values:
-            raise KeyError(f"asterisk_fax_{name}{labels}")
-        return sum(values)
-
-    def has(self, name: str) -> bool:
-        """Whether any sample has this name."""
-        return any(sample == f"asterisk_fax_{name}" for sample, _ in self.samples)
 
 
 class Exporter:

@@ -2,9 +2,11 @@
 
 import pytest
 
-from fuzz.conversation import Pbx, conversation
-from tests.storm import UNWANTED, weather
-from tests.virtual_time import in_virtual_time
+from harness.conversation import conversation
+from harness.events import UNWANTED
+from harness.script import ScriptedPbx
+from harness.virtual_time import in_virtual_time
+from tests.trials.storm import weather
 
 
 def test_in_a_storm_of_events_everything_is_counted_and_nothing_piles_up() -> None:
@@ -20,7 +22,7 @@ async def test_unwanted_events_are_dropped_before_they_are_parsed(
 ) -> None:
     parsed: list[str] = []
 
-    pbx = Pbx(b"")
+    pbx = ScriptedPbx()
     async with conversation(pbx):
         assert pbx.line is not None
         with monkeypatch.context() as patched:

@@ -21,13 +21,13 @@ from pathlib import Path
 from prometheus_client.exposition import generate_latest
 
 from exporter import metrics
-from exporter.demo import DemoPbx
-from exporter.demo.traffic import traffic as demo_traffic
+from exporter.demo import run_traffic
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Clock, Poller
-from tests.truth import assert_exact
-from tests.virtual_time import run, until, wall
-from tests.watching import SECRET, settings_for
+from harness.pbx import FaultyPbx
+from harness.truth import assert_exact
+from harness.virtual_time import run, until, wall
+from harness.watching import SECRET, settings_for
 
 NONSENSE = (
     b"\r\n\r\n",
@@ -53,7 +53,7 @@ class Soak:
 
     async def live(self, hours: float) -> None:
         """Raises AssertionError if a counter is wrong at the end, or ever goes down."""
-        pbx = self.pbx = DemoPbx(secret=SECRET, clock=wall)
+        pbx = self.pbx = FaultyPbx(secret=SECRET, clock=wall)
         await pbx.start()
         loop = asyncio.get_running_loop()
         clock = Clock(monotonic=loop.time, wall=lambda: wall() + self.jump)
@@ -66,7 +66,7 @@ class Soak:
         watch = asyncio.create_task(poller.run())
         await self.seen()
         await asyncio.sleep(EVENT_LATENESS)
-        traffic = asyncio.create_task(demo_traffic(pbx, rng=self.rng, sleep=self.sleep, lines=8))
+        traffic = asyncio.create_task(run_traffic(pbx, rng=self.rng, sleep=self.sleep, lines=8))
         end = loop.time() + hours * 3600
         hour = loop.time() + 3600
         while loop.time() < end:

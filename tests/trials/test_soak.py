@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from tests.soak import Soak
-from tests.virtual_time import run
+from harness.virtual_time import run
+from tests.trials.soak import Soak
 
 
 @pytest.mark.parametrize("seed", [1, 2])

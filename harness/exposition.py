@@ -1,0 +1,67 @@
+"""What /metrics says, read by name and labels, and the names that it can say."""
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import metrics
+from exporter.polling import Poller
+
+
+class Scrape:
+    """The samples of one GET of /metrics."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.samples = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float:
+        """Of the one sample with exactly these labels; KeyError if it does not stand there."""
+        return self.samples[f"asterisk_fax_{name}", frozenset(labels.items())]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """Over the samples with these labels among theirs; KeyError if there is none."""
+        wanted = labels.items()
+        values = [
+            value
+            for (sample, has), value in self.samples.items()
+            if sample == f"asterisk_fax_{name}" and wanted <= has
+        ]
+        if not values:
+            raise KeyError(f"asterisk_fax_{name}{labels}")
+        return sum(values)
+
+    def has(self, name: str) -> bool:
+        """Whether any sample has this name."""
+        return any(sample == f"asterisk_fax_{name}" for sample, _ in self.samples)
+
+
+def text(registry: CollectorRegistry, accept: str = "") -> str:
+    """What a GET of it would bring, in the format that `accept` asks for."""
+    encode, _ = choose_encoder(accept)
+    return encode(registry).decode()
+
+
+def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
+    """What this poller has on /metrics now."""
+    return Scrape(text(metrics.target_registry(poller, peer_label=peer_label)))
+
+
+def published() -> set[str]:
+    """Every name that the exporter's metrics have in Prometheus."""
+    found = {declared.name for declared in (*metrics.GAUGES, *metrics.COUNTERS)}
+    found |= {declared.name for declared in metrics.EXPORTER}
+    return found | {
+        f"{declared.name}_{part}"
+        for declared in metrics.HISTOGRAMS
+        for part in ("bucket", "sum", "count")
+    }
+
+
+def process(scrape: Scrape, name: str) -> float:
+    """What the exporter's process says of itself."""
+    return scrape.samples[f"process_{name}", frozenset()]
