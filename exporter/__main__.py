@@ -1,4 +1,7 @@
-"""The command: settings, logging, the pollers, HTTP, and an end in good order."""
+"""The command: what it was asked to do, and its exit status.
+
+It builds the pollers and the web server, runs until a signal, and ends them in good order.
+"""
 
 import asyncio
 import contextlib
@@ -12,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from exporter import __version__, log, metrics
 from exporter.notify import Notifier
 from exporter.polling import Fleet, cancelled
+from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
@@ -70,11 +74,7 @@ async def _check_files(settings: Settings) -> int:
 
 async def _check_pbxs(settings: Settings) -> int:
     """Asks each Asterisk once, and says what it lacks. Raises SettingsError."""
-    from exporter.check_pbx import (
-        WIDTH,
-        check,  # nobody else pays for loading them
-        text,
-    )
+    from exporter.check_pbx import WIDTH, check, text  # imported here: only this command needs it
 
     async with _targets(settings, _config_file(settings)) as targets:
         reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))
@@ -84,13 +84,14 @@ async def _check_pbxs(settings: Settings) -> int:
 
 
 def _tell(text: str) -> None:
-    """Prints it for whoever reads; who has read enough still gets the exit status."""
-    with contextlib.suppress(BrokenPipeError):
-        print(text)
+    """Prints it at once. If that fails, since nobody reads it or the disk is full, the exit
+    status still says how it went."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 async def _run(settings: Settings) -> int:
-    """Raises SettingsError before anything is begun."""
+    """Watches and serves until a signal. Raises SettingsError before anything has started."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -102,9 +103,9 @@ async def _run(settings: Settings) -> int:
         logger.info("asterisk-fax-exporter %s", __version__)
         peer_label = settings.metrics.peer_label
         fleet = Fleet(settings.poll.interval, settings.metrics.peer_limit if peer_label else None)
-        reload = _Reload(fleet, file, web_file, notifier)
+        reload = Reload(fleet, file, web_file, notifier)
         loop.add_signal_handler(signal.SIGHUP, reload.soon)
-        # Ended in the reverse order: a reload under way may begin what the others end.
+        # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
         stack.push_async_callback(fleet.close)
         stack.push_async_callback(reload.close)
         app = application(
@@ -134,66 +135,19 @@ async def _run(settings: Settings) -> int:
         for follows in (web_file.follow(), notifier.follow(fleet)):
             stack.push_async_callback(cancelled, asyncio.create_task(follows))
         notifier.ready()
+        if settings.demo:
+            _tell(f"The demo's page: {_as_typed(scheme, server.addresses[0])}  (Ctrl-C ends it)")
         await stop.wait()
         logger.info("ending")
         notifier.stopping()
     return 0
 
 
-class _Reload:
-    """Reads the files again, one time after the other."""
-
-    def __init__(
-        self, fleet: Fleet, file: ConfigFile | None, web_file: WebConfigFile, notifier: Notifier
-    ) -> None:
-        self._fleet = fleet
-        self._notifier = notifier
-        self._file = file
-        self._web_file = web_file
-        self._one_at_a_time = asyncio.Lock()
-        self._asked: set[asyncio.Task[None]] = set()
-
-    @property
-    def possible(self) -> bool:
-        """Whether there is a file."""
-        return self._file is not None or self._web_file.path is not None
-
-    async def __call__(self) -> None:
-        """Raises SettingsError with what is wrong; a file that is not wrong holds all the same."""
-        problems = []
-        async with self._one_at_a_time:
-            with self._notifier.reloading():
-                if not await self._web_file.reload():
-                    problems.append(self._web_file.fault)
-                if self._file is not None:
-                    try:
-                        await self._fleet.watch(await self._file.read())
-                    except SettingsError as error:
-                        logger.error("not read again, what was there goes on: %s", error)
-                        problems.append(str(error))
-        if problems:
-            raise SettingsError("\n".join(problems))
-
-    def soon(self) -> None:
-        """For a signal: nobody waits for it, the log says how it went."""
-        if not self.possible:
-            logger.warning("nothing to read again: no --config.file, no --web.config.file")
-            return
-        if len(self._asked) > 1:
-            return  # one is under way, and the next one will see what has changed since
-        task = asyncio.create_task(self._logged())
-        self._asked.add(task)
-        task.add_done_callback(self._asked.discard)
-
-    async def _logged(self) -> None:
-        with contextlib.suppress(SettingsError):
-            await self()
-
-    async def close(self) -> None:
-        """Gives up what is under way."""
-        for task in self._asked:
-            task.cancel()
-        await asyncio.gather(*self._asked, return_exceptions=True)
+def _as_typed(scheme: str, address: tuple[str, int]) -> str:
+    """The page's address for a browser on this machine, which cannot go to 0.0.0.0 or [::]."""
+    host, port = address
+    at_hand = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"{scheme}://{ListenAddress(at_hand, port)}/"
 
 
 def _config_file(settings: Settings) -> ConfigFile | None:
@@ -203,10 +157,10 @@ def _config_file(settings: Settings) -> ConfigFile | None:
 
 @contextlib.asynccontextmanager
 async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator[Targets]:
-    """What is to be watched, as long as that lasts. Raises SettingsError."""
+    """The targets to watch; a demo PBX lives until this context ends. Raises SettingsError."""
     ami = settings.ami
     if ami is None:
-        assert file is not None  # settings have one of them
+        assert file is not None  # without `ami` there is a file: the settings make sure of it
         yield await file.read()
     elif settings.demo:
         async with _demo_pbx(ami) as demo:
@@ -217,7 +171,7 @@ async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator
 
 
 def _caution(ami: AmiSettings) -> None:
-    """Says once what is odd about its secret."""
+    """Warns of what is odd about its secret."""
     for caution in secret_cautions(ami):
         log.about_target(logger, f"{ami.host}:{ami.port}").warning("%s", caution)
 
@@ -238,13 +192,13 @@ async def _demo_pbx(ami: AmiSettings) -> AsyncIterator[AmiSettings]:
 
 
 def command() -> int:
-    """As `main`, and the exit status is its own even if nobody reads what is still to be written:
-    at its end the interpreter flushes, and makes a full disk under the log status 120."""
+    """`main`, with the streams flushed here: the interpreter flushes them when it exits, and if
+    that fails, as on a full disk, it replaces the exit status by 120."""
     status = main()
     for name in ("stdout", "stderr"):
         try:
             getattr(sys, name).flush()
-        except (AttributeError, OSError, ValueError):  # closed before it began, full, closed since
+        except (AttributeError, OSError, ValueError):  # never opened, disk full, or closed
             setattr(sys, name, None)
     return status
 

@@ -1,9 +1,9 @@
 """The command as its users run it: a process of its own."""
 
-import asyncio
 import gzip
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,10 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from exporter.__main__ import _Reload
-from exporter.notify import Notifier
-from exporter.polling import Fleet
-from exporter.settings import ConfigFile, Targets, WebConfigFile
 from harness.exposition import Scrape
 from harness.running import Exporter
 
@@ -54,6 +50,22 @@ def test_the_demo_shows_faxes_moving_and_health_and_where_things_are() -> None:
         base = exporter.url.removesuffix("/metrics")
         assert get(f"{base}/-/healthy")[0] == "healthy\n"
         assert 'href="./metrics"' in get(f"{base}/")[0]
+
+
+@pytest.mark.parametrize("listens", ["0.0.0.0", "127.0.0.1"])
+def test_the_demo_prints_the_address_of_its_page_as_one_types_it(listens: str) -> None:
+    command = [sys.executable, "-m", "exporter", "--demo", f"--web.listen-address={listens}:0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout
+        printed = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/", printed)
+        assert found, printed
+        assert "Ctrl-C" in printed
+        assert "<html" in get(found[0])[0]
+        process.terminate()
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -168,27 +180,6 @@ def test_a_post_reads_what_is_right_and_says_what_is_wrong(tmp_path: Path) -> No
         with urllib.request.urlopen(asked) as answer:
             assert answer.headers["X-Frame-Options"] == "sameorigin"
         assert exporter.scrape().value("exporter_web_config_last_reload_successful") == 1
-
-
-async def test_a_reload_that_does_not_go_on_keeps_nobody_from_ending(tmp_path: Path) -> None:
-    begun: list[None] = []
-
-    class Endless(ConfigFile):
-        async def read(self) -> Targets:
-            begun.append(None)
-            await asyncio.Event().wait()
-            raise AssertionError
-
-    file = Endless(tmp_path / "exporter.yml", None)
-    reload = _Reload(Fleet(1.0, None), file, WebConfigFile(None), Notifier({}))
-    for _ in range(5):
-        reload.soon()
-    while not begun:
-        await asyncio.sleep(0)
-    async with asyncio.timeout(20):
-        await reload.close()
-    assert len(begun) == 1
-    assert len(asyncio.all_tasks()) == 1
 
 
 def test_sighup_without_a_file_is_no_harm() -> None:

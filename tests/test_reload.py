@@ -1,0 +1,30 @@
+"""Reading the files again; as a whole command it is in test_main.py."""
+
+import asyncio
+from pathlib import Path
+
+from exporter.notify import Notifier
+from exporter.polling import Fleet
+from exporter.reload import Reload
+from exporter.settings import ConfigFile, Targets, WebConfigFile
+
+
+async def test_a_reload_that_does_not_go_on_keeps_nobody_from_ending(tmp_path: Path) -> None:
+    begun: list[None] = []
+
+    class Endless(ConfigFile):
+        async def read(self) -> Targets:
+            begun.append(None)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    file = Endless(tmp_path / "exporter.yml", None)
+    reload = Reload(Fleet(1.0, None), file, WebConfigFile(None), Notifier({}))
+    for _ in range(5):
+        reload.soon()
+    while not begun:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await reload.close()
+    assert len(begun) == 1
+    assert len(asyncio.all_tasks()) == 1
