@@ -1,13 +1,13 @@
-"""What the README tells its reader to paste."""
+"""What README and docs/ tell their reader to paste."""
 
 from pathlib import Path
 
-_README = Path(__file__).parent.parent / "README.md"
+_ROOT = Path(__file__).parent.parent
 
 
-def block(beginning: str, *, after: str) -> str:
+def block(beginning: str, *, after: str, document: str = "README.md") -> str:
     """The first indented block behind a heading that begins so; ValueError if there is none."""
-    lines = iter(_README.read_text().partition(f"\n{after}\n")[2].splitlines())
+    lines = iter((_ROOT / document).read_text().partition(f"\n{after}\n")[2].splitlines())
     for line in lines:
         if line.strip().startswith(beginning) and line.startswith("    "):
             taken = [line]

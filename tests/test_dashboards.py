@@ -15,10 +15,11 @@ import pytest
 from exporter import metrics
 from exporter.settings import read_yaml
 from grafana import __main__ as generator
-from grafana import panels, render
+from grafana import panels
 from harness.exposition import published
 from harness.monitoring import Prometheus
 from harness.programs import binary
+from tools import render
 
 Json = dict[str, Any]
 

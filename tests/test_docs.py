@@ -1,50 +1,57 @@
-"""docs/metrics.md is what the code says, and says what every label and value means."""
+"""The documents: made from the code where it says the same, and true where they quote it."""
 
 from pathlib import Path
 
-from docs import metrics as docs
+import pytest
+
 from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.polling import Failure
 from harness.exposition import Scrape, scrape
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
+from tools import metrics_page as page
+from tools.__main__ import ROOT, written
 
 FREE = {"version", "ami_version", "python"}
 """Labels whose values are what others wrote."""
-
-
-ROOT = Path(__file__).parent.parent
 
 
 def tables() -> list[metrics.Declared[object]]:
     return [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS, *metrics.EXPORTER]  # type: ignore[list-item]
 
 
-def test_the_page_is_what_the_declarations_make() -> None:
-    assert docs.FILE.read_text(encoding="utf-8") == docs.text(), "run: python -m docs.metrics"
+@pytest.mark.parametrize("path", written(), ids=lambda path: path.name)
+def test_what_is_made_from_the_code_is_up_to_date(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == written()[path], "run: make docs"
 
 
 def test_every_metric_has_its_section_with_its_help() -> None:
-    page = docs.FILE.read_text(encoding="utf-8")
+    text = (ROOT / page.FILE).read_text(encoding="utf-8")
     for declared in tables():
-        assert f"### `{declared.name}`\n\n{declared.help}\n" in page
+        assert f"### `{declared.name}`\n\n{declared.help}\n" in text
+
+
+def test_the_overview_has_every_metric_and_no_other() -> None:
+    lines = (ROOT / page.FILE).read_text(encoding="utf-8").splitlines()
+    rows = [line.split("`")[1] for line in lines if line.startswith("| [`asterisk_fax_")]
+    assert sorted(rows) == sorted(declared.name for declared in tables())
 
 
 def test_every_label_is_explained() -> None:
     for declared in tables():
         for label in (*declared.labels, *(("peer",) if declared.peer else ())):
-            about, values = docs.explained(declared.name, label)
+            about, values = page.explained(declared.name, label)
             assert about.endswith(".")
             assert bool(values) != (label in FREE)
 
 
 def test_every_value_that_a_label_can_have_is_explained_and_no_other() -> None:
-    assert set(docs.OPERATIONS) == set(Operation)
-    assert set(docs.STATES) == set(State)
-    assert set(docs.TRANSPORTS) == set(Transport)
-    assert set(docs.REASONS) == set(Reason)
-    assert set(docs.FAILURES) == set(Failure)
+    assert set(page.OPERATIONS) == set(Operation)
+    assert set(page.STATES) == set(State)
+    assert set(page.TRANSPORTS) == set(Transport)
+    assert set(page.REASONS) == set(Reason)
+    assert set(page.FAILURES) == set(Failure)
 
 
 def test_no_value_on_metrics_is_without_its_explanation() -> None:
@@ -63,7 +70,7 @@ def test_no_value_on_metrics_is_without_its_explanation() -> None:
         declared = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
         for label, value in labels:
             if declared in names and label not in FREE | {"le"}:
-                assert value in docs.explained(declared, label)[1], (name, label, value)
+                assert value in page.explained(declared, label)[1], (name, label, value)
                 looked_at.add(label)
     assert looked_at == {"operation", "state", "transport", "reason", "collector"}
 
@@ -74,8 +81,8 @@ def test_readme_and_security_name_the_same_first_asterisk() -> None:
 
 
 def test_the_house_table_has_every_room_of_the_package() -> None:
-    page = (ROOT / "CONTRIBUTING.md").read_text()
-    house = page.partition("| in `exporter/`")[2].partition("\n\n")[0]
+    house_table = (ROOT / "CONTRIBUTING.md").read_text()
+    house = house_table.partition("| in `exporter/`")[2].partition("\n\n")[0]
     for path in (ROOT / "exporter").iterdir():
         name = path.name + ("/" if path.is_dir() else "")
         if name not in ("__init__.py", "__pycache__/", "py.typed"):

@@ -4,11 +4,14 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from exporter.settings import SETTINGS
 from harness.programs import binary
-from tests.manual import BASH, MAN_PAGE, ZSH, written
+from tools import completions, man_page
+from tools.__main__ import ROOT
+
+MAN_PAGE = ROOT / man_page.FILE
+BASH = ROOT / completions.BASH
+ZSH = ROOT / completions.ZSH
 
 # What bash does at TAB: the words so far, the last of them unfinished.
 _AT_TAB = """
@@ -27,11 +30,6 @@ _arguments() { print -rl -- "$@" }
 words=(asterisk-fax-exporter "$@") CURRENT=$#
 _shtab_asterisk_fax_exporter 2>/dev/null
 """
-
-
-@pytest.mark.parametrize("path", written(), ids=lambda path: path.name)
-def test_the_file_is_up_to_date(path: Path) -> None:
-    assert path.read_text() == written()[path], "due: python -m tests.manual"
 
 
 def flags() -> set[str]:

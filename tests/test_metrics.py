@@ -174,14 +174,6 @@ def test_every_metric_has_a_help_that_names_its_source_or_is_about_the_exporter(
     )
 
 
-def test_the_readme_has_every_metric_and_no_other() -> None:
-    with open("README.md") as readme:
-        rows = [line.split("`")[1] for line in readme if line.startswith("| `asterisk_fax_")]
-    names = [one.name for one in (*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS)]
-    names += [one.name for one in metrics.EXPORTER]
-    assert sorted(rows) == sorted(names)
-
-
 @pytest.mark.parametrize("peer_limit", [None, 5])
 def test_promtool_finds_nothing_to_say(peer_limit: int | None) -> None:
     promtool = binary("promtool", package="prometheus")

@@ -19,7 +19,9 @@ import pytest
 from harness.programs import succeeds
 
 ROOT = Path(__file__).parent.parent
-NEEDED_BY_TESTS = ("bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "tests")
+NEEDED_BY_TESTS = (
+    "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "tests", "tools",
+)  # fmt: skip
 PROJECT_URL = "https://forge.example/fax"
 KINDS = {".py", ".typed", ".html", ".css", ".js", ".svg"}
 """Of the files of the package, so that none is in it by accident."""

@@ -35,7 +35,8 @@ def test_exporters_share_the_targets_as_hashmod_deals_them(tmp_path: Path) -> No
     nobody = {"host": "127.0.0.12", "port": port, "username": "u", "secret_env": "ANY"}
     config = tmp_path / "exporter.yml"
     config.write_text(json.dumps({"targets": dict.fromkeys(names, nobody)}))
-    job = block("scrape_configs:", after="### More than one machine can watch")
+    heading = "## More than one machine can watch"
+    job = block("scrape_configs:", after=heading, document="docs/fleet.md")
     for index, host in enumerate(hosts):
         job = job.replace(f"http://exporter-{index}:10329", f"http://{host}:{port}")
     job = job.replace("exporter-$1:10329", f"127.0.0.1$1:{port}")

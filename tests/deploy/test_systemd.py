@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.programs import binary
 from harness.running import Exporter
 from harness.systemd import Manager
-from tests.manual import MAN_PAGE
+from tools import man_page
 
 UNIT = Path(__file__).parents[2] / "deploy/systemd/asterisk-fax-exporter.service"
 EXPOSURE = 2.0
@@ -39,7 +39,7 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     # --man=no: the page is not installed here; its name is compared below.
     done = analyze("verify", "--man=no", str(unit))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert f"Documentation=man:{MAN_PAGE.stem}({MAN_PAGE.suffix[1:]})" in text
+    assert f"Documentation=man:{man_page.FILE.stem}({man_page.FILE.suffix[1:]})" in text
 
 
 def test_systemd_rates_the_unit_as_hardened() -> None:

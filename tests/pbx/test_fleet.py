@@ -1,4 +1,4 @@
-"""One exporter, two real Asterisks, and a real Prometheus that finds both as the README says."""
+"""One exporter, two real Asterisks, and a real Prometheus that finds both as docs/fleet.md says."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ def test_prometheus_finds_two_asterisks_behind_one_exporter(
         environment = {"PBX_SECRET": new.secret}
         with Exporter(f"--config.file={config}", environment=environment) as exporter:
             address = exporter.base.removeprefix("http://")
-            job = block("scrape_configs:", after="## Several PBXs")
+            job = block("scrape_configs:", after="## Several PBXs", document="docs/fleet.md")
             job = job.replace("exporter.example:10329", address)
             fast = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
             found = f"- url: http://{address}/sd"

@@ -1,23 +1,14 @@
-"""What is written from the parser of the command line: the man page and the shells' completion.
-
-    python -m tests.manual
-
-writes them anew; a test tells when that is due.
-"""
+"""The man page: the flags from the parser of the command line, the rest from here."""
 
 from pathlib import Path
-from typing import Final, Literal, get_args, get_origin
+from typing import Final
 
-import shtab
 from argparse_manpage.manpage import Manpage
 
 from exporter import __version__
-from exporter.settings import PROGRAM, SETTINGS, argument_parser
+from exporter.settings import PROGRAM, argument_parser
 
-ROOT: Final = Path(__file__).parent.parent
-MAN_PAGE: Final = ROOT / f"docs/{PROGRAM}.1"
-BASH: Final = ROOT / f"deploy/completion/{PROGRAM}.bash"
-ZSH: Final = ROOT / f"deploy/completion/_{PROGRAM}"
+FILE: Final = Path(f"docs/{PROGRAM}.1")
 
 _SYNOPSIS: Final = r"""
 .B asterisk\-fax\-exporter
@@ -97,7 +88,7 @@ asterisk\-fax\-exporter \-\-ami.username fax\-exporter \-\-ami.secret\-file secr
 }
 
 
-def man_page() -> str:
+def text() -> str:
     """The manual page, section 1."""
     parser = argument_parser()
     parser.epilog = None
@@ -110,31 +101,3 @@ def man_page() -> str:
     for heading, content in _SECTIONS.items():
         page.add_section(heading, "=", content.strip())
     return str(page)
-
-
-def completion(shell: Literal["bash", "zsh"]) -> str:
-    """The completion script of a shell."""
-    parser = argument_parser()
-    for action in parser._actions:
-        setting = next((s for s in SETTINGS if s.key == action.dest), None)
-        if setting is not None and get_origin(setting.field.annotation) is Literal:
-            action.choices = get_args(setting.field.annotation)
-        if action.metavar == "FILE":
-            action.complete = shtab.FILE  # type: ignore[attr-defined]
-    prefix = PROGRAM.replace("-", "_")
-    return str(shtab.complete(parser, shell, root_prefix=prefix))
-
-
-def written() -> dict[Path, str]:
-    """What belongs into each file."""
-    return {MAN_PAGE: man_page(), BASH: completion("bash"), ZSH: completion("zsh")}
-
-
-def main() -> None:
-    """Writes them."""
-    for path, content in written().items():
-        path.write_text(content)
-
-
-if __name__ == "__main__":
-    main()

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from grafana import render
 from harness.monitoring import Prometheus
 from harness.readme import block
 from harness.rules import ROOT, RULES, shortened
 from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, make_tiff
+from tools import render
 
 FACTOR: Final = 20
 SCRAPE_SECONDS: Final = 2
@@ -91,7 +91,7 @@ def draw(minutes: float, to: Path) -> None:
         every = (
             f"{{scrape_interval: {SCRAPE_SECONDS}s, scrape_timeout: 2s, evaluation_interval: 2s}}"
         )
-        job = block("scrape_configs:", after="## Several PBXs")
+        job = block("scrape_configs:", after="## Several PBXs", document="docs/fleet.md")
         job = job.replace("exporter.example:10329", exporter.url.split("/")[2])
         settings = f"global: {every}\nrule_files: [{directory / RULES.name}]\n{job}"
         prometheus = stack.enter_context(Prometheus(settings, directory / "prometheus"))

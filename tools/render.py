@@ -1,6 +1,6 @@
 """Draws a dashboard from the real results of its panels' queries, without a Grafana.
 
-    python -m grafana.render --prometheus http://127.0.0.1:9090 --last 30m \
+    python -m tools.render --prometheus http://127.0.0.1:9090 --last 30m \
         grafana/dashboards/fax-overview.json docs/fax-overview.png
 
 Not a Grafana screenshot, and the picture says so. Needs matplotlib.

@@ -1,8 +1,9 @@
-"""`python -m docs.metrics`: write docs/metrics.md from the declarations in exporter/metrics.py.
+"""docs/metrics.md, from the declarations in exporter/metrics.py.
 
 Names, helps, labels and buckets are the code's; here is only what each label and value means.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from exporter.metrics import Declared, When
 from exporter.polling import Failure, Poller
 from exporter.settings import AmiSettings
 
-FILE: Final = Path(__file__).with_suffix(".md")
+FILE: Final = Path("docs/metrics.md")
 
 OPERATIONS: Final[Mapping[str, str]] = {
     Operation.SEND: "Asterisk sends the fax.",
@@ -132,9 +133,13 @@ _TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
 _ABOUT: Final = (
     "With several PBXs, the metrics of a PBX stand at `/probe?target=NAME` and those of the",
     "exporter itself at `/metrics`; with one PBX all of them are at `/metrics`. Beside them are",
-    "those of the process (`process_*`, by the Prometheus client library). Every counter that can",
-    "occur stands there with 0 before it counts; with `--metrics.peer-label`, once its peer was",
-    "seen.",
+    "those of the process (`process_*`, by the Prometheus client library).",
+    "",
+    "From the first poll that was answered, be it by a refusal, every series that can occur stands",
+    "there with 0; with `--metrics.peer-label`, once its peer was seen. While the PBX cannot be",
+    "reached, session gauges and FAXStats values are absent, counters stay, and `asterisk_fax_up`",
+    "is 0. So it is, too, while Asterisk answers neither FAXSessions nor FAXStats: then completion",
+    "events alone are counted. What the figures cannot tell is in [limits.md](limits.md).",
 )
 
 
@@ -152,9 +157,21 @@ def text() -> str:
 def _lines() -> Iterator[str]:
     yield "# Metrics"
     yield ""
-    yield "<!-- Made by `python -m docs.metrics` from exporter/metrics.py; change it there. -->"
+    yield "<!-- Made by `make docs` from exporter/metrics.py; change it there. -->"
     yield ""
     yield from _ABOUT
+    yield ""
+    yield "| metric | type | labels | |"
+    yield "|---|---|---|---|"
+    for _, kind, table in _TABLES:
+        for declared in table:
+            cells = (
+                f"[`{declared.name}`](#{declared.name})",
+                kind,
+                ", ".join(declared.labels),
+                _first_clause(declared.help),
+            )
+            yield f"| {' | '.join(cells)} |"
     poller = _one_poll()
     for title, kind, table in _TABLES:
         yield ""
@@ -178,6 +195,11 @@ def _lines() -> Iterator[str]:
         yield from _label(f"`{name}`", about, values)
     for metric, (about, values) in REASON_OF.items():
         yield from _label(f"`reason` of `{metric}`", about, values)
+
+
+def _first_clause(help: str) -> str:
+    """A help up to where it goes into detail."""
+    return re.split(r"\. |: |(?<!\b1); ", help.removesuffix("."))[0].replace("|", "\\|")
 
 
 def _label(title: str, about: str, values: Mapping[str, str]) -> Iterator[str]:
@@ -220,15 +242,3 @@ def _bounds(declared: Declared[Any], poller: Poller) -> str:
     values = [value for _, value in declared.samples(poller)]
     (bounds,) = {value.bounds for value in values if isinstance(value, Histogram)}
     return ", ".join(map(str, (*bounds, "+Inf")))
-
-
-def main() -> None:
-    """Write the page if it has changed, and say so."""
-    made = text()
-    if not FILE.exists() or FILE.read_text(encoding="utf-8") != made:
-        FILE.write_text(made, encoding="utf-8")
-        print(f"wrote {FILE}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,34 @@
+"""`python -m tools`: write docs/metrics.md, the man page and the completions.
+
+They are made from the declarations in exporter/metrics.py and exporter/settings/.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from tools import completions, man_page, metrics_page
+
+ROOT: Final = Path(__file__).parent.parent
+
+
+def written() -> dict[Path, str]:
+    """What belongs into each file."""
+    texts = {
+        metrics_page.FILE: metrics_page.text(),
+        man_page.FILE: man_page.text(),
+        completions.BASH: completions.text("bash"),
+        completions.ZSH: completions.text("zsh"),
+    }
+    return {ROOT / file: text for file, text in texts.items()}
+
+
+def main() -> None:
+    """Write what has changed, and say so."""
+    for path, text in written().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
