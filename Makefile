@@ -1,16 +1,4 @@
-# make run    start the exporter on its demo PBX; more flags by ARGS="--log.level debug"
-# make test   everything CI checks; as root on Debian with real Asterisks too
-# make fuzz   look for bytes of a PBX that harm the exporter, for FUZZ_SECONDS=60 or ARGS=-runs=10000
-# make storm  30 s of 50,000 events a second, then every counter against the truth; ARGS="--seconds 60"
-# make crowd  200 PBXs and three that are a nuisance, for a minute; PBXS=200, ARGS="--seconds 60"
-# make soak   HOURS=24 simulated hours of faxes and faults, SEED=1, then every counter against the truth
-# make mutants  break the code in small ways, list what no test notices; MUTANTS="'exporter.ledger.*'"
-# make bench  what a poll and a scrape cost, against the bytes alone; ARGS="polls scrapes"
-# make dashboards  write grafana/dashboards/ anew from the code beside it
-# make docs   write docs/metrics.md anew from the metrics
-# make manual  write the man page and the shell completions anew from the flags
-# make pictures  draw the dashboards into docs/, from MINUTES=20 of faxes on real Asterisks
-# make clean  remove what these made in this directory
+# `make` alone lists what there is. What stands behind ## is that list.
 
 SHELL := /bin/sh
 ARGS ?=
@@ -22,7 +10,9 @@ SEED ?= 1
 MUTANTS ?= 'exporter.ledger.*' 'exporter.fax.*may_ask*'
 # Faxes mostly wait for the line, so there are several of these on each core.
 PBX_WORKERS ?= 6
-export PATH := $(PATH):/usr/sbin:/sbin
+# What .ci/go-tools has built is found there.
+GO_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/asterisk-fax-exporter/bin
+export PATH := $(PATH):/usr/sbin:/sbin:$(GO_TOOLS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
@@ -37,72 +27,91 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: run test fuzz storm crowd soak bench dashboards docs manual pictures clean python
+.PHONY: help run check test fuzz storm crowd soak mutants bench docs dashboards pictures clean python before-test
 
-run: $(VENV)/installed
-	exec $(BIN)/asterisk-fax-exporter --demo $(ARGS)
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
-test: $(VENV)/installed-test
+run: $(VENV)/installed ## the exporter on a demo PBX, no Asterisk needed; more flags by ARGS="--log.level debug"
+	@exec $(BIN)/asterisk-fax-exporter --demo $(ARGS)
+
+check: $(VENV)/installed-test ## while you work: style, types, imports and the fast tests, in less than a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest --ignore tests/pbx -m "not slow" --numprocesses 2 --quiet
+
+test: before-test $(VENV)/installed-test ## everything CI checks; as root on Debian with real Asterisks too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest --ignore tests/pbx --numprocesses 2
-	@missing=; \
-	command -v debootstrap >/dev/null || missing="$$missing debootstrap"; \
-	command -v promtool >/dev/null || missing="$$missing prometheus"; \
-	command -v prometheus-alertmanager >/dev/null || missing="$$missing prometheus-alertmanager"; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
-	command -v buildah >/dev/null || missing="$$missing buildah"; \
-	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Some tests are skipped; for them: apt-get install --no-install-recommends$$missing"; \
-	fi
 	$(BIN)/python -m pytest tests/pbx --numprocesses $(PBX_WORKERS) --dist worksteal
 
-fuzz: $(VENV)/installed-fuzz
+before-test:
+	@echo "On two cores: half a minute for style and types, 3 minutes for the tests without an Asterisk,"
+	@if [ "$$(id -u)" = 0 ]; then \
+		echo "and half an hour for those with real ones: a fax takes its time. The first run also builds"; \
+		echo "small Debian trees with an Asterisk under ~/.cache/asterisk-fax-exporter."; \
+	else \
+		echo "and none for those with real ones, which need root on Debian and are skipped."; \
+	fi
+	@missing=$$(.ci/missing | tr '\n' ' '); \
+	if [ -n "$$missing" ]; then \
+		echo "Some tests are skipped; for them: apt-get install --no-install-recommends $$missing"; \
+	fi
+	@missing=; \
+	for tool in helm kubeconform pint; do \
+		command -v $$tool >/dev/null || missing="$$missing $$tool"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(GO_TOOLS)"; \
+	fi
+
+fuzz: $(VENV)/installed-fuzz ## bytes of a PBX that harm the exporter are searched for, FUZZ_SECONDS=60 or ARGS=-runs=10000
 	$(BIN)/python -m fuzz.ami -max_total_time=$(FUZZ_SECONDS) $(ARGS)
 
-storm: $(VENV)/installed-test
+storm: $(VENV)/installed-test ## 30 s of 50,000 events a second, then every counter against the truth; ARGS="--seconds 60"
 	$(BIN)/python -m tests.trials.storm $(ARGS)
 
-crowd: $(VENV)/installed-test
+crowd: $(VENV)/installed-test ## PBXS=200 and three that are a nuisance, for a minute; ARGS="--seconds 60"
 	$(BIN)/python -m tests.trials.crowd --pbxs $(PBXS) $(ARGS)
 
-bench: $(VENV)/installed-test
-	$(BIN)/python -m bench $(ARGS)
+soak: $(VENV)/installed-test ## HOURS=24 simulated hours of faxes and faults, SEED=1, then every counter against the truth
+	$(BIN)/python -m tests.trials.soak --hours $(HOURS) --seed $(SEED)
 
-.PHONY: mutants
 mutants: $(VENV)/installed-mutation ## break the code in small ways, list what no test notices; MUTANTS="'exporter.ledger.readings.*'"
 	$(BIN)/mutmut run $(MUTANTS)
 	$(BIN)/mutmut results
 
-dashboards: $(VENV)/installed-test
+bench: $(VENV)/installed-test ## what a poll and a scrape cost, against the bytes alone; ARGS="polling scraping" for some of it
+	$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/installed-test ## docs/metrics.md, docs/settings.md, man page and completions, anew from the code
+	$(BIN)/python -m tools
+
+dashboards: $(VENV)/installed-test ## grafana/dashboards/, anew from the code beside it
 	$(BIN)/python -m grafana
 
-docs: $(VENV)/installed-test
-	$(BIN)/python -m docs.metrics
+pictures: $(VENV)/installed-test ## the dashboards drawn into docs/, from MINUTES=20 of faxes on real Asterisks; root on Debian
+	$(BIN)/python -m tools.pictures --minutes $(MINUTES)
 
-manual: $(VENV)/installed-test
-	$(BIN)/python -m tests.manual
-
-pictures: $(VENV)/installed-test
-	$(BIN)/python -m tests.pbx.pictures --minutes $(MINUTES)
-
-soak: $(VENV)/installed-test
-	$(BIN)/python -m tests.trials.soak --hours $(HOURS) --seed $(SEED)
-
-clean:
+clean: ## remove what all these made in this folder
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf mutants
-	find bench docs exporter fuzz grafana harness tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench exporter fuzz grafana harness tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.
 $(VENV)/installed: pyproject.toml constraints.txt $(BIN)/python
-	$(INSTALL) .
+	@echo "Installing what the exporter needs into $(VENV); takes half a minute or so, once ..."
+	@$(INSTALL) .
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml constraints.txt $(BIN)/python
-	$(INSTALL) '.[test]'
+	@echo "Installing what the tests need into $(VENV); takes a minute or two, once ..."
+	@$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-mutation: pyproject.toml constraints.txt $(BIN)/python
@@ -115,7 +124,7 @@ $(VENV)/installed-fuzz: pyproject.toml constraints.txt $(BIN)/python
 
 $(BIN)/python:
 	@python=$$($(MAKE) --no-print-directory --silent python) || exit 1; \
-	echo "$$python -m venv $(VENV)"; \
+	echo "Making an environment for Python packages in $(VENV), with $$python ..."; \
 	"$$python" -m venv --clear $(VENV)
 
 # Say which Python makes the environment: the first that really is one, and can. (A name on the
