@@ -1,5 +1,8 @@
 """The documents: made from the code where it says the same, and true where they quote it."""
 
+import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.polling import Failure
 from harness.exposition import Scrape, scrape
+from harness.programs import binary, succeeds
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
 from tools import metrics_page as page
@@ -87,3 +91,74 @@ def test_the_house_table_has_every_room_of_the_package() -> None:
         name = path.name + ("/" if path.is_dir() else "")
         if name not in ("__init__.py", "__pycache__/", "py.typed"):
             assert f"`{name}`" in house
+
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "deploy/**/*.md", "grafana/*.md")
+    for path in ROOT.glob(pattern)
+)
+
+
+def links(document: Path) -> list[tuple[str, str]]:
+    """Path and anchor of each link that is not to elsewhere; what is code has none."""
+    text = document.read_text(encoding="utf-8")
+    text = re.sub(r"^(?: {4}|\t).*$|`[^`]*`", "", text, flags=re.MULTILINE)
+    return re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)", text)
+
+
+def anchors(document: Path) -> set[str]:
+    """Of its headings, as forges make them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_something(document: Path) -> None:
+    for path, anchor in links(document):
+        target = document.parent / path if path else document
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    linked = {path for path, _ in links(ROOT / "README.md")}
+    documents = {str(path.relative_to(ROOT)) for path in DOCUMENTS if path.parent == ROOT / "docs"}
+    assert documents - linked == set()
+
+
+def literals() -> list[str]:
+    """Every text in the exporter's code; of those with values in them, each piece."""
+    return [
+        node.value
+        for path in (ROOT / "exporter").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def test_the_exporter_says_what_troubleshooting_quotes_of_it() -> None:
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    said = literals()
+    tables = re.findall(r"^\| the log says .*\n\|-.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    cells = [row.split(" | ")[0] for table in tables for row in table.splitlines()]
+    quoted = [quote for cell in cells for quote in re.findall(r"`([^`]+)`", cell)]
+    assert len(quoted) > 20
+    for quote in quoted:
+        for piece in quote.split("..."):
+            assert any(piece in one for one in said), quote
+
+
+def test_prometheus_understands_the_queries_and_they_ask_for_metrics_there_are(
+    tmp_path: Path,
+) -> None:
+    promtool = binary("promtool", package="prometheus")
+    text = (ROOT / "docs/queries.md").read_text(encoding="utf-8")
+    queries = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+    assert len(queries) > 10
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "docs", "rules": rules}]}))
+    succeeds(promtool, "check", "rules", "--lint=none", tmp_path / "rules.yml")
+    names = {declared.name for declared in tables()}
+    for name in re.findall(r"\basterisk_fax\w+", text):
+        assert name in names or re.sub("_(bucket|sum|count)$", "", name) in names

@@ -1,4 +1,4 @@
-"""`python -m tools`: write docs/metrics.md, the man page and the completions.
+"""`python -m tools`: write docs/metrics.md, docs/settings.md, the man page and the completions.
 
 They are made from the declarations in exporter/metrics.py and exporter/settings/.
 """
@@ -6,7 +6,7 @@ They are made from the declarations in exporter/metrics.py and exporter/settings
 from pathlib import Path
 from typing import Final
 
-from tools import completions, man_page, metrics_page
+from tools import completions, man_page, metrics_page, settings_page
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -15,6 +15,7 @@ def written() -> dict[Path, str]:
     """What belongs into each file."""
     texts = {
         metrics_page.FILE: metrics_page.text(),
+        settings_page.FILE: settings_page.text(),
         man_page.FILE: man_page.text(),
         completions.BASH: completions.text("bash"),
         completions.ZSH: completions.text("zsh"),
