@@ -17,6 +17,8 @@ import pytest
 from harness.exposition import Scrape
 from harness.running import Exporter
 
+pytestmark = pytest.mark.slow
+
 
 def run(*flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

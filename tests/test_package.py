@@ -18,6 +18,8 @@ import pytest
 
 from harness.programs import succeeds
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 NEEDED_BY_TESTS = (
     "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "tests", "tools",

@@ -84,6 +84,7 @@ def life(
     return "\n".join([*shown, exporter.log])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_file", [False, True])
 async def test_the_secret_is_in_no_log_no_page_and_no_process_list(
     by_file: bool, tmp_path: Path

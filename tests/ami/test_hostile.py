@@ -114,6 +114,7 @@ scripts = st.builds(
 )
 
 
+@pytest.mark.slow
 def test_what_real_asterisks_said_is_understood_wherever_it_is_cut() -> None:
     for seed in seeds():
         whole, *cut = (converse(bytes((piece,)) + seed[1:]) for piece in (0, 1, 2, 3, 7))
@@ -126,6 +127,7 @@ def test_arbitrary_bytes_do_no_harm_and_the_fax_after_them_is_counted(data: byte
     pages(converse(data))
 
 
+@pytest.mark.slow
 @given(scripts)
 def test_arbitrary_messages_do_no_harm_and_the_fax_after_them_is_counted(data: bytes) -> None:
     pages(converse(data))
@@ -267,6 +269,7 @@ def listing(entries: bytes) -> Callable[[str, bytes], bytes]:
     return lambda action, answer: whole if action == "FAXSessions" else answer
 
 
+@pytest.mark.slow
 @in_virtual_time
 async def test_a_list_of_50_000_takes_less_than_96_mib_and_ends_no_session() -> None:
     pbx = ScriptedPbx()
@@ -292,6 +295,7 @@ async def test_a_list_of_50_000_takes_less_than_96_mib_and_ends_no_session() -> 
         await until(lambda: totals.ended[RECEIVE] == 1)
 
 
+@pytest.mark.slow
 @in_virtual_time
 async def test_a_list_of_giants_takes_less_than_160_mib() -> None:
     pbx = ScriptedPbx()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "status", "said"),
     [
@@ -31,6 +32,7 @@ def test_the_command_prints_the_report_and_its_status_says_whether_all_is_right(
     assert said in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "widest"), [("50", 50), ("", 100)])
 def test_the_command_is_as_wide_as_the_terminal_and_not_wider_in_a_pipe(
     columns: str, widest: int

@@ -26,6 +26,8 @@ from harness.monitoring import Prometheus
 from harness.programs import binary
 from harness.rules import ROOT, RULES, read
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 
 FOLDER: Final = ROOT / "deploy/helm"

@@ -6,12 +6,15 @@ import socket
 from pathlib import Path
 
 import bcrypt
+import pytest
 import trustme
 
 from exporter.settings import share_of
 from harness.monitoring import Prometheus
 from harness.readme import block
 from harness.running import Exporter
+
+pytestmark = pytest.mark.slow
 
 GLOBAL = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
 START_SECONDS = 60

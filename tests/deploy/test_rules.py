@@ -52,6 +52,7 @@ def test_promtool_finds_nothing_wrong_with_the_rules(promtool: str) -> None:
     succeeds(promtool, "check", "rules", "--lint=all", "--lint-fatal", RULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_the_rules_fire_and_do_not_fire_as_promtool_is_told(promtool: str, case: Path) -> None:
     succeeds(promtool, "test", "rules", case)

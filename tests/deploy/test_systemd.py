@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from harness.programs import binary
 from harness.running import Exporter
 from harness.systemd import Manager
 from tools import man_page
+
+pytestmark = pytest.mark.slow
 
 UNIT = Path(__file__).parents[2] / "deploy/systemd/asterisk-fax-exporter.service"
 EXPOSURE = 2.0

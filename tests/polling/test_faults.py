@@ -291,6 +291,7 @@ def test_closed_output_stops_nothing(free_port: int) -> None:
         assert process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_used_up_file_descriptors_are_survived() -> None:
     with Exporter("--demo") as exporter:
         exporter.wait_until(lambda now: now.value("up") == 1, 20)

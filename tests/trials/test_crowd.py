@@ -1,8 +1,11 @@
 """A few PBXs and three nuisances, in real time; the long run with 200 is `make crowd`."""
 
+import pytest
+
 from tests.trials.crowd import gather
 
 
+@pytest.mark.slow
 def test_nuisances_keep_no_poll_and_no_page_of_the_others_from_being_made() -> None:
     report, _, last = gather(count=10, sessions=2, seconds=8, interval=0.2)
     assert len(report.polls) == 10

@@ -8,6 +8,7 @@ from harness.virtual_time import run
 from tests.trials.soak import Soak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_hours_of_faxes_and_faults_every_counter_is_true(seed: int) -> None:
     soak = Soak(random.Random(seed))

@@ -42,6 +42,7 @@ def busy() -> Iterator[Exporter]:
         yield exporter
 
 
+@pytest.mark.slow
 @api.parametrize()
 @hypothesis_settings(
     max_examples=20,
@@ -106,6 +107,7 @@ def test_a_target_that_is_unknown_or_named_twice_is_refused_as_described(
     assert {"400", "401", "404"} < DESCRIBED["paths"][path]["get"]["responses"].keys()
 
 
+@pytest.mark.slow
 def test_where_there_are_users_a_stranger_gets_401_exactly_where_described(tmp_path: Path) -> None:
     hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
     config = tmp_path / "web.yml"

@@ -718,6 +718,7 @@ def shown_on(page: Page) -> Callable[[Html], None]:
     return show
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("details", [False, True])
 def test_it_fits_a_phone_a_tablet_and_a_desk_and_axe_finds_no_fault(details: bool) -> None:
     pages = {name: rendered(name, details=details) for name in SITUATIONS}
@@ -753,6 +754,7 @@ def wait_for_refresh(page: Page) -> None:
     expect(page.locator("time").first).not_to_have_attribute("datetime", polled(page))
 
 
+@pytest.mark.slow
 def test_it_follows_and_leaves_focus_folding_and_scroll_where_they_are(exporter: Exporter) -> None:
     with chromium() as browser, tab(browser) as page:
         page.goto(f"{exporter.base}/")
@@ -768,6 +770,7 @@ def test_it_follows_and_leaves_focus_folding_and_scroll_where_they_are(exporter:
         assert page.locator("details[id$=failed]").get_attribute("open") == ""
 
 
+@pytest.mark.slow
 def test_it_says_since_when_it_is_not_connected_and_recovers(exporter: Exporter) -> None:
     with chromium() as browser, tab(browser, allowed="net::ERR_") as page:
         page.goto(f"{exporter.base}/")
@@ -797,6 +800,7 @@ def asked_from_now_on(page: Page) -> list[str]:
     return asked
 
 
+@pytest.mark.slow
 def test_it_asks_for_nothing_while_nobody_sees_it(exporter: Exporter) -> None:
     with chromium() as browser, tab(browser) as page:
         page.clock.install()
@@ -813,6 +817,7 @@ def test_it_asks_for_nothing_while_nobody_sees_it(exporter: Exporter) -> None:
             )
 
 
+@pytest.mark.slow
 def test_it_takes_no_text_away_that_somebody_marks_to_copy(exporter: Exporter) -> None:
     with chromium() as browser, tab(browser) as page:
         page.clock.install()
@@ -828,6 +833,7 @@ def test_it_takes_no_text_away_that_somebody_marks_to_copy(exporter: Exporter) -
             page.clock.run_for(60_000)
 
 
+@pytest.mark.slow
 def test_without_javascript_it_shows_the_same_and_asks_the_browser_to_load_it_again(
     exporter: Exporter,
 ) -> None:
