@@ -60,7 +60,7 @@ before-test:
 	fi
 	@missing=$$(.ci/missing | tr '\n' ' '); \
 	if [ -n "$$missing" ]; then \
-		echo "Some tests are skipped; for them: apt-get install --no-install-recommends $$missing"; \
+		echo "Some tests are skipped; for them, on Debian: apt-get install --no-install-recommends $$missing"; \
 	fi
 	@missing=; \
 	for tool in helm kubeconform pint; do \
