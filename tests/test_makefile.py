@@ -20,8 +20,8 @@ def listed() -> dict[str, str]:
 
 
 def test_make_alone_lists_every_target() -> None:
-    (phony,) = re.findall(r"^\.PHONY: (.*)$", TEXT, re.MULTILINE)
-    assert set(listed()) == set(phony.split()) - NOT_FOR_USERS
+    phony = " ".join(re.findall(r"^\.PHONY: (.*)$", TEXT, re.MULTILINE)).split()
+    assert set(listed()) == set(phony) - NOT_FOR_USERS
 
 
 def test_every_module_it_starts_exists() -> None:
