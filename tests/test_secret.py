@@ -119,6 +119,7 @@ async def test_the_secret_is_in_no_log_no_page_and_no_process_list(
     assert [word for word in (SECRET, *keys) if word in shown] == []
 
 
+@pytest.mark.slow
 def test_the_secret_is_in_no_help_and_no_refusal_of_a_setting() -> None:
     environment = dict(os.environ) | {"FAX_EXPORTER_AMI_SECRET": SECRET}
     for flags in (["--help"], ["--ami.port=0"]):

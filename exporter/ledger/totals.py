@@ -104,17 +104,13 @@ class Totals:
             return
         self.opened.add((operation, peer))
         if operation in PAGE_OPERATIONS:
-            for state in _state_keys(operation, peer):
-                self.pages[state] += 0
+            self.pages.update(dict.fromkeys(_state_keys(operation, peer), 0))
         if operation is Operation.RECEIVE:
-            for state in _state_keys(operation, peer):
-                self.bad_lines[state] += 0
-            self.rejected[operation, peer] += 0
+            self.bad_lines.update(dict.fromkeys(_state_keys(operation, peer), 0))
+            self.rejected.update({(operation, peer): 0})
         if operation in RESULT_OPERATIONS:
-            for transport in _transport_keys(operation, peer):
-                self.finished[transport] += 0
-            for failure in _failure_keys(operation, peer):
-                self.failures[failure] += 0
+            self.finished.update(dict.fromkeys(_transport_keys(operation, peer), 0))
+            self.failures.update(dict.fromkeys(_failure_keys(operation, peer), 0))
 
     def add(self, added: Added, operation: Operation, state: State, peer: str) -> None:
         """What a reading, or an event, adds to what was seen of its session."""

@@ -247,6 +247,7 @@ async def test_the_headers_that_fit_into_one_message_take_less_than_16_mib() -> 
         await asyncio.sleep(20)
 
 
+@pytest.mark.slow
 @in_virtual_time
 async def test_a_million_events_of_actions_never_asked_leave_nothing_behind() -> None:
     pbx = ScriptedPbx()

@@ -186,6 +186,16 @@ def test_an_event_as_late_as_events_are_after_the_start_is_of_a_fax_before_it(
     assert watch.pages() == pages
 
 
+def test_an_event_after_the_list_that_is_of_no_session_in_it_counts_with_the_next_list() -> None:
+    watch = Watch.running()
+    watch.now += 1
+    watch.hear(2)
+    watch.poll(listed_at=watch.now - 0.5)
+    assert watch.pages() == 0
+    watch.poll()
+    assert watch.pages() == 2
+
+
 def test_an_event_between_list_and_answers_waits_for_the_next_list() -> None:
     watch = Watch.running()
     watch.poll(Seen(1))
@@ -291,12 +301,14 @@ def test_where_no_list_comes_any_more_the_events_of_listed_sessions_count_too(
 # --- restarts ----------------------------------------------------------------------------------
 
 
-def test_known_sessions_go_on_after_a_lost_connection() -> None:
+@pytest.mark.parametrize("stats", [None, FaxStats(1, 0, 0, 2, 1, 0)])
+def test_known_sessions_go_on_after_a_lost_connection(stats: FaxStats | None) -> None:
     watch = Watch.running()
-    watch.poll(Seen(1, 5))
+    watch.poll(Seen(1, 5), stats=stats)
     watch.connect("boot 1")
     watch.now += 30
-    watch.poll(Seen(3, 2))
+    watch.poll(Seen(3, 2), stats=stats)
+    assert watch.ledger.totals.started[RECEIVE] == 1
     assert (watch.pages(), watch.bad_lines) == (3, 7)
 
 

@@ -29,6 +29,8 @@ from tests.ledger.watch import GATEWAY, RECEIVE, Seen, Watch
         ([(0, 3), (1, 1), (1, 300), (1, 5)], 308, 1),
         ([(0, 3), (1, 3), (1, 300), (1, 2)], 305, 1),
         ([(0, 8), (3, 9)], 17, 0),
+        ([(0, 8), (2, 9), (2, 4)], 21, 0),
+        ([(0, 3), (1, 3), (3, 1)], 7, 0),
     ],
     ids=[
         "the three pages of the measurement",
@@ -41,6 +43,8 @@ from tests.ledger.watch import GATEWAY, RECEIVE, Seen, Watch
         "a page rejected after a reset that no poll saw at 0",
         "a page rejected after a hidden reset",
         "pages that went by unseen leave a lower bound",
+        "after a page that went by unseen a late reset is no rejected page",
+        "lines are owed also where a page went by unseen",
     ],
 )
 def test_bad_lines_of_a_page_are_counted_once_whenever_asterisk_sets_them_back(
@@ -52,6 +56,13 @@ def test_bad_lines_of_a_page_are_counted_once_whenever_asterisk_sets_them_back(
     watch.poll()
     assert watch.bad_lines == bad_lines
     assert watch.ledger.totals.rejected[RECEIVE, ""] == rejected
+    # The ledger does not read again what reads the same; the reader would not mind.
+    reader = BadLineReader()
+    added = [reader.read(pages, bad) for pages, bad in readings]
+    assert (sum(lines for lines, _ in added), sum(told for _, told in added)) == (
+        bad_lines,
+        rejected,
+    )
 
 
 # --- bad lines ---------------------------------------------------------------------------------

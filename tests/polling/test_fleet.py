@@ -246,6 +246,7 @@ def garbage(_: str, answer: bytes) -> bytes:
     return b"\xff\x00" * 1000 + b"\r\n\r\n" + answer[::-1]
 
 
+@pytest.mark.slow
 @in_virtual_time
 async def test_who_hangs_floods_or_is_wrong_delays_nobody() -> None:
     async with pbxs(6) as started, fleet_of(named(started)) as fleet:
