@@ -444,6 +444,62 @@ def test_one_of_very_many_with_one_file_waits_until_the_others_have_had_their_ow
     assert (moved, dropped) in watch.poll()
 
 
+def test_of_too_many_that_no_whole_list_ends_the_oldest_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(matching, "MAX_TRACKED", 3)
+    watch, sessions = Watch(), [One(n, f"PJSIP/a-{n:08x}") for n in range(5)]
+    watch.poll(*sessions)
+    watch.poll(whole=False)
+    assert list(watch.matching.listed) == sessions[2:]
+
+
+def test_an_event_after_the_list_that_is_of_none_in_it_waits_for_the_next() -> None:
+    watch = Watch()
+    result = watch.hear(event(1), after=1.5)
+    assert watch.poll() == []
+    assert watch.poll() == [(None, result)]
+
+
+def test_events_on_one_channel_are_of_the_last_sessions_in_their_order() -> None:
+    for sessions, order in ((2, [0, 1]), (3, [2, 1])):
+        watch, alike = Watch(), [One(n) for n in range(sessions)]
+        watch.poll(*alike)
+        heard = [watch.hear(event(1)), watch.hear(event(2))]
+        assert watch.poll() == [(alike[n], one) for n, one in zip(order, heard, strict=True)]
+
+
+def test_a_call_moved_to_the_name_of_another_takes_its_own_session_by_the_file() -> None:
+    watch, other, moved = Watch(), One(), One(1, "PJSIP/other-00000002", files="/fax/b.tif")
+    watch.poll(other, moved)
+    result = watch.hear(event(1, files="/fax/b.tif"))
+    assert watch.poll() == [(moved, result)]
+
+
+def test_a_session_without_a_file_has_the_event_of_its_channel_for_as_long_as_it_waits() -> None:
+    for late, its in ((EVENT_LATENESS, True), (EVENT_LATENESS + 0.1, False)):
+        watch, one = Watch(), One(files="")
+        watch.poll(one)
+        watch.poll()
+        result = watch.hear(event(1), after=late)
+        watch.now += EVENT_LATENESS
+        assert ((one, result) in watch.poll()) is its
+
+
+def test_without_channelvars_the_file_tells_whatever_way_a_fax_travelled() -> None:
+    watch, one = Watch(), One(pages_seen=1)
+    watch.poll(one)
+    result = watch.hear(event(2, MOVED, transport=Transport.NONE))
+    assert watch.poll() == [(one, result)]
+
+
+def test_a_fax_that_failed_to_start_after_it_was_listed_is_told_by_its_channel() -> None:
+    watch, one = Watch(), One()
+    watch.poll(one)
+    result = watch.hear(replace(event(None), succeeded=False, reason=Reason.INIT))
+    assert watch.poll() == [(one, result)]
+
+
 def watch_sessions(watch: Watch) -> list[One]:
     return sorted(watch.matching._left.values(), key=lambda one: one.number)
 
