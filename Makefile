@@ -7,7 +7,7 @@ HOURS ?= 24
 PBXS ?= 200
 MINUTES ?= 20
 SEED ?= 1
-MUTANTS ?= 'exporter.ledger.*' 'exporter.fax.*may_ask*'
+MUTANTS ?= 'exporter.ledger.*' 'exporter.ami.stream.*' 'exporter.fax.*may_ask*'
 # Faxes mostly wait for the line, so there are several of these on each core.
 PBX_WORKERS ?= 6
 # What .ci/go-tools has built is found there.
