@@ -6,7 +6,7 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, settings
 
-from harness.certificates import renewed
+from harness.certificates import renew_server_certificate
 
 # A slow machine is not a defect of the code: no test here asserts a time.
 settings.register_profile(
@@ -20,5 +20,5 @@ def ca(tmp_path: Path) -> trustme.CA:
     """Its file is ca.pem; fax.pem and fax.key are of a server it knows."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
-    renewed(ca, tmp_path)
+    renew_server_certificate(ca, tmp_path)
     return ca

@@ -84,15 +84,6 @@ def test_readme_and_security_name_the_same_first_asterisk() -> None:
     assert "Asterisk 13 and newer" in (ROOT / "SECURITY.md").read_text()
 
 
-def test_the_house_table_has_every_room_of_the_package() -> None:
-    house_table = (ROOT / "CONTRIBUTING.md").read_text()
-    house = house_table.partition("| in `exporter/`")[2].partition("\n\n")[0]
-    for path in (ROOT / "exporter").iterdir():
-        name = path.name + ("/" if path.is_dir() else "")
-        if name not in ("__init__.py", "__pycache__/", "py.typed"):
-            assert f"`{name}`" in house
-
-
 DOCUMENTS = sorted(
     path
     for pattern in ("*.md", "docs/*.md", "deploy/**/*.md", "grafana/*.md")

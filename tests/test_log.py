@@ -1,3 +1,5 @@
+"""Log lines: in logfmt and JSON, nothing that is logged can break one or reach the terminal."""
+
 import io
 import json
 import logging

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,16 +13,6 @@ from typing import Any
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
-from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from exporter.ami import ConnectError, Connection, LoginRefused, connect, tls
@@ -32,7 +20,8 @@ from exporter.ami.tls import context_of
 from exporter.check_pbx import check
 from exporter.ledger import Ledger
 from exporter.polling import Failure, Poller
-from exporter.settings import AmiSettings, SettingsError, load
+from exporter.settings import AmiSettings
+from harness.certificates import make_certificate, written
 from harness.pbx import FaultyPbx
 from harness.virtual_time import clock, in_virtual_time, until, wall
 from harness.watching import SECRET, begin, settings_for
@@ -46,34 +35,6 @@ TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 @pytest.fixture
 def ca() -> trustme.CA:
     return trustme.CA()
-
-
-def written(pem: trustme.Blob, path: Path) -> Path:
-    pem.write_to_path(path)
-    return path
-
-
-def made(
-    path: Path, name: str, signer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None = None
-) -> tuple[x509.Name, ec.EllipticCurvePrivateKey]:
-    """Writes a key and its certificate, as bare as can be: self-signed, or by this signer."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    key = ec.generate_private_key(ec.SECP256R1())
-    issuer, signing_key = signer or (subject, key)
-    certificate = (
-        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(NOW - DAY)
-        .not_valid_after(NOW + DAY)
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=False)
-        .sign(signing_key, hashes.SHA256())
-    )
-    path.write_bytes(pem(key) + certificate.public_bytes(Encoding.PEM))
-    return subject, key
-
-
-def pem(key: ec.EllipticCurvePrivateKey, phrase: bytes = b"") -> bytes:
-    encryption = BestAvailableEncryption(phrase) if phrase else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 @pytest.fixture
@@ -192,7 +153,7 @@ async def test_a_certificate_is_good_for_the_names_and_addresses_in_it(
 
 async def test_a_self_signed_certificate_is_trusted_by_its_own_file(tmp_path: Path) -> None:
     file = tmp_path / "pbx.pem"
-    made(file, "pbx.example")
+    make_certificate(file, "pbx.example")
     async with pbx_with(showing(file)) as pbx:
         assert await logged_in(pbx, tls=True, tls_ca_file=file, tls_server_name="pbx.example")
 
@@ -200,7 +161,7 @@ async def test_a_self_signed_certificate_is_trusted_by_its_own_file(tmp_path: Pa
 async def test_certificates_like_those_of_asterisks_own_script_are_trusted(tmp_path: Path) -> None:
     """ast_tls_cert leaves out what Python calls strict since 3.13, and has the name in CN only."""
     trusted, file = tmp_path / "ca.crt", tmp_path / "asterisk.pem"
-    made(file, "pbx.example", signer=made(trusted, "Asterisk Private CA"))
+    make_certificate(file, "pbx.example", signer=make_certificate(trusted, "Asterisk Private CA"))
     async with pbx_with(showing(file)) as pbx:
         assert await logged_in(pbx, tls=True, tls_ca_file=trusted, tls_server_name="pbx.example")
 
@@ -242,7 +203,7 @@ async def test_a_certificate_is_refused_before_and_after_its_time(
 
 async def test_a_self_signed_certificate_is_refused(trusted: Path, tmp_path: Path) -> None:
     file = tmp_path / "pbx.pem"
-    made(file, "pbx.example")
+    make_certificate(file, "pbx.example")
     async with pbx_with(showing(file)) as pbx:
         text = await refusal(pbx, tls=True, tls_ca_file=trusted, tls_server_name="pbx.example")
     assert "self-signed certificate" in text.replace("self signed", "self-signed")
@@ -451,114 +412,6 @@ async def test_files_that_are_lost_are_named(ca: trustme.CA, trusted: Path, tmp_
             file.unlink()
             with pytest.raises(ConnectError, match=f"--ami.tls-{flag} {file}.*: No such file"):
                 await connected(settings)
-
-
-# --- settings -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def files(ca: trustme.CA, tmp_path: Path) -> Path:
-    """A folder of client certificates and keys, good and bad."""
-    client, another = ca.issue_cert("fax"), ca.issue_cert("fax")
-    rsa = ca.issue_cert("fax", key_type=trustme.KeyType.RSA)
-    _, key = made(tmp_path / "both.pem", "fax")
-    encrypted = pem(key, b"phrase")
-    written(client.cert_chain_pems[0], tmp_path / "client.pem")
-    written(client.private_key_pem, tmp_path / "client.key")
-    written(another.private_key_pem, tmp_path / "another.key")
-    written(rsa.private_key_pem, tmp_path / "rsa.key")
-    (tmp_path / "encrypted.key").write_bytes(encrypted)
-    both = (tmp_path / "both.pem").read_bytes()
-    (tmp_path / "both-encrypted.pem").write_bytes(both.replace(pem(key), encrypted))
-    (tmp_path / "junk").write_text("nothing of the kind")
-    return tmp_path
-
-
-def flags_for(files: Path, certificate: str, key: str) -> list[str]:
-    (files / "secret").write_text(SECRET)
-    flags = ["--ami.username=fax", f"--ami.secret-file={files / 'secret'}"]
-    flags += [f"--ami.tls-cert-file={files / certificate}"] if certificate else []
-    return [*flags, *([f"--ami.tls-key-file={files / key}"] if key else [])]
-
-
-@pytest.mark.parametrize(("certificate", "key"), [("both.pem", ""), ("client.pem", "client.key")])
-def test_a_client_certificate_is_a_file_or_two(certificate: str, key: str, files: Path) -> None:
-    settings = load([*flags_for(files, certificate, key), "--ami.tls"]).ami
-    assert settings is not None
-    assert settings.tls_cert_file == files / certificate
-    assert settings.tls_key_file == (files / key if key else None)
-
-
-def test_a_client_certificate_is_set_by_variables_too(
-    files: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAX_EXPORTER_AMI_TLS_CERT_FILE", str(files / "client.pem"))
-    monkeypatch.setenv("FAX_EXPORTER_AMI_TLS_KEY_FILE", str(files / "client.key"))
-    settings = load([*flags_for(files, "", ""), "--ami.tls"]).ami
-    assert settings is not None
-    assert settings.tls_cert_file == files / "client.pem"
-    assert settings.tls_key_file == files / "client.key"
-
-
-@pytest.mark.parametrize(
-    ("certificate", "key", "flag", "reason"),
-    [
-        ("none", "client.key", "cert-file", "No such file or directory"),
-        ("junk", "client.key", "cert-file", "holds no PEM certificate"),
-        ("client.key", "", "cert-file", "holds no PEM certificate"),
-        ("", "client.key", "key-file", "--ami.tls-cert-file is not set"),
-        ("client.pem", "none", "key-file", "No such file or directory"),
-        ("client.pem", ".", "key-file", "Is a directory"),
-        ("client.pem", "junk", "key-file", "holds no PEM private key"),
-        ("client.pem", "client.pem", "key-file", "holds no PEM private key"),
-        ("client.pem", "another.key", "key-file", "holds the key of another certificate"),
-        ("client.pem", "rsa.key", "key-file", "holds the key of another certificate"),
-        ("both.pem", "encrypted.key", "key-file", "holds an encrypted key"),
-    ],
-)
-def test_client_certificates_and_keys_are_looked_at_before_anything_starts(
-    certificate: str, key: str, flag: str, reason: str, files: Path
-) -> None:
-    with pytest.raises(SettingsError) as caught:
-        load([*flags_for(files, certificate, key), "--ami.tls"])
-    value = files / (certificate if flag == "cert-file" else key)
-    takes = {"cert-file": "PEM certificates", "key-file": "the unencrypted key of"}[flag]
-    assert str(caught.value).startswith(f"--ami.tls-{flag} '{value}': {reason}")
-    assert takes in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("certificate", "reason"),
-    [("client.pem", "holds no PEM private key"), ("both-encrypted.pem", "holds an encrypted key")],
-)
-def test_a_certificate_without_its_key_says_which_setting_is_missing(
-    certificate: str, reason: str, files: Path
-) -> None:
-    with pytest.raises(SettingsError, match=f"not set, and --ami.tls-cert-file {reason}") as caught:
-        load([*flags_for(files, certificate, ""), "--ami.tls"])
-    assert str(caught.value).startswith("--ami.tls-key-file (or FAX_EXPORTER_AMI_TLS_KEY_FILE)")
-
-
-@pytest.mark.parametrize(("certificate", "key"), [("both.pem", ""), ("client.pem", "client.key")])
-def test_a_client_certificate_needs_tls(certificate: str, key: str, files: Path) -> None:
-    with pytest.raises(SettingsError, match=r"TLS is off; takes .* needs --ami.tls"):
-        load(flags_for(files, certificate, key))
-
-
-def test_nobody_is_asked_for_the_pass_phrase_of_a_key(files: Path) -> None:
-    flags = flags_for(files, "both.pem", "encrypted.key")
-    done = subprocess.run(
-        [sys.executable, "-m", "exporter", *flags, "--ami.tls"],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # without a terminal, else a prompt would wait for ever
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "phrase:" not in done.stdout + done.stderr
-    assert "holds an encrypted key" in done.stderr
 
 
 # --- how much Asterisk reads ----------------------------------------------------------------

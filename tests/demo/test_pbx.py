@@ -1,9 +1,5 @@
 """How the demo PBX listens, dies and starts again."""
 
-import asyncio
-import ssl
-from pathlib import Path
-
 import pytest
 
 from exporter.demo import DemoPbx, FaxGone
@@ -13,24 +9,6 @@ from harness.pbx import FaultyPbx, Query
 FAX_OPERATIONS = ("send", "receive")
 
 
-SELF_SIGNED = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgtu0P2P2hMUV4ePvO
-aB4sqfAJoTeUgMDIXVnQzvudBbuhRANCAAQYKpQK27gF1vjczfePVzVB5UZqX9iD
-8lZjwlnwdpqZyhjd1dkQE8aA/vz7Hdof8y4ho+GCb9gdqiwiuOI/COto
------END PRIVATE KEY-----
------BEGIN CERTIFICATE-----
-MIIBkTCCATegAwIBAgIUOP6xFNFKOaOeoWrD60rt76EEfpcwCgYIKoZIzj0EAwIw
-DzENMAsGA1UEAwwEZGVtbzAgFw0yNjExMjMyMTE2NThaGA8yMTI2MTAzMDIxMTY1
-OFowDzENMAsGA1UEAwwEZGVtbzBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBgq
-lArbuAXW+NzN949XNUHlRmpf2IPyVmPCWfB2mpnKGN3V2RATxoD+/Psd2h/zLiGj
-4YJv2B2qLCK44j8I62ijbzBtMB0GA1UdDgQWBBRQ3GwfgHxE8ieXkGnmUEbWZlQK
-+zAfBgNVHSMEGDAWgBRQ3GwfgHxE8ieXkGnmUEbWZlQK+zAPBgNVHRMBAf8EBTAD
-AQH/MBoGA1UdEQQTMBGHBH8AAAGCCWxvY2FsaG9zdDAKBggqhkjOPQQDAgNIADBF
-AiAbxqcaNuK/0lk7g2KvkH7+ItOF85r4Kzs8hWl/xiwPAgIhAIckJG7Cu6KQLa34
-hq5MukPeRDMwqnZ8DxELFEYbTmfV
------END CERTIFICATE-----
-"""
 """A key and its certificate for 127.0.0.1, used nowhere else."""
 
 
@@ -126,25 +104,6 @@ async def test_without_res_fax_its_actions_are_unknown(pbx: FaultyPbx, client: C
 
     assert pbx.begin("send", "PJSIP/x-0").number == 0
     assert b"Total: 1\r\n" in await client.ask_all("FAXSessions", last="FAXSessionsComplete")
-
-
-async def test_it_speaks_tls_and_survives_who_does_not(tmp_path: Path) -> None:
-    certificate = tmp_path / "demo.pem"
-    certificate.write_text(SELF_SIGNED)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate)
-    pbx = DemoPbx()
-    await pbx.start(ssl=server)
-    plain = Client(*await asyncio.open_connection(pbx.host, pbx.port))
-    async with plain:
-        plain.say("Ping")
-        assert await plain.has_ended()
-    trust = ssl.create_default_context(cafile=certificate)
-    async with await Client.connect(pbx, ssl=trust) as client:
-        assert values(await client.ask("Ping"))["Ping"] == "Pong"
-        pbx.drop_connections()
-        assert await client.has_ended()
-    await pbx.stop()
 
 
 async def test_it_listens_on_ipv6() -> None:

@@ -1,3 +1,5 @@
+"""The environment of the tests of settings: no setting of the machine that runs them."""
+
 import os
 
 import pytest

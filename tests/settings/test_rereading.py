@@ -23,7 +23,7 @@ from exporter.settings import (
 from exporter.settings import web_config as webconfig
 from exporter.settings.yaml_files import read_yaml
 from exporter.tls_files import Signatures, signatures
-from harness.certificates import renewed
+from harness.certificates import renew_server_certificate
 from harness.virtual_time import until
 from tests.settings.files import HASH, TWO_TARGETS, WEB, targets_file, tls, web_file
 
@@ -175,7 +175,7 @@ async def test_a_certificate_renewed_in_place_is_taken(
     async with followed(file):
         await some_more(looks)
         assert file.current.ssl_context is before
-        renewed(ca, tmp_path)
+        renew_server_certificate(ca, tmp_path)
         await until(lambda: file.current.ssl_context is not before)
     assert file.successful
 

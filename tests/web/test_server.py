@@ -13,7 +13,7 @@ from aiohttp import web
 
 from exporter.settings import ListenAddress, WebConfigFile
 from exporter.web import Server, connection, http
-from harness.certificates import renewed
+from harness.certificates import renew_server_certificate
 from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
@@ -233,7 +233,7 @@ async def test_a_renewed_certificate_is_shown_and_idle_connections_are_ended(
             while "slow" not in served.arrived:
                 await asyncio.sleep(0)
             before = shown(idle)
-            renewed(ca, tmp_path)
+            renew_server_certificate(ca, tmp_path)
             assert await config.reload()
             assert await idle.ended() == b""
             served.go_on.set()
@@ -255,7 +255,7 @@ async def test_a_renewed_certificate_ends_no_request_that_has_begun(
         client.send(GET[:10])
         while all(one.phase is not connection.Phase.RECEIVING for one in served.server._places):
             await asyncio.sleep(0)
-        renewed(ca, tmp_path)
+        renew_server_certificate(ca, tmp_path)
         assert await config.reload()
         client.send(GET[10:])
         status, headers, _ = await client.answer()

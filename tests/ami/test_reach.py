@@ -1,0 +1,98 @@
+"""The way to a host: its addresses one after the other, names, and how long each may take."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from exporter.ami import Cause, ConnectError, connect
+from exporter.settings import AmiSettings
+from harness.virtual_time import in_virtual_time
+
+SETTINGS = AmiSettings(username="x", secret=SecretStr("y"))
+
+
+async def failure(**changes: Any) -> ConnectError:
+    with pytest.raises(ConnectError) as caught:
+        await connect(SETTINGS.model_copy(update=changes), lambda _: None)
+    return caught.value
+
+
+@in_virtual_time
+async def test_nobody_listening_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    error = await failure(port=port)
+    assert error.cause is Cause.REFUSED
+    assert str(error).startswith(f"127.0.0.1:{port}: refused: ")
+
+
+@in_virtual_time
+async def test_a_name_with_two_addresses_reaches_the_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though packets to the first vanish."""
+    silent, there = "192.0.2.1", "127.0.0.1"
+    tried = []
+    connect = asyncio.SelectorEventLoop.sock_connect
+
+    async def sock_connect(self: Any, sock: socket.socket, address: Any) -> None:
+        tried.append(address[0])
+        if address[0] == silent:
+            await asyncio.sleep(3600)
+        await connect(self, sock, address)
+
+    async def resolve(*_: object, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in (silent, there)]
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", sock_connect)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    with socket.create_server((there, 0)) as server:
+        port = server.getsockname()[1]
+        error = await failure(host="pbx.example", port=port)
+    assert tried == [silent, there]
+    assert error.cause is Cause.SILENT
+    assert "no greeting within 5 s" in str(error)
+    error = await failure(host="pbx.example", port=port)
+    assert error.cause is Cause.REFUSED
+    assert "timed out (192.0.2.1), refused (127.0.0.1)" in str(error)
+    assert isinstance(error.__cause__, ConnectionRefusedError)
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        (socket.EAI_NONAME, Cause.NO_NAME),
+        (socket.EAI_NODATA, Cause.NO_NAME),
+        (socket.EAI_AGAIN, Cause.NO_NAME_SERVER),
+    ],
+)
+@in_virtual_time
+async def test_a_name_that_does_not_resolve_is_told_from_a_name_server_that_does_not_answer(
+    number: int, cause: Cause, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolve(*_: object, **__: Any) -> list[Any]:
+        raise socket.gaierror(number, "said")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    error = await failure(host="pbx.example")
+    assert error.cause is cause
+    assert "--ami.host" in str(error)
+
+
+@in_virtual_time
+async def test_a_name_server_that_is_silent_is_given_up_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def resolve(*_: object, **__: Any) -> list[Any]:
+        await asyncio.sleep(3600)
+        return []
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    assert (await failure(host="pbx.example")).cause is Cause.NO_NAME_SERVER
+
+
+async def test_a_name_that_no_host_can_have_is_no_defect() -> None:
+    assert (await failure(host="a" * 70 + ".example")).cause is Cause.NO_NAME
