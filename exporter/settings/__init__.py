@@ -1,4 +1,7 @@
-"""Everything a user can set: flags, environment, and the two files that are read again."""
+"""Everything a user can set: flags, environment, the file of targets and that of --web.config.file.
+
+The two files are read again while the exporter runs.
+"""
 
 from exporter.settings.command_line import PROGRAM, argument_parser
 from exporter.settings.declarations import SETTINGS, Setting

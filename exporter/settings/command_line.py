@@ -42,11 +42,11 @@ def argument_parser() -> argparse.ArgumentParser:
     for setting in SETTINGS:
         if setting.group not in groups:
             groups[setting.group] = parser.add_argument_group(setting.group)
-        _add(groups[setting.group], setting)
+        _add_flag(groups[setting.group], setting)
     return parser
 
 
-def _add(group: argparse._ArgumentGroup, setting: Setting) -> None:
+def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
     if setting.is_secret:
         # Every user of the machine can read the flags of a process.
         group.description = (
@@ -98,15 +98,15 @@ def flags_given(argv: Sequence[str]) -> dict[Loc, Any]:
 
 
 def _with_dashed_values(argv: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Join each value that begins with a dash to its flag, or argparse would miss it there."""
+    """Join each value that begins with a dash to its flag: argparse would take it for a flag."""
     switches = {
         word for action in parser._actions if action.nargs == 0 for word in action.option_strings
     }
     words: list[str] = []
     for word in argv:
         flag = words[-1] if words else ""
-        waits = flag.startswith("--") and "=" not in flag and flag not in switches
-        if waits and re.match("-(?!-|h$)", word):
+        needs_value = flag.startswith("--") and "=" not in flag and flag not in switches
+        if needs_value and re.match("-(?!-|h$)", word):
             words[-1] += f"={word}"
         else:
             words.append(word)
@@ -114,7 +114,8 @@ def _with_dashed_values(argv: Sequence[str], parser: argparse.ArgumentParser) ->
 
 
 def _misused(names: str) -> str:
-    """What is wrong with a flag that has no value, or one too many. `names`: those of the flag."""
+    """What is wrong with a flag whose value is missing, or that takes none. `names`: the flag, and
+    after a slash its opposite."""
     flag, _, opposite = names.partition("/")
     setting = next((s for s in SETTINGS if s.flag == flag), None)
     if setting is None or setting.is_switch:

@@ -29,7 +29,7 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """The flag, which the secret has only in name: it is refused."""
+        """The flag. That of the secret exists in name only: it is refused."""
         return f"--{self.key}"
 
     @property
@@ -50,7 +50,7 @@ class Setting:
 
     @property
     def default(self) -> str:
-        """What holds if it is not set, in the words of --help: 'required', 'default 5038'."""
+        """Its value if it is not set, in the words of --help: 'required', 'default 5038'."""
         default = self.field.default
         if self.field.is_required():
             return "required"
@@ -77,22 +77,22 @@ class Setting:
 
 
 def variable_of(path: Loc) -> str:
-    """Return the environment variable that sets what stands there."""
+    """Return the environment variable that sets what has this path."""
     return ENV_PREFIX + "_".join(path).upper()
 
 
-def _declared(model: type[BaseModel], above: Loc = ()) -> tuple[Setting, ...]:
+def _settings_of(model: type[BaseModel], above: Loc = ()) -> tuple[Setting, ...]:
     found: list[Setting] = []
     for name, field in model.model_fields.items():
         kinds = (field.annotation, *get_args(field.annotation))  # a group may be `| None`
         group = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
         path = (*above, name)
-        found += [Setting(path, field)] if group is None else _declared(group, path)
+        found += [Setting(path, field)] if group is None else _settings_of(group, path)
     return tuple(found)
 
 
-SETTINGS: Final = _declared(Settings)
+SETTINGS: Final = _settings_of(Settings)
 """All of them, in the order in which they are declared."""
 
 BY_PATH: Final = {setting.path: setting for setting in SETTINGS}
-"""The same, each by its place."""
+"""The same, each by its path."""

@@ -33,10 +33,10 @@ _USED_BY_DEMO: Final = {"username", "secret", "secret_file", "timeout"}
 
 @dataclass(frozen=True)
 class _Given:
-    """A value as it was written, and where: the name of a flag or of a variable."""
+    """A value as the user wrote it. `origin`: the flag or variable it was set with."""
 
     origin: str
-    value: str | bool = field(repr=False)  # which may be the secret
+    value: str | bool = field(repr=False)  # may be the secret
 
 
 _AllGiven = dict[Loc, _Given]
@@ -54,7 +54,7 @@ def load(argv: Sequence[str]) -> Settings:
         given.pop(_SECRET.path, None)  # this flag wins over the variable of the secret too
     problems = list(_contradictions(given))
     if _is_demo(given):
-        given = _set_by_demo(given) | given
+        given = _defaults_of_demo(given) | given
     if not problems:
         try:
             return Settings(**_nested(given))
@@ -64,7 +64,7 @@ def load(argv: Sequence[str]) -> Settings:
                 lambda path: _place(path[:2], given),
                 missing="not set, and only --demo and --config.file need none",
             )
-    # Raised out here, so that the exception that has seen the secret is not its context.
+    # Raised outside of `except`, so that the exception that quotes the secret is not its context.
     raise SettingsError("\n".join(problems))
 
 
@@ -95,7 +95,7 @@ def _environment() -> dict[Loc, _Given]:
 
 
 def _contradictions(given: _AllGiven) -> Iterator[str]:
-    """What is set, though something else that is set makes it useless."""
+    """What is set, though it has no effect beside something else that is set."""
     if _CONFIG_FILE.path in given:
         useless = [*_AMI, _DEMO] if _is_demo(given) else _AMI
         why = f"not together with {_CONFIG_FILE.flag}, which names the targets"
@@ -111,8 +111,8 @@ def _contradictions(given: _AllGiven) -> Iterator[str]:
         yield f"{_SHARD.flag}: needs {_CONFIG_FILE.flag}"
 
 
-def _set_by_demo(given: _AllGiven) -> dict[Loc, _Given]:
-    """Return what holds for the demo unless set: a login, and an address on this machine only."""
+def _defaults_of_demo(given: _AllGiven) -> dict[Loc, _Given]:
+    """Return the defaults of the demo: a login, and an address on this machine only."""
     values: dict[Loc, str] = {
         ("ami", "username"): "demo",
         ("web", "listen_address"): "127.0.0.1:10329",
@@ -123,7 +123,7 @@ def _set_by_demo(given: _AllGiven) -> dict[Loc, _Given]:
 
 
 def _nested(given: _AllGiven) -> dict[str, Any]:
-    """Return what is given in the form of the models."""
+    """Return the values in the shape of Settings, group by group."""
     nested: dict[str, Any] = {group: {} for group in _GROUPS}
     for path, one in given.items():
         (nested[path[0]] if len(path) > 1 else nested)[path[-1]] = one.value

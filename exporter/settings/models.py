@@ -1,7 +1,7 @@
 """Every setting, declared once: a field of a model with its kind, its default and a sentence.
 
 The flag, the environment variable and the entry in --help follow from the field. What the settings
-do is the business of the files that use them.
+do stands in the files that use them.
 """
 
 import ssl
@@ -44,7 +44,7 @@ ENV_PREFIX: Final = "FAX_EXPORTER_"
 
 @dataclass(frozen=True)
 class Key:
-    """The name of a setting after its group's, where it is not the field's."""
+    """The name of a setting within its group, where it is not the name of the field."""
 
     name: str
 
@@ -107,7 +107,7 @@ class AmiSettings(_Group):
         Accepts("SECONDS", "seconds from 0.1 to 300, or a duration such as 500ms or 5s"),
     ] = 5.0
 
-    # pydantic checks fields as they are declared: the file is known when the secret's turn comes.
+    # pydantic checks fields in the order they are declared in: `secret_file` before `secret`.
     @field_validator("secret", mode="before")
     @classmethod
     def _secret_from_file(cls, value: object, info: ValidationInfo) -> object:
@@ -264,5 +264,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what it is called with alone: loading.py has read flags and environment."""
+        """Use only the arguments of the call: loading.py has read flags and environment."""
         return (init_settings,)

@@ -57,7 +57,7 @@ def explained(
     lines = []
     for entry in error.errors(include_url=False, include_context=False, include_input=False):
         found = place(tuple(str(part) for part in entry["loc"]))
-        reason = ""  # pydantic's own words would only repeat what is accepted
+        reason = ""  # pydantic would only repeat what is accepted, which refusal() says
         if entry["type"] == "missing":
             reason = missing
         elif entry["type"] == "value_error":
@@ -67,8 +67,8 @@ def explained(
 
 
 def no_such(name: str, known: Sequence[str], *, hint: str = "; --help lists what there is") -> str:
-    """Say that there is no such setting, and which one may have been meant; if none is near,
-    `hint`."""
+    """Say that there is no such setting, and which one may have been meant; `hint` stands instead
+    of that if no name is similar."""
     if near := difflib.get_close_matches(name, known, n=1):
         hint = f"; did you mean {near[0]}?"
     return f"{_cut(ascii(name)[1:-1])}: no such setting{hint}"

@@ -81,7 +81,7 @@ class WebConfigFile:
             self.current, self.success_timestamp = result, clock()
 
     async def reload(self) -> bool:
-        """Reads it again. A file with a fault changes nothing, and each fault is logged once.
+        """Reads it again. If anything in it is wrong, nothing changes; each fault is logged once.
 
         Returns whether `current` is now what the files say.
         """
@@ -90,7 +90,7 @@ class WebConfigFile:
         result, self._seen = await asyncio.to_thread(read_web_config, self.path)
         signature = self._seen[self.path]
         if signature is not None and signature[1] == 0 and self.current != WebConfig():
-            # An editor may empty the file before it writes, and an empty one lets everybody in.
+            # Editors empty a file before they write it, and an empty one would let everybody in.
             result = SettingsError(f"{self.path}: empty now; {{}} is a file that asks for nothing")
         self.successful = isinstance(result, WebConfig)
         logged = self.fault.splitlines()
@@ -109,8 +109,8 @@ class WebConfigFile:
     async def follow(self) -> None:
         """Reads it again whenever it or a file it names has changed; ends if there is none.
 
-        It waits until two looks in a row have found the same, lest it read a file that is still
-        being written: that is empty at first, and an empty one lets everybody in.
+        It waits until two looks in a row have found the same. A file that is still being written
+        can be empty, and an empty one lets everybody in.
         """
         before = self._seen
         while self.path is not None:

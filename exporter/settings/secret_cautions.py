@@ -1,6 +1,6 @@
-"""What is odd about a secret, or about the file it is in, though neither is refused.
+"""Warnings about a secret, or about the file it is in. Neither is refused for it.
 
-A login that works needs no better secret, and who may read a file is for whoever mounts it to say.
+The login may work all the same, and whoever mounts a file decides who may read it.
 """
 
 import os
@@ -12,7 +12,7 @@ from exporter.settings.models import AmiSettings
 
 
 def secret_cautions(settings: AmiSettings) -> list[str]:
-    """What is odd about a secret, or about the file it is in, and what to do; never the secret."""
+    """Return what may be wrong with a secret or its file, and what to do; never the secret."""
     file = settings.secret_file
     name = settings.secret_is_set_by if file is None else str(file)
     secret = settings.secret.get_secret_value()
@@ -27,15 +27,15 @@ def secret_cautions(settings: AmiSettings) -> list[str]:
             f"{name}: the secret has a ';', where manager.conf ends a value: there it has to be "
             "written '\\;'"
         )
-    if file is not None and _all_may_read(file):
+    if file is not None and _everybody_may_read(file):
         quoted = shlex.quote(name)
-        first = "" if _read_without_others(file) else f"chown {os.geteuid()} {quoted}; "
+        first = "" if _readable_without_others(file) else f"chown {os.geteuid()} {quoted}; "
         cautions.append(f"{name}: all users of this machine may read it: {first}chmod o= {quoted}")
     return cautions
 
 
-def _all_may_read(file: Path) -> bool:
-    """Whether every user of the machine can read it, which takes the folders above too.
+def _everybody_may_read(file: Path) -> bool:
+    """Whether every user of the machine can read it, by its mode and those of the folders above.
 
     False for what is mounted read-only, as secrets are in a container: there the exporter is
     alone, and nobody could change the mode.
@@ -51,7 +51,7 @@ def _all_may_read(file: Path) -> bool:
         return False
 
 
-def _read_without_others(file: Path) -> bool:
+def _readable_without_others(file: Path) -> bool:
     """Whether this process could read it if others could not."""
     now = file.stat()
     of_group = now.st_gid in {os.getegid(), *os.getgroups()} and now.st_mode & stat.S_IRGRP

@@ -1,4 +1,4 @@
-"""The file that names the Asterisks to watch, where there are several, and which shard has which.
+"""The file that names the Asterisks to watch, where there are several, and their shards.
 
     targets:
       fax-berlin: {host: 10.0.0.5, username: fax-exporter, secret_file: /run/secrets/berlin}
@@ -70,7 +70,8 @@ _KNOWN_KEYS: Final = f"; a target takes {', '.join(sorted(_KEYS))}"
 
 
 def load_targets(path: Path, shard: Shard | None = None) -> Targets:
-    """The targets of a file, in its order; of `shard` only. Reads their secrets too.
+    """Return the targets of a file in its order, those of `shard` alone if one is given. Reads
+    their secrets too.
 
     Raises SettingsError with a line for each thing that is wrong, and never a secret.
     """
@@ -92,7 +93,7 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
         listed = {}
     for name, given in listed.items():
         try:
-            targets[name] = _target(name, given, path.parent)
+            targets[name] = _read_target(name, given, path.parent)
         except SettingsError as error:
             problems += [f"{path}: targets.{problem}" for problem in str(error).splitlines()]
     if problems:
@@ -101,21 +102,21 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
 
 
 def share_of(name: str, count: int) -> Shard:
-    """The share that a name belongs to, as Prometheus' relabel action hashmod deals them: the
+    """Return the share a name belongs to, by the rule of Prometheus' relabel action hashmod: the
     last 8 bytes of its MD5, modulo `count`."""
     digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
     return Shard(int.from_bytes(digest[8:], "big") % count, count)
 
 
-def _target(name: object, given: object, folder: Path) -> AmiSettings:
-    """One target. Raises SettingsError with a line for each thing that is wrong with it."""
+def _read_target(name: object, given: object, folder: Path) -> AmiSettings:
+    """Return one target. Raises SettingsError with a line for each thing that is wrong with it."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingsError(
             f"{quoted(name)}: takes a name of letters, digits and ._- (quoted, if a number)"
         )
     if not isinstance(given, dict):
         raise SettingsError(f"{name}: takes host, username and secret_file or secret_env")
-    problems = [_unknown(str(key)) for key in given if key not in _KEYS]
+    problems = [_unknown_key(str(key)) for key in given if key not in _KEYS]
     values = {key: value for key, value in given.items() if key in _KEYS and value is not None}
     try:
         target = _Target.model_validate(values, context=folder)
@@ -123,11 +124,11 @@ def _target(name: object, given: object, folder: Path) -> AmiSettings:
         problems += explained(error, lambda path: _place(path[0], values))
     if not problems:
         return target
-    # Raised out here, so that the exception that has seen the secret is not its context.
+    # Raised outside of `except`, so that the exception that quotes the secret is not its context.
     raise SettingsError("\n".join(f"{name}.{_with_keys(problem)}" for problem in problems))
 
 
-def _unknown(key: str) -> str:
+def _unknown_key(key: str) -> str:
     if key == "secret":
         return "secret: never in this file; set secret_file or secret_env"
     return no_such(key, sorted(_KEYS), hint=_KNOWN_KEYS)

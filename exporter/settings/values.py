@@ -1,6 +1,6 @@
 """The kinds of value a setting can have: how each is written, and how it is read.
 
-What is wrong with one is a ValueError in a user's words, to which what it accepts is added.
+A ValueError says in a user's words what is wrong; what is accepted is added by problems.py.
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ from exporter.settings.problems import Accepts
 from exporter.tls_files import load_trusted
 
 _TAKEN_PATHS: Final = ("/-", "/api", "/probe", "/sd", "/static")
-"""Paths that are served already, each with all below it: the metrics cannot be there."""
+"""Each, and all below it, is served already: --web.telemetry-path cannot be there."""
 
 
 def plain(value: str) -> str:
@@ -28,7 +28,7 @@ def plain(value: str) -> str:
     return value
 
 
-def _host(value: str) -> str:
+def _check_host(value: str) -> str:
     """Check a host name or a bare IP address. Only IPv6 has colons."""
     if ":" in value or re.fullmatch(r"[0-9.]+", value):
         try:
@@ -46,7 +46,7 @@ def _host(value: str) -> str:
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def _seconds(value: object) -> object:
+def _read_seconds(value: object) -> object:
     """Turn '500ms', '1m30s' into seconds; leave bare numbers to pydantic."""
     if isinstance(value, str) and re.fullmatch(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", value):
         parts = re.findall(r"([0-9.]+)(ms|s|m|h)", value)
@@ -67,7 +67,7 @@ class ListenAddress:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-def _listen_address(value: object) -> object:
+def _read_listen_address(value: object) -> object:
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<name>[^:]*)):(?P<port>[0-9]{1,5})", value)
@@ -79,11 +79,11 @@ def _listen_address(value: object) -> object:
     if match["v6"]:
         if ":" not in match["v6"]:
             raise ValueError("not an IPv6 address")
-        return ListenAddress(_host(match["v6"]), port)
-    return ListenAddress(_host(match["name"]) if match["name"] else None, port)
+        return ListenAddress(_check_host(match["v6"]), port)
+    return ListenAddress(_check_host(match["name"]) if match["name"] else None, port)
 
 
-def _free_path(value: str) -> str:
+def _check_path(value: str) -> str:
     """Refuse a path at which something else is served."""
     for taken in _TAKEN_PATHS:
         if f"{value.rstrip('/')}/".startswith(f"{taken}/"):
@@ -103,7 +103,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-def _shard(value: object) -> object:
+def _read_shard(value: object) -> object:
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", value)
@@ -115,20 +115,22 @@ def _shard(value: object) -> object:
     return shard
 
 
-def _level(value: object) -> object:
+def _read_level(value: object) -> object:
     """Take 'warn' too: that is how Prometheus' own exporters spell it."""
     return "warning" if value == "warn" else value
 
 
-def _certificates(path: Path) -> Path:
+def _check_certificates(path: Path) -> Path:
     load_trusted(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)
     return path
 
 
-Certificates = Annotated[Path, AfterValidator(_certificates)]
-HostName = Annotated[str, AfterValidator(_host), Accepts("HOST", "a host name or an IP address")]
+Certificates = Annotated[Path, AfterValidator(_check_certificates)]
+HostName = Annotated[
+    str, AfterValidator(_check_host), Accepts("HOST", "a host name or an IP address")
+]
 Port = Annotated[int, Field(ge=1, le=65535), Accepts("PORT", "a number from 1 to 65535")]
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+Seconds = Annotated[float, BeforeValidator(_read_seconds)]
 Count = Annotated[int, Field(ge=1, le=10000), Accepts("COUNT", "a number from 1 to 10000")]
 UserName = Annotated[
     str,
@@ -139,24 +141,24 @@ UserName = Annotated[
 ListenOn = Annotated[
     ListenAddress,
     NoDecode,  # pydantic-settings would read JSON
-    BeforeValidator(_listen_address),
+    BeforeValidator(_read_listen_address),
     Accepts("HOST:PORT", "HOST:PORT, [IPv6]:PORT or :PORT, the port from 0 to 65535"),
 ]
 MetricsPath = Annotated[
     str,
     Field(pattern=r"^(/[A-Za-z0-9._~-]+)+/?$", max_length=255),
-    AfterValidator(_free_path),
+    AfterValidator(_check_path),
     Accepts("PATH", "a path of letters, digits and ._~- below /, such as /metrics"),
 ]
 ShardOrAll = Annotated[
     Shard | None,
     NoDecode,
-    BeforeValidator(_shard),
+    BeforeValidator(_read_shard),
     Accepts("INDEX/COUNT", "INDEX/COUNT, such as 0/3 for the first of three"),
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
-    BeforeValidator(_level),
+    BeforeValidator(_read_level),
     Accepts("LEVEL", "debug, info, warning or error"),
 ]
 LogFormat = Annotated[Literal["logfmt", "json"], Accepts("FORMAT", "logfmt or json")]

@@ -5,7 +5,7 @@
     http_server_config: {headers: {X-Frame-Options: deny}}
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
-What it configures is served by web/.
+What is served with it is the business of web/.
 """
 
 import re
@@ -41,8 +41,8 @@ from exporter.settings.yaml_files import named_file, read_yaml
 from exporter.tls_files import Signatures, load_identity, load_trusted, signatures
 
 MAX_COST: Final = 17
-"""The highest cost of a bcrypt hash: as much as htpasswd makes. One check of it takes about 8 s;
-at 31 it would take a day."""
+"""The highest cost of a bcrypt hash: the highest that htpasswd makes. Checking one password
+against it takes about 8 s; at 31 it would take a day."""
 
 _HASH: Final = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _SETTING: Final = BY_PATH["web", "config_file"]
@@ -80,35 +80,35 @@ class WebConfig:
     """bcrypt hashes by the name of the user; none: everybody may see everything."""
 
 
-# --- the keys -------------------------------------------------------------------------------
+# --- the models -----------------------------------------------------------------------------
 
 
-def _auth_type(value: object) -> object:
+def _check_auth_type(value: object) -> object:
     if value in ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert"):
         raise ValueError("Python's TLS takes no certificate that it has not verified")
     return value
 
 
-def _version(value: object) -> object:
+def _check_version(value: object) -> object:
     if value in ("TLS10", "TLS11"):
         raise ValueError("deprecated since 2021 (RFC 8996), and refused by today's OpenSSL")
     return value
 
 
-def _no_http2(value: object) -> object:
+def _check_http2(value: object) -> object:
     if value is True:
         raise ValueError("HTTP/2 is not spoken here; Prometheus speaks HTTP/1.1 as well")
     return value
 
 
-def _file(value: object, info: ValidationInfo) -> object:
+def _check_file(value: object, info: ValidationInfo) -> object:
     # A key written into this file by mistake: refused before a message could quote it as a path.
     if isinstance(value, str) and ("-----" in value or "\n" in value):
         raise ValueError("a PEM text, where the name of its file belongs")
     return named_file(value, info)
 
 
-def _header_value(value: object) -> object:
+def _check_header_value(value: object) -> object:
     if isinstance(value, str) and not (value.isascii() and value.isprintable()):
         raise ValueError("not printable ASCII")
     return value
@@ -116,10 +116,10 @@ def _header_value(value: object) -> object:
 
 _PEM = Accepts("FILE", "a readable file of PEM certificates")
 _VersionName = Annotated[
-    Literal["TLS12", "TLS13"], BeforeValidator(_version), Accepts("VERSION", "TLS12 or TLS13")
+    Literal["TLS12", "TLS13"], BeforeValidator(_check_version), Accepts("VERSION", "TLS12 or TLS13")
 ]
 _Header = Annotated[
-    str | None, BeforeValidator(_header_value), Accepts("VALUE", "the value of the header")
+    str | None, BeforeValidator(_check_header_value), Accepts("VALUE", "the value of the header")
 ]
 
 
@@ -129,18 +129,18 @@ class _Section(BaseModel):
 
 
 class _Tls(_Section):
-    cert_file: Annotated[Path, BeforeValidator(_file), _PEM]
+    cert_file: Annotated[Path, BeforeValidator(_check_file), _PEM]
     key_file: Annotated[
         Path,
-        BeforeValidator(_file),
+        BeforeValidator(_check_file),
         Accepts("FILE", "a readable PEM file with the unencrypted key of cert_file"),
     ]
     client_auth_type: Annotated[
         Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"],
-        BeforeValidator(_auth_type),
+        BeforeValidator(_check_auth_type),
         Accepts("TYPE", "NoClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
     ] = "NoClientCert"
-    client_ca_file: Annotated[Path | None, BeforeValidator(_file), _PEM] = Field(
+    client_ca_file: Annotated[Path | None, BeforeValidator(_check_file), _PEM] = Field(
         default=None, validate_default=True
     )
     min_version: _VersionName = "TLS12"
@@ -148,7 +148,7 @@ class _Tls(_Section):
 
     @field_validator("client_ca_file")
     @classmethod
-    def _goes_with_the_type(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+    def _fits_client_auth_type(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         kind = info.data.get("client_auth_type")
         if kind == "NoClientCert" and value is not None:
             raise ValueError("no certificate is asked for; set client_auth_type")
@@ -158,7 +158,7 @@ class _Tls(_Section):
 
     @field_validator("max_version")
     @classmethod
-    def _not_below_the_least(cls, value: str, info: ValidationInfo) -> str:
+    def _not_below_min_version(cls, value: str, info: ValidationInfo) -> str:
         if value < info.data.get("min_version", ""):
             raise ValueError("below min_version")
         return value
@@ -180,13 +180,15 @@ class _Headers(_Section):
 
 
 class _Http(_Section):
-    http2: Annotated[Literal[False], BeforeValidator(_no_http2), Accepts("false", "false")] = False
+    http2: Annotated[Literal[False], BeforeValidator(_check_http2), Accepts("false", "false")] = (
+        False
+    )
     headers: Annotated[_Headers, Accepts("HEADERS", "names of headers with their values")] = (
         _Headers()
     )
 
 
-def _hash(value: object) -> object:
+def _check_hash(value: object) -> object:
     match = _HASH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("not a bcrypt hash")
@@ -195,7 +197,7 @@ def _hash(value: object) -> object:
     return value
 
 
-def _user(value: object) -> object:
+def _check_user(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("not text; quote it")
     if ":" in value or not value.isprintable():
@@ -211,7 +213,10 @@ class _File(_Section):
     tls_server_config: Annotated[_Tls | None, Accepts("", "cert_file, key_file and others")] = None
     http_server_config: Annotated[_Http, Accepts("", "headers")] = _Http()
     basic_auth_users: Annotated[
-        dict[Annotated[str, BeforeValidator(_user)], Annotated[str, BeforeValidator(_hash)]],
+        dict[
+            Annotated[str, BeforeValidator(_check_user)],
+            Annotated[str, BeforeValidator(_check_hash)],
+        ],
         Accepts("", "names of users with the bcrypt hashes of their passwords"),
     ] = {}
 
@@ -228,7 +233,8 @@ def read_web_config(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
     seen = signatures([path])
     try:
         content = _normalised(read_yaml(path, _SETTING))
-        # Watched even if the configuration is refused: the fault may be in one of them.
+        # Their signatures are needed even if the configuration is refused: one of them may be at
+        # fault, and mended.
         tls = content.get("tls_server_config") if isinstance(content, dict) else None
         if isinstance(tls, dict):
             named = [tls.get(key) for key in _FILE_KEYS]
@@ -269,7 +275,7 @@ def _parsed(path: Path, content: object) -> WebConfig:
         context = None
         if file.tls_server_config is not None:
             context, problems = _context(file.tls_server_config)
-    # Raised out here, so that an exception that has seen a hash or a key is not its context.
+    # Raised outside of `except`, so that an exception that quotes a hash or key is not its context.
     if problems:
         raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
     return WebConfig(
@@ -282,7 +288,7 @@ def _parsed(path: Path, content: object) -> WebConfig:
 
 
 def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
-    """Return what TLS is served with, and what is wrong with the files."""
+    """Return the context that TLS is served with, and what is wrong with the files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
@@ -290,7 +296,7 @@ def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
     context.set_alpn_protocols(["http/1.1"])
     problems = []
 
-    def loads(key: str, file: Path, load: Callable[[], None]) -> bool:
+    def loaded(key: str, file: Path, load: Callable[[], None]) -> bool:
         try:
             load()
         except ValueError as error:
@@ -302,14 +308,14 @@ def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
         return True
 
     scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if loads("cert_file", tls.cert_file, lambda: load_trusted(scratch, tls.cert_file)):
+    if loaded("cert_file", tls.cert_file, lambda: load_trusted(scratch, tls.cert_file)):
         identity = (context, tls.cert_file, tls.key_file)
-        loads("key_file", tls.key_file, lambda: load_identity(*identity))
+        loaded("key_file", tls.key_file, lambda: load_identity(*identity))
     ca_file = tls.client_ca_file
     if ca_file is not None:
-        # As in exporter-toolkit, where every certificate of the file is a root.
+        # exporter-toolkit trusts each certificate of the file as a root; so does this.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        loads("client_ca_file", ca_file, lambda: load_trusted(context, ca_file))
+        loaded("client_ca_file", ca_file, lambda: load_trusted(context, ca_file))
     context.verify_mode = _VERIFY[tls.client_auth_type]
     return context, problems
 
@@ -324,12 +330,13 @@ _SECTIONS: Final[Mapping[tuple[str, ...], type[_Section]]] = {
 }
 
 
-def _keys(section: type[_Section]) -> dict[str, FieldInfo]:
+def _fields_by_key(section: type[_Section]) -> dict[str, FieldInfo]:
     return {entry.alias or name: entry for name, entry in section.model_fields.items()}
 
 
 def _place(path: tuple[str, ...]) -> Place | str:
-    """Where in the file something is wrong. The value is not shown: it may be a hash."""
+    """Return where in the file something is wrong, without the value, which may be a hash; the
+    whole line if there is no such key."""
     if not path:
         return "holds a key that is not Unicode text"
     if path[0] == "basic_auth_users" and len(path) > 1:
@@ -337,7 +344,7 @@ def _place(path: tuple[str, ...]) -> Place | str:
         return Place(name, _USER if path[-1] == "[key]" else _HASHES)
     above, key = path[:-1], path[-1]
     section = _SECTIONS[above]
-    known = _keys(section)
+    known = _fields_by_key(section)
     if key in known:
         return Place(".".join(path), accepted_by(known[key]))
     prefix = "".join(f"{part}." for part in above)

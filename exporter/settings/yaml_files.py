@@ -1,6 +1,6 @@
-"""YAML files with settings in them, and the files that these name.
+"""YAML files with settings in them, and the names of files in those.
 
-Both are read again while the exporter runs, so none of them may be a pipe.
+All of them are read again while the exporter runs, so none may be a pipe: it would block.
 """
 
 import re
@@ -16,8 +16,8 @@ from exporter.settings.problems import Place, SettingsError, quoted
 from exporter.tls_files import why_unreadable
 
 MAX_FILE: Final = 4 * 1024 * 1024
-"""Bytes; 20,000 targets."""
-_PIPE: Final = "a named pipe, and its writer could be waited for without end"
+"""Bytes that a file may have: enough for 20,000 targets."""
+_IS_PIPE: Final = "a named pipe, and its writer could be waited for without end"
 
 
 def read_yaml(path: Path, setting: Setting | None = None) -> object:
@@ -26,7 +26,7 @@ def read_yaml(path: Path, setting: Setting | None = None) -> object:
     Raises SettingsError, with file and line, or with the setting if the file cannot be opened.
     """
     if _is_pipe(path):
-        raise SettingsError(f"{path}: {_PIPE}")
+        raise SettingsError(f"{path}: {_IS_PIPE}")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
@@ -51,7 +51,7 @@ def read_yaml(path: Path, setting: Setting | None = None) -> object:
         problem = f"{path}: nested too deep"
     except Exception as error:  # from the constructor of a value, such as a date with a 13th month
         problem = f"{path}: not YAML ({type(error).__name__})"
-    # Raised out here, so that an exception that quotes the file is not its context.
+    # Raised outside of `except`, so that an exception that quotes the file is not its context.
     raise SettingsError(problem)
 
 
@@ -76,7 +76,7 @@ def named_file(value: object, info: ValidationInfo) -> object:
     assert isinstance(info.context, Path)
     path = info.context / value
     if _is_pipe(path):
-        raise ValueError(_PIPE)
+        raise ValueError(_IS_PIPE)
     return path
 
 
