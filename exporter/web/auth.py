@@ -25,11 +25,11 @@ OPEN_PATHS: Final = frozenset({"/-/healthy", "/-/ready"})
 MAX_WAITING: Final = 64
 """Verifications running or waiting for their turn; further logins are turned away."""
 MAX_WAITING_EACH: Final = 8
-"""Of those, the ones of a single client address, so that who floods us with guesses shuts out only
-himself."""
+"""Of those, the ones of a single client address: whoever floods us with guesses shuts out nobody
+else."""
 
-# bcrypt uses only the first 72 bytes of a password. The package refuses longer ones, but Go, and so
-# every other exporter, ignores the rest, as htpasswd does: what works there has to work here.
+# bcrypt uses only the first 72 bytes of a password. The Python package refuses longer ones. Go, and
+# so every other exporter, ignores the rest, as htpasswd does: what works there has to work here.
 _PASSWORD_BYTES: Final = 72
 _MAY_SEE: Final = web.RequestKey("may_see", bool)
 
@@ -112,7 +112,7 @@ class Verifier:
         return False
 
     def _spend_time(self, password: bytes, cost: int) -> None:
-        """As long as a verification at this cost takes."""
+        """Takes as long as a verification at this cost."""
         bcrypt.hashpw(password, b"$2b$%02d$%s" % (cost, self._salt))
 
 

@@ -1,8 +1,8 @@
 """One client's connection: its deadlines, and the seam between asyncio and aiohttp.
 
-All bytes of a client pass through here. For asyncio a Connection is a protocol; for the protocol of
-aiohttp, which reads and writes HTTP, it is a transport. Both use it as asyncio documents these, so
-nothing of aiohttp is overridden or named here. http.py tells a Connection how far a request is.
+All bytes of a client pass through here. To asyncio a Connection is a protocol. To aiohttp's own
+protocol, which reads and writes HTTP, it is a transport. Both are used as asyncio documents them,
+so nothing of aiohttp is overridden or named here. http.py tells a Connection how far a request is.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ REQUEST_SECONDS: Final = 10.0
 request to its last: none of them takes a second, however bad the network."""
 IDLE_SECONDS: Final = 120.0
 """Between two requests: Prometheus keeps a connection, and scrapes at intervals up to 1 min."""
-TAKE_SECONDS: Final = 30.0
-"""For a client to take a response: three times as long as Prometheus waits for one."""
+RECEIVE_SECONDS: Final = 30.0
+"""For a client to receive a response: three times as long as Prometheus waits for one."""
 
 _TLS_CLOSE_SECONDS: Final = 2.0  # for the other side to confirm the end
-_LOOK_SECONDS: Final = 0.1  # how often it is checked what a slow client has taken
+_CHECK_SECONDS: Final = 0.1  # how often it is checked what a slow client has received
 
 _CONTINUE: Final = b"HTTP/1.1 100 "
 
@@ -43,7 +43,7 @@ class Phase(Enum):
     ANSWERING = auto()
     """Us: the request is complete, its response not yet begun."""
     SENDING = auto()
-    """The client, to take all of the response."""
+    """The client, to receive all of the response."""
     IDLE = auto()
     """The first byte of a further request."""
     ENDED = auto()
@@ -53,7 +53,7 @@ class Phase(Enum):
 _SECONDS: Final[Mapping[Phase, float]] = {
     Phase.NEW: REQUEST_SECONDS,
     Phase.RECEIVING: REQUEST_SECONDS,
-    Phase.SENDING: TAKE_SECONDS,
+    Phase.SENDING: RECEIVE_SECONDS,
     Phase.IDLE: IDLE_SECONDS,
 }
 """After that long in one phase a connection is aborted. asyncio itself ends a slow handshake, and a
@@ -80,14 +80,15 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self.phase = Phase.HANDSHAKE
         self._deadline: asyncio.TimerHandle | None = None
         self._early = b""  # came while there was no `_http`
-        self._further = False  # bytes have come since the request was complete
-        self._taken_check: asyncio.TimerHandle | None = None
+        self._further = False  # bytes of a further request have come
+        self._sent_check: asyncio.TimerHandle | None = None
 
     # --- the phases ---------------------------------------------------------------------------
 
     def _enter(self, phase: Phase) -> None:
-        """Sets the deadline of this phase. It also makes the connection evictable, except that
-        sending leaves that as it was: who was allowed to ask keeps the place to the end."""
+        """Sets the deadline of this phase, and makes the connection evictable. Only SENDING leaves
+        it as it was: a connection whose request was allowed keeps its place until the response is
+        sent."""
         if self.phase is Phase.ENDED:
             return
         self.phase = phase
@@ -109,7 +110,7 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._enter(Phase.ANSWERING)
 
     def allowed(self) -> None:
-        """Its user may make this request; it keeps its place until the response is sent."""
+        """auth.py lets the request pass: the connection keeps its place until the response is sent."""
         self._places.mark_busy(self)
 
     def sending(self) -> None:
@@ -117,12 +118,12 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._enter(Phase.SENDING)
 
     def sent(self) -> None:
-        """The client has taken all of the response."""
+        """The client has received all of the response."""
         self._enter(Phase.RECEIVING if self._further else Phase.IDLE)
 
     def _end(self) -> None:
         self.phase = Phase.ENDED
-        for timer in (self._deadline, self._taken_check):
+        for timer in (self._deadline, self._sent_check):
             if timer is not None:
                 timer.cancel()
         self._places.free(self)
@@ -131,7 +132,7 @@ class Connection(asyncio.Protocol, asyncio.Transport):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What the file wants in every response."""
+        """The headers that the file sets for every response."""
         return self._config.current.headers
 
     @property
@@ -157,7 +158,7 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         else:
             self._enter(Phase.HANDSHAKE)
             transport.pause_reading()
-            # asyncio holds a task only weakly.
+            # Kept, since asyncio holds only a weak reference to a task.
             self._handshake = self._loop.create_task(self._shake_hands(self._tls))
 
     async def _shake_hands(self, context: ssl.SSLContext) -> None:
@@ -217,25 +218,26 @@ class Connection(asyncio.Protocol, asyncio.Transport):
     # --- what aiohttp calls -------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends. aiohttp is paused until the client has taken everything."""
+        """Sends. aiohttp is paused until the client has received everything."""
         if self.phase is not Phase.SENDING and data[: len(_CONTINUE)] != _CONTINUE:
-            # aiohttp's own answer to what is not HTTP: none of its hooks has seen it.
+            # aiohttp's own answer to what is not HTTP. No middleware or signal is called for it, so
+            # the headers of the file are added here.
             self.sending()
             status, end, rest = bytes(data).partition(b"\r\n")
             lines = [f"{name}: {value}\r\n".encode() for name, value in self.headers.items()]
             data = b"".join((status, end, *lines, rest))
         self._transport.write(data)
-        if self._taken_check is None and self._tcp.get_write_buffer_size():
+        if self._sent_check is None and self._tcp.get_write_buffer_size():
             assert self._http is not None
             self._http.pause_writing()
-            self._taken_check = self._loop.call_later(_LOOK_SECONDS, self._check_taken)
+            self._sent_check = self._loop.call_later(_CHECK_SECONDS, self._check_sent)
 
-    def _check_taken(self) -> None:
-        """asyncio's pause_writing does not tell: under TLS it is not called for encrypted bytes."""
+    def _check_sent(self) -> None:
+        """asyncio's pause_writing is no help: under TLS, encrypted bytes do not count for it."""
         if self._tcp.get_write_buffer_size():
-            self._taken_check = self._loop.call_later(_LOOK_SECONDS, self._check_taken)
+            self._sent_check = self._loop.call_later(_CHECK_SECONDS, self._check_sent)
         else:
-            self._taken_check = None
+            self._sent_check = None
             assert self._http is not None
             self._http.resume_writing()
 

@@ -32,16 +32,16 @@ SHUTDOWN_SECONDS: Final = 1.0
 
 
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
-    """What serves this application, to the users of the file only. Its protocols need a Connection
-    as their transport; without one there are no deadlines."""
-    app.middlewares.extend([_whole, auth.middleware(config), _allowed])
-    app.on_response_prepare.append(_sending)
+    """What serves this application, to the users of the file only. Its protocols take a Connection
+    as their transport: the deadlines are there."""
+    app.middlewares.extend([_receive_all, auth.middleware(config), _allowed])
+    app.on_response_prepare.append(_begin_response)
     return web.AppRunner(
         app,
         shutdown_timeout=SHUTDOWN_SECONDS,
         logger=_log,
         access_log=_log,
-        access_log_class=_Sent,
+        access_log_class=_ResponseSent,
         max_line_size=MAX_REQUEST_LINE,
         max_field_size=MAX_HEADER,
         max_headers=MAX_HEADERS,
@@ -57,14 +57,14 @@ def _connection(request: web.BaseRequest) -> Connection | None:
 
 
 @web.middleware
-async def _whole(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Waits until the request has come in whole. Its body is dropped: no route needs one."""
+async def _receive_all(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Waits until all of the request has come. Its body is dropped: no route needs one."""
     if (connection := _connection(request)) is not None:
-        connection.receiving()  # it may have waited for the request before it
+        connection.receiving()  # if it came while the request before it was answered
     size = request.content_length or 0
     try:
         while size <= MAX_BODY and (chunk := await request.content.readany()):
-            # A Content-Length is counted already.
+            # With a Content-Length, that is counted already.
             size += len(chunk) if request.content_length is None else 0
     except web.RequestPayloadError:
         return _refused(400, "the body is malformed\n")
@@ -77,7 +77,7 @@ async def _whole(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def _allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Comes after the login: whoever gets here may make this request."""
+    """Comes after auth.middleware, so whoever gets here may make this request."""
     if (connection := _connection(request)) is not None:
         connection.allowed()
     return await handler(request)
@@ -89,7 +89,7 @@ def _refused(status: int, text: str) -> web.StreamResponse:
     return response
 
 
-async def _sending(request: web.Request, response: web.StreamResponse) -> None:
+async def _begin_response(request: web.Request, response: web.StreamResponse) -> None:
     """Called before every response, except aiohttp's own to what is not HTTP."""
     if (connection := _connection(request)) is not None:
         response.headers.update(connection.headers)
@@ -99,11 +99,11 @@ async def _sending(request: web.Request, response: web.StreamResponse) -> None:
         connection.sending()
 
 
-class _Sent(AbstractAccessLogger):
-    """Logs nothing. It is how aiohttp tells that it has sent a response."""
+class _ResponseSent(AbstractAccessLogger):
+    """Logs nothing: an access logger is what aiohttp calls when it has sent a response."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Called after every response, when the client has taken it or is gone."""
+        """Called after every response, when the client has received it or is gone."""
         if (connection := _connection(request)) is not None:
             connection.sent()
 

@@ -103,8 +103,9 @@ class _Row:
 
     target: TargetView
     failed: int
+    """Of `ended`."""
     ended: int
-    """All that ended last, the failed ones among them; at most KEPT."""
+    """How many ended lately, the failed ones included; at most KEPT."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Section:
     target: TargetView
     sessions: list[SessionView]
     more: int
-    """How many sessions there are beyond those."""
+    """How many further sessions there are."""
 
 
 def sections_of(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Section]:
@@ -125,8 +126,8 @@ def sections_of(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Se
     pollers = fleet.pollers if only is None else {only: fleet.pollers[only]}
     for name, poller in pollers.items():
         target = target_view(name, poller, details=details)
-        whole = len(pollers) <= MAX_SECTIONS
-        sessions = session_views(name, poller, details=details) if whole else []
+        shown = len(pollers) <= MAX_SECTIONS
+        sessions = session_views(name, poller, details=details) if shown else []
         yield Section(target, sessions[:MAX_SESSIONS], max(0, len(sessions) - MAX_SESSIONS))
 
 
@@ -138,7 +139,7 @@ def render(
     only: str | None,
     watched: int,
 ) -> str:
-    """The page as HTML. It reads nothing but its arguments, so that any thread may run it.
+    """The page as HTML. Reads nothing but its arguments, so it may run in any thread.
     `watched`: how many targets there are, shown or not."""
     ordered = sorted(sections, key=lambda section: _urgency(section.target))
     overview = only is None and len(ordered) > 1
@@ -148,7 +149,7 @@ def render(
         only=only,
         watched=watched,
         details=details,
-        # Relative, since behind a proxy the root may belong to something else.
+        # Relative, since behind a proxy / may belong to something else.
         telemetry_path="." + telemetry_path,
         version=__version__,
     )
@@ -170,7 +171,7 @@ def _listed(target: TargetView) -> bool:
 
 
 def _row(target: TargetView) -> _Row:
-    # The ledger keeps KEPT of either kind, so the last KEPT of both kinds are among them.
+    # The ledger keeps KEPT of each kind, so these are the last KEPT of all.
     ended = sorted(target.failed + target.others, key=_age)[:KEPT]
     return _Row(target, sum(fax.result == "failed" for fax in ended), len(ended))
 

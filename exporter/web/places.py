@@ -1,6 +1,6 @@
-"""How many connections there may be at once, and which of them gives way to a new one.
+"""How many connections there may be at once, and which of them is ended for a new one.
 
-Pure bookkeeping: it knows of a connection only that it can be aborted.
+Pure bookkeeping: all it knows of a connection is that it can be aborted.
 """
 
 import logging
@@ -14,15 +14,15 @@ class Abortable(Protocol):
     """What can hold a place."""
 
     def abort(self) -> None:
-        """Ends it at once; by that it must free its place."""
+        """Ends it at once; this must free its place."""
 
 
 Holder = TypeVar("Holder", bound=Abortable)
 
 
 class Places(Generic[Holder]):
-    """The places for connections. When all are taken, a new connection gets that of the one that
-    has been evictable for longest; busy ones keep theirs."""
+    """The places for connections. When all are taken, the connection that has been evictable for
+    longest is aborted for a new one; busy ones keep their places."""
 
     def __init__(self, count: int) -> None:
         """All are free."""
@@ -33,11 +33,11 @@ class Places(Generic[Holder]):
         self._warned = False
 
     def __iter__(self) -> Iterator[Holder]:
-        """Who has a place now; it may be freed meanwhile."""
+        """Those that have a place now; places may be freed while one goes through them."""
         return iter(list(self._taken))
 
     def take(self, one: Holder) -> bool:
-        """Gives `one` a place, busy at first. False: there is none for it."""
+        """Gives `one` a place, busy at first. Returns False if there is none for it."""
         if self._closed:
             return False
         if len(self._taken) >= self._count:
@@ -56,7 +56,7 @@ class Places(Generic[Holder]):
         return True
 
     def mark_evictable(self, one: Holder) -> None:
-        """`one`, which has a place, may lose it: from now on, if it was evictable before."""
+        """`one`, which has a place, may lose it. If it could before, its time begins anew."""
         self._evictable.pop(one, None)
         self._evictable[one] = None
 

@@ -43,7 +43,7 @@ def application(
 ) -> web.Application:
     """The routes. `reload` is None if no file is used: then there is nothing to reload.
 
-    They check no login themselves: Server puts that before them."""
+    They check no login: Server has that done before them."""
     routes = _Routes(settings, exporter, peer_label, reload)
     # If asyncio's debug mode is on, aiohttp would show tracebacks to clients; they are for the log.
     app = web.Application(handler_args={"debug": False})
@@ -61,6 +61,8 @@ def application(
 
 
 class _Routes:
+    """One handler for each path, and what they need."""
+
     def __init__(
         self,
         settings: WebSettings,
@@ -174,7 +176,7 @@ class _Routes:
 
 
 async def _one_by_one(views: Iterable[View]) -> list[View]:
-    """All of them, with a pause after each, so that the polls of a large fleet go on meanwhile."""
+    """All of them, with a pause after each, so that the polls of a large fleet are not held up."""
     seen = []
     for view in views:
         seen.append(view)

@@ -1,6 +1,6 @@
 """Where the exporter listens: one address, its connections, and what a reload changes for them.
 
-What is served is not known here, and how one connection fares is connection.py's subject.
+What is served is in routes.py, how one connection fares in connection.py.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Server:
                 self._address.host,
                 self._address.port,
             )
-            if not listening.sockets:  # an older asyncio passes over a family there is not
+            if not listening.sockets:  # older asyncio ignores a family that the machine lacks
                 raise OSError("this machine has no addresses of that kind")
             self._listening = listening
         except BaseException:
@@ -65,7 +65,7 @@ class Server:
         self._listening = None
         self._places.close()
         for connection in self._places:
-            if connection.phase is Phase.HANDSHAKE:  # aiohttp, which ends the others, has none yet
+            if connection.phase is Phase.HANDSHAKE:  # aiohttp ends the others; it has no such one
                 connection.abort()
         await self._runner.cleanup()
         for connection in self._places:

@@ -219,7 +219,7 @@ def _ended(fax: EndedFax, wall: float, monotonic: float, *, details: bool) -> En
 
 
 def visible(text: str) -> str:
-    """Puts a question mark in place of each character that cannot be seen, or that would change the
+    """The text with a question mark for each character that cannot be seen, or that changes the
     direction of the text around it."""
     return "".join(
         "?" if char != " " and unicodedata.category(char)[0] in "CZ" else char for char in text

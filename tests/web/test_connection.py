@@ -12,7 +12,13 @@ import pytest
 import trustme
 
 from exporter.settings import WebConfigFile
-from exporter.web.connection import IDLE_SECONDS, REQUEST_SECONDS, TAKE_SECONDS, Connection, Phase
+from exporter.web.connection import (
+    IDLE_SECONDS,
+    RECEIVE_SECONDS,
+    REQUEST_SECONDS,
+    Connection,
+    Phase,
+)
 from exporter.web.places import Places
 from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
@@ -118,7 +124,7 @@ async def test_a_client_that_takes_no_response_is_cut_off() -> None:
         await until(lambda: "huge" in served.arrived)
         async with connected(served) as other:
             assert await other.ended() == b""  # the one place is taken
-        await asyncio.sleep(TAKE_SECONDS + 0.2)
+        await asyncio.sleep(RECEIVE_SECONDS + 0.2)
         async with connected(served) as other:
             assert await other.get() == 200
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
@@ -131,7 +137,7 @@ async def test_a_further_request_waits_until_the_response_before_is_taken() -> N
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         client.send(GET.replace(b"healthy", b"huge") + GET)
         await until(lambda: "huge" in served.arrived)
-        await asyncio.sleep(TAKE_SECONDS / 2)
+        await asyncio.sleep(RECEIVE_SECONDS / 2)
         assert served.arrived == ["huge"]
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
@@ -196,7 +202,7 @@ async def test_who_reads_nothing_through_tls_is_cut_off(tmp_path: Path, ca: trus
         await until(lambda: "huge" in served.arrived)
         with pytest.raises(OSError):  # noqa: PT011  # refused: the one place is taken
             await asyncio.open_connection("127.0.0.1", served.port, ssl=trusting(ca))
-        await asyncio.sleep(TAKE_SECONDS + 0.2)
+        await asyncio.sleep(RECEIVE_SECONDS + 0.2)
         async with connected(served, trusting(ca)) as other:
             assert await other.get() == 200
 
