@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._enter(Phase.ANSWERING)
 
     def allowed(self) -> None:
-        """auth.py lets the request pass: the connection keeps its place until the response is sent."""
+        """The request may be answered; the connection keeps its place until that is sent."""
         self._places.mark_busy(self)
 
     def sending(self) -> None:
