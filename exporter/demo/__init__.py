@@ -1,4 +1,4 @@
-"""An Asterisk that exists only in memory, on a real port, and the faxes it lives through."""
+"""The demo PBX, an Asterisk that exists only in memory, on a real port; and its faxes."""
 
 from exporter.demo.faxes import DROPPED
 from exporter.demo.pbx import DemoPbx

@@ -1,6 +1,6 @@
 """What Asterisk's manager answers to each action, and who may ask for it.
 
-No bytes are read here and none are sent, nothing waits: that is in connection.py.
+Nothing here reads, sends or waits: that is in connection.py.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class Dialogue:
         self.over = False
         """The connection ends once the last answer is sent."""
         self.events: deque[bytes] = deque()
-        """What is to be sent as soon as no action is being answered."""
+        """To be sent as soon as no action is being answered."""
         self._challenge = ""
         self._wants_events = True
         self._read: frozenset[str] = frozenset()
@@ -60,7 +60,7 @@ class Dialogue:
             return "Asterisk is shutting down"
         if self.username is None and (known is None or known.name not in _BEFORE_LOGIN):
             return "Permission denied"
-        if known is None or (known.name in _RES_FAX and not self._pbx.has_fax_actions):
+        if known is None or (known.name in _OF_RES_FAX and not self._pbx.has_fax_actions):
             return (
                 f"Invalid/unknown command: {action}. "
                 "Use Action: ListCommands to show available commands."
@@ -70,7 +70,7 @@ class Dialogue:
         return ""
 
     def is_in_use(self, headers: Headers) -> bool:
-        """Whether somebody is logged in under the name that this action asks for."""
+        """Whether somebody else is logged in under the name that this action would log in with."""
         asks = headers.get("action", "").lower() in ("challenge", "login")
         if self._pbx.allowmultiplelogin or not asks:
             return False
@@ -78,7 +78,7 @@ class Dialogue:
         others = self.username is None and not self._pbx.shutting_down
         return others and bool(name) and self._pbx.logged_in(name)
 
-    def _say_challenge(self, reply: Reply, headers: Headers) -> bytes:
+    def _challenge_client(self, reply: Reply, headers: Headers) -> bytes:
         if headers.get("authtype", "").upper() != "MD5":
             return reply.error("Must specify AuthType")
         self._challenge = str(random.randrange(10**8, 10**9))
@@ -247,18 +247,18 @@ def _follows(what: str) -> str:
 
 
 class Action(NamedTuple):
-    """One that the manager knows, and who may ask for it."""
+    """An action that the manager knows, and who may ask for it."""
 
     name: str
     classes: frozenset[str]
-    """Any of these write classes is enough; none means everybody."""
+    """Write classes, of which the user needs one; if empty, everybody may ask."""
     answer: Callable[[Dialogue, Reply, Headers], bytes]
 
 
 ACTIONS: Final = {
     name.lower(): Action(name, frozenset(classes), answer)
     for name, classes, answer in (
-        ("Challenge", (), Dialogue._say_challenge),
+        ("Challenge", (), Dialogue._challenge_client),
         ("Login", (), Dialogue._log_in),
         ("Logoff", (), Dialogue._log_off),
         ("Ping", (), Dialogue._ping),
@@ -273,6 +273,6 @@ ACTIONS: Final = {
     )
 }
 _BEFORE_LOGIN: Final = ("Challenge", "Login", "Logoff")
-_RES_FAX: Final = ("FAXSessions", "FAXSession", "FAXStats")
+_OF_RES_FAX: Final = ("FAXSessions", "FAXSession", "FAXStats")
 _WITHOUT_MODEM: Final = ("Initialized", "Open", "Reserved", "Inactive")
 _EVENT_MASKS: Final = frozenset({"on", "all", "call", "system", "reporting", "1", "true", "yes"})

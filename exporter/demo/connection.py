@@ -7,21 +7,21 @@ from ssl import SSLContext
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.demo.actions import Dialogue, Headers
-from exporter.demo.tls import TlsLine
+from exporter.demo.tls import TlsStream
 
 if TYPE_CHECKING:
     from exporter.demo.pbx import DemoPbx
 
-Reader: TypeAlias = asyncio.StreamReader | TlsLine
-Writer: TypeAlias = asyncio.StreamWriter | TlsLine
+Reader: TypeAlias = asyncio.StreamReader | TlsStream
+Writer: TypeAlias = asyncio.StreamWriter | TlsStream
 
 
 async def streams(
     connection: socket.socket, ssl: SSLContext | None, *, buffered: bool
 ) -> tuple[Reader, Writer]:
-    """What to read from and write to on an accepted connection; `buffered` is that of TlsLine.
+    """What to read from and write to on an accepted connection; `buffered` as for TlsStream.
 
-    Raises OSError if no TLS comes of it.
+    Raises OSError if the TLS handshake fails.
     """
     loop = asyncio.get_running_loop()
     if ssl is None:
@@ -29,10 +29,10 @@ async def streams(
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection)
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-    line = TlsLine(ssl, buffered=buffered)
-    await loop.connect_accepted_socket(lambda: line, connection)
-    await line.shake_hands()
-    return line, line
+    tls = TlsStream(ssl, buffered=buffered)
+    await loop.connect_accepted_socket(lambda: tls, connection)
+    await tls.shake_hands()
+    return tls, tls
 
 
 class Connection:
@@ -44,7 +44,7 @@ class Connection:
         self._turn = asyncio.Lock()  # answers and events never mix
 
     async def talk(self) -> None:
-        """Greets, and answers one action after the other until one side has enough.
+        """Greets, and answers one action after the other until one side ends the connection.
 
         Raises ConnectionError if the other end is gone, ValueError if a line is too long.
         """
@@ -56,7 +56,7 @@ class Connection:
                 await self._send_events()
 
     async def greet(self) -> None:
-        """Says the first line."""
+        """Sends the first line."""
         await self.send(f"Asterisk Call Manager/{self.pbx.ami_version}\r\n".encode())
 
     async def _read_action(self) -> Headers | None:
@@ -70,7 +70,7 @@ class Connection:
         return None
 
     async def answer(self, headers: Headers) -> bytes:
-        """Waits as long as the manager takes; returns what it says."""
+        """The answer, once the manager would give it."""
         in_use = self.dialogue.is_in_use(headers)
         answer = self.dialogue.answer(headers)
         if in_use:
@@ -99,7 +99,7 @@ class Connection:
         self.write(data)
 
     def write(self, data: bytes) -> None:
-        """Sends bytes now, whatever else is being said."""
+        """Sends bytes now, even in the middle of an answer."""
         if not self.writer.is_closing():
             self.writer.write(data)
 

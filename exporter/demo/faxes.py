@@ -1,4 +1,5 @@
-"""The faxes of one Asterisk, as its module res_fax keeps them: how they begin, end and are told."""
+"""The faxes of one Asterisk, as its module res_fax keeps them: how they begin and end, the counts
+of FAXStats, and which completion events are sent."""
 
 import re
 from abc import ABC, abstractmethod
@@ -37,7 +38,7 @@ class Stats:
 
 
 class Faxes(ABC):
-    """What res_fax lists and counts. Who is told, and what ends Asterisk itself, is in pbx.py."""
+    """What res_fax lists and counts. Who gets its events, and the end of Asterisk, are in pbx.py."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Faxes(ABC):
     ) -> None:
         self.version = version
         self.technology = technology
-        """Whose sessions begin. Only those of Spandsp can be asked about with FAXSession."""
+        """That of new sessions. FAXSession can be asked only about those of Spandsp."""
         self.channelvars = channelvars
         """Whether manager.conf has the exporter's variables written into events."""
         self.res_fax = res_fax
@@ -61,9 +62,9 @@ class Faxes(ABC):
         self._channels = 0
         self.calls_begun = 0
         """Since Asterisk started."""
-        self._begin_life()
+        self._begin_counting()
 
-    def _begin_life(self) -> None:
+    def _begin_counting(self) -> None:
         """The module is loaded: session numbers and FAXStats begin at 0."""
         self._life = object()
         self.next_number = 0
@@ -82,14 +83,14 @@ class Faxes(ABC):
         return self.res_fax and self.major >= FIRST_WITH_FAX_ACTIONS
 
     def unload_res_fax(self) -> None:
-        """Its faxes end unheard, its actions are unknown."""
+        """Its faxes end without an event, its actions are unknown."""
         self._end_all()
         self.res_fax = False
 
     def load_res_fax(self) -> None:
-        """Nothing is left of what it counted."""
+        """Its counts begin at 0."""
         self.res_fax = True
-        self._begin_life()
+        self._begin_counting()
 
     def reload_res_fax(self) -> None:
         """`module unload` and `module load`."""
@@ -103,8 +104,8 @@ class Faxes(ABC):
         self.sessions.clear()
 
     @abstractmethod
-    def _tell(self, event: bytes) -> bool:
-        """Sends an event of class call; says whether anybody hears it."""
+    def _send_event(self, event: bytes) -> bool:
+        """Sends an event of class call; returns whether anybody gets it."""
 
     @abstractmethod
     def _session_left(self) -> None:
@@ -157,7 +158,7 @@ class Faxes(ABC):
         return session
 
     def attempt(self, operation: str) -> None:
-        """SendFAX or ReceiveFAX was called. Alone: one that never became a session."""
+        """SendFAX or ReceiveFAX was called, even if no session comes of it."""
         if operation == "send":
             self.stats.transmit_attempts += 1
         else:
@@ -200,7 +201,7 @@ class Faxes(ABC):
     def drop(
         self, session: DemoSession, *, pages: int | None = None, announce: bool = True
     ) -> None:
-        """The call of a session is hung up before its fax was over."""
+        """The call of a session is hung up before its fax is over."""
         self.end(session, status="FAILED", error=DROPPED, pages=pages, announce=announce)
 
     def fail_to_start(self, operation: str, channel: str, *, files: Iterable[str] = ()) -> None:
@@ -241,6 +242,6 @@ class Faxes(ABC):
         lines = completion_event(
             session, session.completion, major=self.major, channelvars=self.channelvars
         )
-        if self._tell(message(*lines)):
-            told = self.truth.heard if session.began else self.truth.never_began
-            told[session.completion] += 1
+        if self._send_event(message(*lines)):
+            heard = self.truth.heard if session.began else self.truth.never_began
+            heard[session.completion] += 1

@@ -10,7 +10,7 @@ FIRST_WITH_FAX_ACTIONS: Final = 13
 
 
 def message(*lines: str) -> bytes:
-    """These lines and the empty one."""
+    """These lines, and the empty one that ends a message."""
     # surrogateescape: a test can have any bytes in a name.
     return ("\r\n".join(lines) + "\r\n\r\n").encode(errors="surrogateescape")
 
@@ -22,19 +22,19 @@ class Reply:
         self._id = (f"ActionID: {action_id}",) if action_id else ()
 
     def response(self, result: str, *lines: str) -> bytes:
-        """One with this Response."""
+        """The message with this Response."""
         return message(f"Response: {result}", *self._id, *lines)
 
     def success(self, *lines: str) -> bytes:
-        """The action was carried out."""
+        """That the action was carried out."""
         return self.response("Success", *lines)
 
     def error(self, text: str) -> bytes:
-        """It was not, and why."""
+        """That it was not, and why."""
         return self.response("Error", f"Message: {text}")
 
     def event(self, name: str, *lines: str) -> bytes:
-        """One of those that follow."""
+        """One of the events that follow it."""
         return message(f"Event: {name}", *self._id, *lines)
 
 

@@ -1,8 +1,8 @@
 """An Asterisk that exists only in memory, but speaks AMI on a real TCP port.
 
-For `--demo` and for tests. It imports nothing of the exporter, so that it can bear witness against
-it; what it says and in which words was recorded on Asterisk 11 to 23. Here it starts, listens,
-crashes and ends; its faxes are in faxes.py, what it answers in actions.py.
+For `--demo` and for tests. It imports nothing of the exporter, so that a mistake there is not
+repeated here; its words were recorded on Asterisk 11 to 23. Here it starts, listens, crashes and
+ends; its faxes are in faxes.py, what it answers in actions.py.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from exporter.demo.faxes import Faxes
 
 
 class DemoPbx(Faxes):
-    """The PBX and its AMI: `await start()`, then let faxes happen with `begin`, `end` and friends.
+    """The PBX and its AMI: `await start()`, then let faxes happen with `begin`, `end` and others.
 
     `clock` gives seconds since the epoch. `sleep` is what a late answer or event waits with.
     """
@@ -55,11 +55,11 @@ class DemoPbx(Faxes):
         self.read, self.write = frozenset(read), frozenset(write)
         self.allowmultiplelogin = allowmultiplelogin
         self.authlimit = authlimit
-        """So many connections that have not logged in; the next is closed without a greeting."""
+        """How many connections may be without a login; one more is closed without a greeting."""
         self.ami_version = ami_version
         self.sleep = sleep
         self.keeps_time = True
-        """False: its clock begins at the same moment with each start, as without a battery."""
+        """False: with each start its clock begins at the same time, as without a battery."""
         self.originate: Callable[[Mapping[str, str]], Coroutine[Any, Any, None]] | None = None
         """What an Originate starts, given its headers by lower-case name; refused if None."""
 
@@ -71,17 +71,17 @@ class DemoPbx(Faxes):
         self.started = 0.0
         self._boot()
 
-    # --- the life of Asterisk
+    # --- start and end of Asterisk
 
     def _boot(self) -> None:
         self.shutting_down = False
         """`core stop gracefully` waits for the last call: every action is refused."""
-        self._returns = False
-        # Asterisk takes longer than a second to start, and tells its start to the second.
+        self._starts_again = False
+        # A start takes Asterisk longer than a second; it tells the time of its start in seconds.
         if self.keeps_time or not self.started:
             self.started = max(self.clock(), self.started + 1)
         self._channels = self.calls_begun = 0
-        self._begin_life()
+        self._begin_counting()
 
     async def start(
         self, host: str = "127.0.0.1", port: int = 0, *, ssl: SSLContext | None = None
@@ -91,7 +91,7 @@ class DemoPbx(Faxes):
         self.accept_connections()
 
     async def stop(self) -> None:
-        """Ends everything; again is no harm."""
+        """Ends everything; may be called again."""
         self.refuse_connections()
         self.drop_connections()
         tasks = list(self._tasks)
@@ -100,7 +100,7 @@ class DemoPbx(Faxes):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def restart(self) -> None:
-        """Asterisk ends and is back at once, also after a crash: nothing it counted is left."""
+        """Asterisk ends, if it has not crashed, and is back at once; its counts begin at 0."""
         self._end_all()
         self.drop_connections()
         self.crashed = False
@@ -111,7 +111,7 @@ class DemoPbx(Faxes):
     def shut_down(self, *, restart: bool = False) -> None:
         """`core stop gracefully`, or `core restart gracefully`: Asterisk ends once the last session
         has, at once if there is none."""
-        self.shutting_down, self._returns = True, restart
+        self.shutting_down, self._starts_again = True, restart
         self._session_left()
 
     def abort_shutdown(self) -> None:
@@ -125,11 +125,11 @@ class DemoPbx(Faxes):
 
     async def _end_in_good_order(self) -> None:
         await asyncio.gather(*(client.leave() for client in list(self.clients)))
-        if self._returns:
+        if self._starts_again:
             self.restart()
 
     def crash(self) -> None:
-        """SIGSEGV: every connection is lost and nobody listens any more, until `restart`."""
+        """SIGSEGV: every connection is lost and nothing listens, until `restart`."""
         self.crashed = True
         self._end_all()
         self.refuse_connections()
@@ -151,14 +151,14 @@ class DemoPbx(Faxes):
         asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     def refuse_connections(self) -> None:
-        """Nobody listens any more, until `accept_connections`; who is connected stays."""
+        """Stops listening, until `accept_connections`; those who are connected stay."""
         if self._listener is not None:
             asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
 
     def drop_connections(self) -> None:
-        """Every connection ends, in the middle of whatever it says."""
+        """Ends every connection, even in the middle of a message."""
         for client in self.clients:
             client.abort()
 
@@ -178,16 +178,16 @@ class DemoPbx(Faxes):
         task.add_done_callback(self._tasks.discard)
 
     async def open(self, connection: socket.socket) -> None:
-        """Serves who has connected, until one side has enough."""
+        """Serves one client, until one side ends the connection."""
         buffered = self.version.startswith("13.")
         try:
             reader, writer = await streams(connection, self._ssl, buffered=buffered)
-        except OSError:  # no TLS came of it
+        except OSError:  # the TLS handshake failed
             return
         await self.serve(reader, writer)
 
     async def serve(self, reader: Reader, writer: Writer) -> None:
-        """Likewise, over these."""
+        """Serves one client over these streams."""
         client = self.connection(self, reader, writer)
         if sum(one.dialogue.username is None for one in self.clients) >= self.authlimit:
             await client.close()
@@ -201,8 +201,8 @@ class DemoPbx(Faxes):
             self.clients.discard(client)
             await client.close()
 
-    def _tell(self, event: bytes) -> bool:
-        hearers = [client for client in self.clients if client.hears("call")]
-        for client in hearers:
+    def _send_event(self, event: bytes) -> bool:
+        hearing = [client for client in self.clients if client.hears("call")]
+        for client in hearing:
             client.event(event)
-        return bool(hearers)
+        return bool(hearing)

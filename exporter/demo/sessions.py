@@ -1,6 +1,7 @@
-"""The life of one fax session, and the truth of all of them, which the exporter must arrive at.
+"""One fax session and what can happen to it, and the truth: counts of what did happen to all of
+them, which the exporter must arrive at.
 
-A session does not know Asterisk: what lists it and tells of its end is in faxes.py.
+A session does not know Asterisk: what lists it and sends its completion event is in faxes.py.
 """
 
 from collections import Counter
@@ -48,10 +49,10 @@ class Truth:
 
 @dataclass(eq=False)
 class DemoSession:
-    """A fax session of the demo PBX, to be moved through its life by a script.
+    """A fax session of the demo PBX; a script decides what happens to it.
 
-    The fields read as Asterisk shows them and may be set to anything. The methods are what really
-    happens to a fax and keep the truth; they raise FaxGone once the session has left the list.
+    The fields are what Asterisk shows, and may be set to anything. The methods are what can happen
+    to a real fax: they count it in the truth, and raise FaxGone once the session has left the list.
     """
 
     number: int
@@ -62,11 +63,11 @@ class DemoSession:
     state: str
     rate: int
     uniqueid: str
-    """Of the call as it is now, that is, after any transfer; likewise `linkedid`."""
+    """Of the call as it is now, so it changes with a transfer; likewise `linkedid`."""
     linkedid: str
     truth: Truth = field(repr=False)
     life: object = field(repr=False)
-    """Stands for one run of res_fax: a restart of it or of Asterisk makes another."""
+    """Identity of one run of res_fax: a restart of it or of Asterisk makes another."""
     technology: str = "Spandsp"
     ecm: bool = False
     resolution: tuple[int, int] = NO_RESOLUTION
@@ -83,7 +84,7 @@ class DemoSession:
     """What the completion event says; likewise `status_string`."""
     status_string: str = ""
 
-    def _must_live(self) -> None:
+    def _check_not_gone(self) -> None:
         if self.gone:
             raise FaxGone(f"session {self.number} on {self.channel} has ended")
 
@@ -91,7 +92,7 @@ class DemoSession:
         self, *, rate: int = 14400, ecm: bool = False, resolution: tuple[int, int] = (8031, 3850)
     ) -> None:
         """Both ends agree: bit/s, and pixels per metre."""
-        self._must_live()
+        self._check_not_gone()
         self.state, self.rate, self.ecm = "Active", rate, ecm
         if self.operation in FAXES:
             self.resolution = resolution
@@ -99,7 +100,7 @@ class DemoSession:
     def move(self, channel: str, uniqueid: str) -> None:
         """Another call takes the place of this one (REFER, or INVITE with Replaces). The channel
         gets the other's name and number; the list keeps the name that it began with."""
-        self._must_live()
+        self._check_not_gone()
         self.moved_to, self.uniqueid = channel, uniqueid
 
     def switch_to_t38(self) -> None:
@@ -107,14 +108,14 @@ class DemoSession:
 
         Just before, a real session has the transport `none` for a moment: set it, to show that.
         """
-        self._must_live()
+        self._check_not_gone()
         self.transport = "T.38"
         self.rate, self.ecm, self.resolution = UNTRAINED_RATE, False, NO_RESOLUTION
         self.pages = self.bad_lines = 0
 
     def fall_back(self, rate: int) -> None:
         """The session goes on at a lower rate, in bit/s."""
-        self._must_live()
+        self._check_not_gone()
         if rate >= self.rate:
             raise ValueError(f"{rate} bit/s is no fallback from {self.rate} bit/s")
         self.rate = rate
@@ -122,7 +123,7 @@ class DemoSession:
 
     def add_bad_lines(self, lines: int) -> None:
         """Lines of the current page arrive damaged. Only a receive without ECM notices."""
-        self._must_live()
+        self._check_not_gone()
         if self.operation != "receive" or self.ecm:
             raise ValueError(f"a {self.operation} session (ECM {self.ecm}) counts no bad lines")
         self.bad_lines += lines
@@ -130,13 +131,13 @@ class DemoSession:
 
     def confirm_page(self) -> None:
         """The page counts as done; its bad lines still stand until the next page begins."""
-        self._must_live()
+        self._check_not_gone()
         self.pages += 1
         self.truth.pages[self.operation] += 1
 
     def begin_page(self) -> None:
         """A further page begins: the count of bad lines starts again at 0."""
-        self._must_live()
+        self._check_not_gone()
         self.bad_lines = 0
 
     def finish_page(self, *, last: bool = False) -> None:

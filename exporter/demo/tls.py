@@ -1,7 +1,7 @@
-"""TLS as Asterisk's manager reads it, for the demo PBX: with a small buffer and without mercy.
+"""TLS as Asterisk's manager reads it, for the demo PBX: record by record, into a small buffer.
 
-asyncio's own TLS makes one stream of all records. Here they are read one by one, as main/iostream.c
-does it, and up to Asterisk 13 main/tcptls.c; what comes of it was measured on 16.28 and 22.10.
+asyncio's own TLS makes one stream of all records. Asterisk reads one at a time (main/iostream.c; up
+to 13 main/tcptls.c) and can leave bytes unread; this was measured on 16.28 and 22.10.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ from ssl import MemoryBIO, SSLContext, SSLError, SSLWantReadError
 from typing import Final
 
 BUFFER: Final = 1024
-"""Size in bytes of `inbuf` in main/manager.c, which holds lines that are still to be handled."""
+"""Bytes of `inbuf` in main/manager.c, which holds what is read until a line is complete."""
 _FILE_BUFFER: Final = 8192
 """BUFSIZ of glibc."""
 
 
-class TlsLine(asyncio.Protocol):
+class TlsStream(asyncio.Protocol):
     """A connection, read like an asyncio.StreamReader and written like a StreamWriter."""
 
     def __init__(self, context: SSLContext, *, buffered: bool) -> None:
@@ -23,7 +23,7 @@ class TlsLine(asyncio.Protocol):
         self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._buffered = buffered
-        self._came = asyncio.Event()
+        self._input_came = asyncio.Event()
         self._closed = asyncio.Event()
         self._file = b""
         self._lines = b""
@@ -37,12 +37,12 @@ class TlsLine(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keeps encrypted bytes until Asterisk would read them."""
         self._incoming.write(data)
-        self._came.set()
+        self._input_came.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wakes up whoever waits for bytes or for the end."""
+        """Wakes those who wait for bytes or for the end."""
         self._incoming.write_eof()
-        self._came.set()
+        self._input_came.set()
         self._closed.set()
 
     async def shake_hands(self) -> None:
@@ -69,19 +69,19 @@ class TlsLine(asyncio.Protocol):
             if not room:
                 raise ValueError(f"a line longer than {BUFFER} bytes")
             await self._wait_for_input()
-            # Asterisk reads once, and does not look whether TLS holds more of that record.
-            came = self._read_file(room) if self._buffered else self._read(room)
-            if not came:
+            # Asterisk reads once, and does not ask TLS whether that record holds more.
+            read = self._read_file(room) if self._buffered else self._read(room)
+            if not read:
                 return b""
-            self._lines += came
+            self._lines += read
         line, end, self._lines = self._lines.partition(b"\n")
         return line + end
 
     async def _wait_for_input(self) -> None:
         """Waits as poll() on the socket does, which cannot see what TLS has already read."""
         while not self._incoming.pending and not self._incoming.eof:
-            self._came.clear()
-            await self._came.wait()
+            self._input_came.clear()
+            await self._input_came.wait()
 
     def _read(self, room: int) -> bytes:
         """Reads from one record; b"" if that is incomplete, which Asterisk takes for the end."""
@@ -93,8 +93,8 @@ class TlsLine(asyncio.Protocol):
     def _read_file(self, room: int) -> bytes:
         while len(self._file) < room and (record := self._read(_FILE_BUFFER)):
             self._file += record
-        came, self._file = self._file[:room], self._file[room:]
-        return came
+        read, self._file = self._file[:room], self._file[room:]
+        return read
 
     def write(self, data: bytes) -> None:
         """Sends data; hangs up if the FILE holds unread bytes, over which a write cannot seek."""

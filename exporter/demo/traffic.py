@@ -1,6 +1,6 @@
-"""The faxes that the demo PBX lives through: for `--demo`, for soaks, for Originate.
+"""The faxes of the demo PBX, made up at random: for `--demo`, for soaks, for Originate.
 
-Each fax is one coroutine that reads like its story. Nothing happens within 1.2 s before a page ends
+Each fax is one coroutine, from its call to its end. Nothing happens within 1.2 s before a page ends
 or a session leaves, as with a real modem, so that polls one second apart miss nothing.
 """
 
@@ -37,7 +37,7 @@ MISFORTUNES: Final = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to become of a fax."""
+    """What happens to one fax."""
 
     operation: str = "receive"
     trunk: str = TRUNKS[0]
@@ -45,7 +45,7 @@ class Plan:
     t38: bool = False
     ecm: bool = False
     noisy: bool = False
-    """Bad lines where they show: on a receive without ECM."""
+    """Bad lines on each page; only for a receive without ECM, where they are counted."""
     rejections: int = 0
     """The first page is so bad that it is sent again, up to twice, each time at a lower rate."""
     error: str = ""
@@ -54,16 +54,16 @@ class Plan:
     """Somebody hangs up in the middle of the last page."""
     moved: bool = False
     """The call is transferred in the middle of the last page."""
-    untold: bool = False
-    """It vanishes in the middle of the last page, and no event tells of its end."""
+    without_event: bool = False
+    """It ends in the middle of the last page, without an event."""
     lateness: float = 1.0
     """Seconds from the end to the completion event; Asterisk takes up to 5."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Makes faxes happen on a PBX. All chance comes from `rng` and all waiting from `sleep`, except
-    for late completion events, which wait with the PBX's own."""
+    """Makes faxes happen on a PBX. What is random comes from `rng`. Waits are `sleep`; only late
+    completion events wait with the PBX's own."""
 
     pbx: DemoPbx
     rng: random.Random
@@ -90,11 +90,11 @@ class Traffic:
             if plan.moved and page == plan.pages:
                 channel = self.pbx.new_channel(TRANSFER)
                 session.move(f"{channel};1", f"{session.uniqueid}1")
-            if plan.untold and page == plan.pages:
+            if plan.without_event and page == plan.pages:
                 self.pbx.drop(session, announce=False)
                 return
             if plan.hang_up and page == plan.pages:
-                # What the event says of pages that went through is not to be relied on.
+                # The event may or may not count the pages that went through before.
                 pages = session.pages if plan.moved else self.rng.choice((0, session.pages))
                 self.pbx.drop(session, pages=pages, announce=False)
                 await self.pbx.sleep(plan.lateness)
@@ -102,9 +102,9 @@ class Traffic:
                 return
             session.finish_page(last=page == plan.pages)
         session.state = "Complete"
-        if not plan.t38:  # over T.38 the last page is hardly seen
+        if not plan.t38:  # over T.38 a session leaves right after its last page
             await self.sleep(2)
-        # The sender often still waits for the line to clear when the other end hangs up.
+        # Often the other end hangs up while the sender still waits for the line to be clear.
         await self._end(session, plan, "SUCCESS", "HANGUP" if plan.operation == "send" else "")
 
     async def never_begins(self, operation: str, trunk: str) -> None:
@@ -160,7 +160,7 @@ class Traffic:
     async def originate(self, headers: Mapping[str, str]) -> None:
         """What `DemoPbx.originate` is set to, so that AMI clients can start a fax."""
         file = headers.get("data", "").partition(",")[0]
-        with suppress(FaxGone):  # hung up, or Asterisk is gone: then so is the story
+        with suppress(FaxGone):  # hung up, or Asterisk is gone
             await self.both_ends(headers["channel"].removesuffix("/n"), file)
 
     async def run(self, lines: int = 6) -> None:
@@ -179,7 +179,7 @@ class Traffic:
             await self.sleep(self.rng.uniform(1, 4))
 
     def _openings(self) -> list[Story]:
-        """One of everything that has a metric, short enough for someone who has just come."""
+        """One of everything that has a metric, each short, for who has just opened the page."""
         local, berlin, paris = "Local/recv@fax", *TRUNKS[:2]
         return [
             lambda: self.fax(Plan(trunk=berlin, rejections=1, noisy=True)),
@@ -218,7 +218,7 @@ class Traffic:
             error=rng.choice(MISFORTUNES) if rng.random() < 0.08 else "",
             hang_up=rng.random() < 0.08,
             moved=rng.random() < 0.08,
-            untold=rng.random() < 0.02,
+            without_event=rng.random() < 0.02,
             lateness=rng.uniform(0, 5),
         )
         return lambda: self.fax(plan)
@@ -258,6 +258,6 @@ async def run_traffic(
     pbx: DemoPbx, *, rng: random.Random, sleep: Sleep = asyncio.sleep, lines: int = 6
 ) -> None:
     """Faxes on `lines` lines at once until cancelled; Originate works meanwhile."""
-    demo = Traffic(pbx, rng, sleep)
-    pbx.originate = demo.originate
-    await demo.run(lines)
+    traffic = Traffic(pbx, rng, sleep)
+    pbx.originate = traffic.originate
+    await traffic.run(lines)
