@@ -1,4 +1,4 @@
-"""Measurements of cost: CPU, wall time and memory, each beside what the same bytes cost anyway.
+"""Measurements of cost (`make bench`): CPU, wall time and memory of what the exporter does.
 
-No tests: nothing here passes or fails by the clock. One subject a file; `make bench`.
+Each stands beside the least that the same bytes cost any program. Nothing here passes or fails.
 """

@@ -2,7 +2,7 @@
 
     make bench ARGS="polling scraping"
 
-Without arguments: all subjects. Compare CPU; wall time is what a busy machine makes of it.
+Without arguments: all subjects. Compare CPU; wall time depends on what else the machine does.
 """
 
 import argparse

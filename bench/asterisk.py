@@ -21,7 +21,7 @@ _TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def measure(suite: str = "sid") -> Numbers:
-    """With 100 sessions. Nothing of it can be had without a real Asterisk."""
+    """With 100 sessions."""
     if (why := available()) is not None:
         return {f"not measured: {why}": {}}
     with Asterisk(suite) as asterisk, tempfile.TemporaryDirectory() as directory:
@@ -85,17 +85,16 @@ def _cpu(pid: int, threads: list[str] | None) -> float:
 
 
 def _command_line(asterisk: Asterisk, numbers: list[str]) -> dict[str, float]:
-    """CPU is that of the command alone, what it costs Asterisk is not in it. Nor is the way into
-    its chroot."""
-    command, way = Cost(), Cost()
+    """CPU of the command alone: without what it costs Asterisk, and without entering its chroot."""
+    command, entry = Cost(), Cost()
     within = ["nsenter", f"--target={asterisk.pid}", "--mount", "--root"]
     asked = ["/usr/sbin/asterisk", "-C", str(asterisk.fax_dir_inside.parent / "etc/asterisk.conf")]
     for number in numbers[: RUNS + 8]:
         said = _run(command, [*within, *asked, "-rx", f"fax show session {number}"])
         assert b"Page Number" in said, said
-        _run(way, [*within, "/bin/true"])
-    way_in = way.median()
-    return {unit: round(value - way_in[unit], 3) for unit, value in command.median().items()}
+        _run(entry, [*within, "/bin/true"])
+    entry_cost = entry.median()
+    return {unit: round(value - entry_cost[unit], 3) for unit, value in command.median().items()}
 
 
 def _run(cost: Cost, command: list[str]) -> bytes:

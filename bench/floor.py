@@ -1,9 +1,8 @@
-"""The floor: a bare socket that sends the actions of one poll and only counts what comes back.
+"""The floor: a bare socket that sends the actions of one poll and only counts the bytes that come.
 
-All is asked at once, with no regard to how much an Asterisk has to work off. There are two: one
-reads whatever has come, and one waits a moment where that is little, as the exporter does. Where a
-PBX writes message by message the second costs less: most of the first is what the kernel does for
-each read.
+It asks everything at once. There are two kinds: one reads whatever has come, and one waits a moment
+if that is little, as the exporter does. Where a PBX writes message by message the second costs
+less, as most of the first is the kernel's work for each read.
 """
 
 import socket

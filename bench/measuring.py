@@ -1,4 +1,4 @@
-"""How cost is measured: CPU of a process, medians, and what a subject hands over."""
+"""How cost is measured: CPU and memory of a process, medians, and the form of the results."""
 
 import statistics
 import time
@@ -12,7 +12,7 @@ RUNS: Final = 7
 """Of each measurement; the median is reported."""
 
 Numbers: TypeAlias = dict[str, dict[str, float]]
-"""What was measured, and its numbers, each with its unit at the end of its name."""
+"""By what was measured: its numbers, by names that end in their units."""
 
 
 def cpu_of(pid: int) -> float:
@@ -43,7 +43,7 @@ class Cost:
         self.wall.append(time.perf_counter() - wall)
 
     def forget(self) -> None:
-        """The runs so far were to warm up."""
+        """Drops the runs so far, which were to warm up."""
         self.cpu.clear()
         self.wall.clear()
 

@@ -7,7 +7,7 @@ the course of a page. What they add up to is known, so a poll can be checked.
 
 import asyncio
 import contextlib
-import multiprocessing
+import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -16,17 +16,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+from harness.apart import apart
 from harness.events import UNWANTED
 
 HOST: Final = "127.0.0.1"
 SECRET: Final = "s"
 PATTERN: Final = (0, 2, 2, 9)
-"""Bad lines from list to list while a page is received; then comes the next page."""
-WAYS: Final = ("by message", "by answer", "at once")
-"""How the PBX writes: each message of an answer by itself, each answer, or all answers to what it
-has read together, which is the least that there can be to read."""
+"""What TotalBadLines reads from list to list while a page is received; then comes the next page."""
+WRITES: Final = ("by message", "by answer", "at once")
+"""What the PBX writes at once: one message, one answer, or all answers to what it has read, which
+costs its reader the least."""
 STORM_TICK: Final = 0.01
-"""Seconds; in each the PBX sends its share of a storm at once."""
+"""Seconds between two bursts of events, of which a storm is made."""
 
 _ACTION: Final = re.compile(
     rb"Action: (\w+)\r\n(?:[^\r]+\r\n)*?ActionID: ([^\r]+)\r\n"
@@ -53,10 +54,10 @@ def truth(lists: int, sessions: int) -> tuple[int, int]:
 
 
 class _Script:
-    """Everything that can be said of `sessions` sessions, prebuilt but for the ActionID."""
+    """Every answer about `sessions` sessions, prebuilt but for the ActionID and what advances."""
 
-    def __init__(self, sessions: int, way: str) -> None:
-        self.way = way
+    def __init__(self, sessions: int, writes: str) -> None:
+        self.writes = writes
         head = b"ActionID: " + _ID + b"\r\n"
         entries = "".join(
             "Event: FAXSessionsEntry\r\nActionID: =ID=\r\n"
@@ -131,25 +132,25 @@ def _completion(number: int) -> bytes:
     ).encode()
 
 
-class _Line(asyncio.Protocol):
-    """One connection."""
+class _ClientConnection(asyncio.Protocol):
+    """One connection of a client."""
 
-    def __init__(self, script: _Script, blow: bytes) -> None:
+    def __init__(self, script: _Script, burst: bytes) -> None:
         self._script = script
-        self._blow = blow
+        self._burst = burst
         self._unread = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._storm: asyncio.Task[None] | None = None
+        self._storm_task: asyncio.Task[None] | None = None
         transport.write(b"Asterisk Call Manager/11.0.0\r\n")
-        if self._blow:
-            self._storm = asyncio.create_task(self._rage())
+        if self._burst:
+            self._storm_task = asyncio.create_task(self._send_storm())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._storm is not None:
-            self._storm.cancel()
+        if self._storm_task is not None:
+            self._storm_task.cancel()
 
     def data_received(self, data: bytes) -> None:
         data = self._unread + data
@@ -159,10 +160,10 @@ class _Line(asyncio.Protocol):
             end = found.end()
             action, identity, number = found.groups()
             answer = self._answer(action, int(number or 0)).replace(_ID, identity)
-            if self._script.way == "by message":
+            if self._script.writes == "by message":
                 for message in answer.split(_END)[:-1]:
                     self._transport.write(message + _END)
-            elif self._script.way == "by answer":
+            elif self._script.writes == "by answer":
                 self._transport.write(answer)
             else:
                 answers.append(answer)
@@ -180,11 +181,11 @@ class _Line(asyncio.Protocol):
             return self._script.stats
         return b"Response: Success\r\nActionID: =ID=\r\nMessage: none\r\n\r\n"
 
-    async def _rage(self) -> None:
+    async def _send_storm(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            self._transport.write(self._blow)
+            self._transport.write(self._burst)
             due += STORM_TICK
             await asyncio.sleep(max(0.0, due - loop.time()))
 
@@ -195,30 +196,30 @@ async def _serve(
     sessions: int,
     storm: int,
     completions: int,
-    way: str,
+    writes: str,
     certificate: Path | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     unwanted = round(storm * STORM_TICK)
-    blow = b"".join((UNWANTED * (unwanted // len(UNWANTED) + 1))[:unwanted])
-    blow += b"".join(_completion(number) for number in range(round(completions * STORM_TICK)))
+    burst = b"".join((UNWANTED * (unwanted // len(UNWANTED) + 1))[:unwanted])
+    burst += b"".join(_completion(number) for number in range(round(completions * STORM_TICK)))
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
     ports = []
     for _ in range(pbxs):
-        script = _Script(sessions, way)
+        script = _Script(sessions, writes)
         server = await loop.create_server(
-            lambda script=script: _Line(script, blow),
+            lambda script=script: _ClientConnection(script, burst),
             HOST,
             0,
             ssl=context,
         )
         ports.append(server.sockets[0].getsockname()[1])
-    pipe.send(ports)
+    pipe.send(Address(ports, os.getpid()))
     ended = loop.create_future()
-    loop.add_reader(pipe.fileno(), ended.cancel)  # told to end, or the parent is gone
+    loop.add_reader(pipe.fileno(), ended.cancel)  # sent something, or closed
     with contextlib.suppress(asyncio.CancelledError):
         await ended
 
@@ -234,27 +235,12 @@ def running(
     pbxs: int = 1,
     storm: int = 0,
     completions: int = 0,
-    way: str = "by message",
+    writes: str = "by message",
     certificate: Path | None = None,
 ) -> Iterator[Address]:
-    """PBXs in a process of their own, each with so many sessions; `storm`: unwanted events a
-    second on every connection, `completions`: SendFAX events. `way`: one of WAYS. `certificate`:
-    a file with it and its key, for TLS."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=_process,
-        args=(theirs, pbxs, sessions, storm, completions, way, certificate),
-        daemon=True,
-    )
-    process.start()
-    theirs.close()  # so that its end is noticed
-    try:
-        ports = ours.recv()
-        assert process.pid is not None
-        yield Address(ports, process.pid)
-    finally:
-        ours.close()
-        process.join(2)
-        process.kill()
-        process.join()
+    """PBXs in a process of their own, each with so many sessions. `storm`: unwanted events a
+    second on every connection; `completions`: likewise SendFAX events. `writes`: one of WRITES.
+    `certificate`: a file with it and its key, for TLS."""
+    with apart(_process, pbxs, sessions, storm, completions, writes, certificate) as pipe:
+        yield pipe.recv()
+        pipe.send("all is measured")

@@ -1,5 +1,4 @@
-"""Cost against sessions, as an SVG: both axes logarithmic, so what grows linearly is a straight
-line."""
+"""Cost against sessions, as an SVG. Both axes are logarithmic: linear growth is a straight line."""
 
 import math
 from typing import Final

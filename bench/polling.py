@@ -1,7 +1,7 @@
-"""One whole poll: by the exporter, by panoramisk as it is, and by the floor that both stand on.
+"""One whole poll: by the exporter, by panoramisk alone, and by the floor (floor.py).
 
-The exporter's ends with updated totals, which are compared with what the PBX has played. panoramisk
-only has to have the answers in hand.
+The exporter's ends with updated totals, which are compared with the truth of the PBX. panoramisk
+only has to receive the answers.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from exporter.settings import AmiSettings
 
 SIZES: Final = (10, 100, 1000, 5000)
 TLS_SIZES: Final = (60, 200, 1000)
-WARM: Final = 3
+WARM_UP: Final = 3
 POLLS: Final = 3 * RUNS
-"""Of the floor and of the exporter, as what they read is another thing from poll to poll."""
+"""Of the floor and of the exporter; more than RUNS, as answers differ from poll to poll."""
 _SILENT: Final = logging.getLogger("bench.panoramisk")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
@@ -37,27 +37,27 @@ def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
     """By number of sessions, and by how the PBX writes."""
     numbers: Numbers = {}
     for sessions in sizes:
-        for way in pbx.WAYS:
+        for writes in pbx.WRITES:
             for name, pause in (("floor", 0.0), ("floor with pauses", READ_PAUSE)):
-                with pbx.running(sessions, way=way) as address:
+                with pbx.running(sessions, writes=writes) as address:
                     floor = _floor(address.ports[0], sessions, pause)
-                numbers[f"{sessions} sessions, written {way}: {name}"] = floor
-            with pbx.running(sessions, way=way) as address:
+                numbers[f"{sessions} sessions, written {writes}: {name}"] = floor
+            with pbx.running(sessions, writes=writes) as address:
                 ours = asyncio.run(_exporter(address.ports[0], sessions))
-            numbers[f"{sessions} sessions, written {way}: exporter"] = ours
+            numbers[f"{sessions} sessions, written {writes}: exporter"] = ours
             for name, poll in (("pipelined", _pipelined), ("awaited", _awaited)):
-                with pbx.running(sessions, way=way) as address:
+                with pbx.running(sessions, writes=writes) as address:
                     theirs = asyncio.run(_panoramisk(address.ports[0], sessions, poll))
-                numbers[f"{sessions} sessions, written {way}: panoramisk {name}"] = theirs
+                numbers[f"{sessions} sessions, written {writes}: panoramisk {name}"] = theirs
     return numbers
 
 
 def _floor(port: int, sessions: int, pause: float) -> dict[str, float]:
     floor, cost = Floor(port, sessions, pause=pause), Cost()
-    for run in range(WARM + POLLS):
+    for run in range(WARM_UP + POLLS):
         with cost.measured():
             came = floor.poll()
-        if run < WARM:
+        if run < WARM_UP:
             cost.forget()
     floor.close()
     return cost.median() | {"bytes": came}
@@ -90,10 +90,10 @@ async def _exporter(port: int, sessions: int, **given: Any) -> dict[str, float]:
     poller = Poller(settings, 1.0, Ledger())
     connection = await connect(poller.settings, lambda _: None)
     cost = Cost()
-    for run in range(WARM + POLLS):
+    for run in range(WARM_UP + POLLS):
         with cost.measured():
             await poller.poll(connection)
-        if run < WARM:
+        if run < WARM_UP:
             cost.forget()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -104,7 +104,7 @@ async def _exporter(port: int, sessions: int, **given: Any) -> dict[str, float]:
     connection.close()
     totals = poller.ledger.totals
     counted = totals.pages.total(), totals.bad_lines.total()
-    true = pbx.truth(WARM + POLLS + 1, sessions)
+    true = pbx.truth(WARM_UP + POLLS + 1, sessions)
     assert counted == true, f"counted {counted}, true is {true}"
     assert not poller.status.failures.total()
     return cost.median() | {"peak_kib": round(allocated / 1024, 1)}

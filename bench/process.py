@@ -35,7 +35,7 @@ def start() -> Numbers:
                 exporter.scrape()
                 ours.wall.append(time.perf_counter() - begun)
                 ours.cpu.append(cpu_of(exporter.process.pid))
-            # In turn, since the machine is faster and slower from moment to moment.
+            # In turn, since the machine is not equally fast all the time.
             begun, before = time.perf_counter(), os.times()
             subprocess.run([sys.executable, "-c", f"import {LIBRARIES}"], check=True)
             after = os.times()

@@ -36,7 +36,7 @@ def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
     numbers: Numbers = {}
     for sessions in sizes:
         with (
-            pbx.running(sessions, way="at once") as address,
+            pbx.running(sessions, writes="at once") as address,
             Exporter.watching(
                 "127.0.0.1",
                 address.ports[0],

@@ -1,1 +1,1 @@
-"""Inputs found by coverage; what is done with them is in harness/conversation.py."""
+"""Fuzzing; what is done with each input is in harness/conversation.py."""

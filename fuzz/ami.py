@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of what the exporter makes of a PBX's bytes; see harness/conversation.py.
+"""Coverage-guided fuzzing of how the exporter reads a PBX; see harness/conversation.py.
 
     make fuzz FUZZ_SECONDS=3600
-    .venv/bin/python -m fuzz.ami build/fuzz/crash-...   # what was found, once more
+    .venv/bin/python -m fuzz.ami build/fuzz/crash-...   # one input again
 
 Arguments are libFuzzer's; inputs are as `script` of harness/script.py makes them.
 """

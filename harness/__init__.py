@@ -1,4 +1,4 @@
-"""What tests/, fuzz/ and bench/ stand on: a PBX, a clock, the exporter as a process, its checks.
+"""What tests/, fuzz/ and bench/ share: a PBX, a clock, the exporter as a process, its checks.
 
 It imports none of them, so that each can be run without the others.
 """

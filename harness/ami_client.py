@@ -1,4 +1,4 @@
-"""An AMI client as bare as can be: what was said, to the byte."""
+"""An AMI client that changes nothing: it returns each message byte for byte."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ def values(message: bytes) -> dict[str, str]:
 
 
 class Client:
-    """A bare socket with AMI on it."""
+    """One connection to a manager."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer

@@ -1,6 +1,6 @@
-"""The exporter's poller in a conversation with a PBX whose words are arbitrary bytes.
+"""The exporter's poller against a PBX that says arbitrary bytes, with the checks afterwards.
 
-No socket, no real time and no atheris: fuzz/ami.py has the bytes found by coverage,
+It needs no socket and no real time. fuzz/ami.py has the bytes found by coverage,
 tests/ami/test_hostile.py by hypothesis. Whatever they are, what comes after them must be
 understood and counted exactly.
 """
@@ -27,10 +27,10 @@ from harness.virtual_time import clock, run
 
 INTERVAL: Final = EVENT_LATENESS
 """Seconds from poll to poll; long, for a conversation to be short."""
-PATIENCE: Final = 100
-"""Times INTERVAL after which the exporter has found its way back, whatever was said."""
+MOST_INTERVALS: Final = 100
+"""Intervals after which polls succeed again, whatever was said."""
 SMALL: Final[dict[str, Any]] = {"MAX_MESSAGE": 1000, "MAX_LISTED": 5, "MAX_LIST": 900}
-"""Limits of exporter.ami.stream that so few bytes can reach."""
+"""Limits of exporter.ami.stream while it runs, low enough to be reached."""
 MOST_OUTSTANDING: Final = 2
 """Likewise MAX_OUTSTANDING of exporter.ami.connection."""
 _SETTINGS: Final = AmiSettings(username="u", secret=SecretStr("s"))
@@ -63,8 +63,8 @@ def _logged() -> Iterator[list[str]]:
 
 
 def converse(data: bytes) -> Poller:
-    """One conversation, given as bytes like those of `script`. AssertionError, or whatever came
-    up, if it did any harm."""
+    """One conversation, given as bytes like those of `script`. Raises AssertionError, or whatever
+    the exporter raised, if they did any harm."""
     few = patch.object(connection, "MAX_OUTSTANDING", MOST_OUTSTANDING)
     with patch.multiple(stream, None, **SMALL), few, _logged() as lines:
         poller = run(_converse(data))
@@ -80,8 +80,8 @@ async def _converse(data: bytes) -> Poller:
 
 @contextlib.asynccontextmanager
 async def conversation(pbx: ScriptedPbx) -> AsyncIterator[Poller]:
-    """In virtual time: a poller that has found its way back after the script, and that afterwards
-    counts a fax exactly. Nothing may have come up meanwhile."""
+    """In virtual time: a poller whose polls succeed again after the script, and that then counts a
+    fax exactly. No exception may escape meanwhile."""
     loop = asyncio.get_running_loop()
     escaped: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: escaped.append(context))
@@ -99,13 +99,13 @@ async def conversation(pbx: ScriptedPbx) -> AsyncIterator[Poller]:
     poller = Poller(_SETTINGS, INTERVAL, Ledger(5), clock=clock(), jitter=lambda: 1.0)
     task = asyncio.create_task(poller.run())
     try:
-        await _found_back(pbx, poller)
+        await _wait_until_up(pbx, poller)
         yield poller
-        await _found_back(pbx, poller)
+        await _wait_until_up(pbx, poller)
         await asyncio.sleep(EVENT_LATENESS + INTERVAL)
         if poller.status.failures[Failure.DENIED]:
             await asyncio.sleep(REFUSED_PAUSE)
-        await _fax(pbx, poller)
+        await _check_one_fax(pbx, poller)
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -114,15 +114,15 @@ async def conversation(pbx: ScriptedPbx) -> AsyncIterator[Poller]:
     assert poller.status.failures[Failure.INTERNAL] == 0
 
 
-async def _found_back(pbx: ScriptedPbx, poller: Poller) -> None:
-    for _ in range(PATIENCE):
+async def _wait_until_up(pbx: ScriptedPbx, poller: Poller) -> None:
+    for _ in range(MOST_INTERVALS):
         await asyncio.sleep(INTERVAL)
         if pbx.done and poller.status.up:
             return
-    raise AssertionError("the exporter has not found its way back")
+    raise AssertionError("polls do not succeed again")
 
 
-async def _fax(pbx: ScriptedPbx, poller: Poller) -> None:
+async def _check_one_fax(pbx: ScriptedPbx, poller: Poller) -> None:
     """Two pages and three bad lines, after which exactly these are counted and nothing failed."""
     before = _counts(poller)
     fax = pbx.begin("receive", CHANNEL)
@@ -137,8 +137,8 @@ async def _fax(pbx: ScriptedPbx, poller: Poller) -> None:
     await asyncio.sleep(EVENT_LATENESS + INTERVAL)
     counted = _counts(poller)
     counted.subtract(before)
-    told = {"started": 1, "ended": 1, "pages": 2, "bad lines": 3, "finished": 1}
-    assert +counted == told, f"{+counted} instead of {told}"
+    true = {"started": 1, "ended": 1, "pages": 2, "bad lines": 3, "finished": 1}
+    assert +counted == true, f"{+counted} instead of {true}"
     assert not -counted, "a counter went down"
 
 

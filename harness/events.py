@@ -1,4 +1,4 @@
-"""Events of class call that Asterisk sends all day and that are no business of the exporter's."""
+"""Events of class call that Asterisk sends all day and that the exporter must ignore."""
 
 from typing import Final
 

@@ -20,11 +20,11 @@ class Scrape:
         }
 
     def value(self, name: str, **labels: str) -> float:
-        """Of the one sample with exactly these labels; KeyError if it does not stand there."""
+        """The value of the one sample with exactly these labels; KeyError if there is none."""
         return self.samples[f"asterisk_fax_{name}", frozenset(labels.items())]
 
     def sum(self, name: str, **labels: str) -> float:
-        """Over the samples with these labels among theirs; KeyError if there is none."""
+        """The sum of the samples that have at least these labels; KeyError if there are none."""
         wanted = labels.items()
         values = [
             value

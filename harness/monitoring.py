@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 from harness.programs import binary
 
 POLL = 0.1
-"""Seconds between two looks while waiting for something to come about."""
+"""Seconds between two checks while waiting."""
 START_SECONDS = 60
 
 Config = str | Mapping[str, object]
@@ -106,7 +106,7 @@ class _Server:
         return json.loads(text) if is_json else text
 
     def stop(self) -> None:
-        """Ends it; again is no harm."""
+        """Ends it; may be called again."""
         if self.process.poll() is None:
             self.process.terminate()
         try:

@@ -1,6 +1,6 @@
-"""The demo PBX as tests need it: it can misbehave, and it notes who connects and what is asked.
+"""The demo PBX as tests need it: with faults, and it records who connects and what is asked.
 
-Its faxes, its words and what crashes it are those of exporter/demo/.
+All else is as in exporter/demo/.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class FaultyConnection(Connection):
         return answer
 
     def hears(self, event_class: str) -> bool:
-        """No event reaches anybody from a mute PBX."""
+        """Whether an event reaches this client: none does from a mute PBX."""
         return not self.pbx.mute and super().hears(event_class)
 
     async def send(self, data: bytes) -> None:
@@ -54,7 +54,7 @@ class FaultyConnection(Connection):
                 await asyncio.sleep(0)
 
     def write(self, data: bytes) -> None:
-        """Sends nothing while the PBX is mute."""
+        """Sends bytes now, unless the PBX is mute."""
         if not self.pbx.mute:
             super().write(data)
 
@@ -70,9 +70,9 @@ class FaultyPbx(DemoPbx):
         self.delay: dict[str, float] = {}
         """Seconds that an answer is late, by action."""
         self.mute = False
-        """Nothing is sent to anybody, and what would have been is lost."""
+        """Nothing is sent to anybody; it is lost."""
         self.chunk = 0
-        """Bytes that leave at once; 0 is all."""
+        """Bytes sent at once; 0 is all."""
         self.rewrite: Callable[[str, bytes], bytes] | None = None
         """Changes an answer before it is sent, given the action and what it would have been."""
 
@@ -81,7 +81,7 @@ class FaultyPbx(DemoPbx):
         self.logins: list[float] = []
         self.failed_logins: list[float] = []
         self.refused_actions: list[float] = []
-        """While it shut down: each is an ERROR line in Asterisk's log."""
+        """Likewise of actions during a shutdown: each is an ERROR line in Asterisk's log."""
         self.queries: deque[Query] = deque(maxlen=10_000)
 
     def inject(self, data: bytes) -> None:
@@ -90,7 +90,7 @@ class FaultyPbx(DemoPbx):
             client.write(data)
 
     async def open(self, connection: socket.socket) -> None:
-        """Notes the time."""
+        """Records the time and serves the client."""
         self.connections.append(self.clock())
         await super().open(connection)
 

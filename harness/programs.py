@@ -1,4 +1,4 @@
-"""Programs that tests run, and what is done where one is not installed."""
+"""Programs that tests run; where one is not installed, the test is skipped or fails."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 
 def succeeds(*command: str | Path) -> str:
-    """What a program says, on both of its outputs, that must end well."""
+    """The output of a program, stdout and stderr together; it must exit with 0."""
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -20,9 +20,8 @@ def succeeds(*command: str | Path) -> str:
 def binary(*names: str, package: str = "", install: str = "") -> str:
     """The path of a program, by the first of its names that is installed.
 
-    `package` is Debian's, `install` says how to have what Debian has not.
-
-    Without it the test is skipped; it fails where FAX_EXPORTER_TEST_REQUIRE names it.
+    If none is, the test is skipped, or fails if FAX_EXPORTER_TEST_REQUIRE has the first name; the
+    message says how to install it: `package` in Debian, or else by `install`.
     """
     for name in names:
         if found := shutil.which(name):

@@ -1,4 +1,4 @@
-"""What README and docs/ tell their reader to paste."""
+"""The blocks of README and docs/ that readers are to paste."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ _ROOT = Path(__file__).parent.parent
 
 
 def block(beginning: str, *, after: str, document: str = "README.md") -> str:
-    """The first indented block behind a heading that begins so; ValueError if there is none."""
+    """The first indented block after a heading that begins so; ValueError if there is none."""
     lines = iter((_ROOT / document).read_text().partition(f"\n{after}\n")[2].splitlines())
     for line in lines:
         if line.strip().startswith(beginning) and line.startswith("    "):

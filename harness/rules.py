@@ -49,7 +49,7 @@ def names(expression: str) -> set[str]:
 
 
 def shortened(text: str, factor: float) -> str:
-    """A rules file in which everything that takes time takes `factor` times less of it.
+    """A rules file in which all waits are shorter by `factor`.
 
     That is every range (`[1h]`), every `offset`, and every `for:`, `keep_firing_for:` and
     `interval:`; expressions, thresholds, labels and texts stay as they are. For an end-to-end test,

@@ -15,7 +15,7 @@ from typing import Self
 from harness.exposition import Scrape
 
 POLL = 0.1
-"""Seconds between two looks at /metrics while waiting for something to show there."""
+"""Seconds between two scrapes while waiting for something to show."""
 
 
 class Exporter:
@@ -27,7 +27,7 @@ class Exporter:
         environment: Mapping[str, str] | None = None,
         pattern: str = r'listening.*url="?([^\s"]+)',
     ) -> None:
-        """`pattern`: how the log tells the address of /metrics."""
+        """`pattern`: finds the URL of /metrics in the log, as its first group."""
         self._command = [
             sys.executable,
             "-m",
@@ -118,8 +118,8 @@ class Exporter:
     def wait_until(
         self, condition: Callable[[Scrape], bool], timeout: float, what: str = ""
     ) -> Scrape:
-        """The first scrape of which the condition holds; a sample not there is a condition not
-        held. After `timeout` seconds an AssertionError with the last scrape and the log."""
+        """The first scrape for which the condition holds; a KeyError means that it does
+        not. After `timeout` seconds an AssertionError with the last scrape and the log."""
         deadline = time.monotonic() + timeout
         while True:
             scrape = self.scrape()
@@ -154,8 +154,8 @@ class Exporter:
 
 
 @contextlib.contextmanager
-def every_scrape(exporter: Exporter, seen: list[Scrape]) -> Iterator[None]:
-    """Scrapes all the while, as Prometheus does but faster; what came is in `seen`."""
+def scraped_meanwhile(exporter: Exporter, seen: list[Scrape]) -> Iterator[None]:
+    """Scrapes during the `with`, like a fast Prometheus, and appends each scrape to `seen`."""
     done = threading.Event()
 
     def scrape() -> None:

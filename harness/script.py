@@ -1,6 +1,6 @@
-"""A PBX that says arbitrary bytes, given as a script, and after them only what an Asterisk would.
+"""A PBX that says arbitrary bytes, given as a script, and afterwards only what an Asterisk would.
 
-It is the demo PBX without a socket: what it says is delivered to the exporter's protocol at once.
+It is the demo PBX without a socket: its bytes are delivered to the exporter's protocol at once.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from harness.virtual_time import wall
 
 TRANSCRIPTS: Final = Path(__file__).parent.parent / "tests" / "transcripts"
 NEXT: Final = b"\x00\x00"
-"""Between two parts of a script: each is said in answer to one request, the first as greeting."""
+"""Separates the parts of a script. The first is the greeting, each other answers one request."""
 END: Final = b"\r\n\r\n"
 MOST_PARTS: Final = 16
 CHANNEL: Final = "Local/recv@fax-after-0badcafe;2"
@@ -32,11 +32,12 @@ _ASKS: Final = {
     b"FAXSession": 6,
     b"FAXStats": 7,
 }
-"""How many things the PBX has said before it answers this action for the first time."""
+"""How many answers, with the greeting, come before the first one to this action."""
 
 
 def script(begin: int, *parts: bytes, piece: int = 0, hang_up: bool = False) -> bytes:
-    """Parts to be said from the `begin`th thing that the PBX says on; the rest is proper.
+    """A script whose parts replace the answers of the PBX from the `begin`th on, the greeting being
+    answer 0; all before and after is what an Asterisk would say.
 
     `piece`: bytes that arrive at once, 0 is all. `hang_up`: the connection ends with the script.
     """
@@ -59,8 +60,8 @@ def seeds() -> Iterator[bytes]:
         yield script(begin, said, piece=7)
 
 
-class Line(asyncio.Transport):
-    """One connection without a socket, seen from the exporter; the PBX's end reads its actions."""
+class ScriptedTransport(asyncio.Transport):
+    """One connection without a socket: to the exporter a transport, to the PBX a writer."""
 
     def __init__(self, pbx: "ScriptedPbx", protocol: Any) -> None:
         super().__init__()
@@ -75,13 +76,13 @@ class Line(asyncio.Transport):
         pbx.spawn(pbx.serve(self._actions, cast(Any, self)))
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Actions of the exporter's."""
+        """Takes actions from the exporter."""
         self.latest = re.findall(rb"ActionID: ([^\r]*)\r\n", bytes(data))[-1]
         if not self.closed:
             self._actions.feed_data(bytes(data))
 
     def pause_reading(self) -> None:
-        """Pieces come as they were cut all the same."""
+        """Does nothing: pieces come as they were cut."""
 
     def resume_reading(self) -> None:
         """See pause_reading."""
@@ -105,7 +106,7 @@ class Line(asyncio.Transport):
                 raise
 
     def end(self, error: Exception | None) -> None:
-        """The connection is over; the protocol hears of it, but not at once."""
+        """Ends the connection; the protocol is told in the next turn of the loop."""
         if not self.closed:
             self.closed = True
             self._actions.feed_eof()
@@ -128,16 +129,16 @@ class Line(asyncio.Transport):
 
 
 class ScriptedConnection(FaultyConnection):
-    """Says the next part of the script instead of what is proper, as long as there is one."""
+    """Says the next part of the script instead of the proper answer, as long as there is one."""
 
     pbx: "ScriptedPbx"
 
     def __init__(self, pbx: "ScriptedPbx", reader: Reader, writer: Any) -> None:
         super().__init__(pbx, reader, writer)
-        self._line: Line = writer
+        self._transport: ScriptedTransport = writer
         self._piece = 0
         self._hangs_up = False
-        self.dialogue.accept()  # whatever the script says in answer to the login
+        self.dialogue.accept()  # whatever the script answers to the login
 
     async def greet(self) -> None:
         """The first part, or a greeting."""
@@ -149,32 +150,32 @@ class ScriptedConnection(FaultyConnection):
 
     def _next(self, identity: bytes, proper: bytes) -> bytes:
         pbx = self.pbx
-        self._line.answered.appendleft(identity)
+        self._transport.answered.appendleft(identity)
         if pbx.done:
             return proper
         part = pbx.next_part()
         self._piece, self._hangs_up = pbx.piece, pbx.done and pbx.hangs_up
         if not pbx.done:
             return part or proper
-        # What is proper is not to be a part of the last message.
+        # END, so that the proper answer is not read as part of the script's last message.
         return part + END if part else END + proper if identity else proper
 
     async def send(self, data: bytes) -> None:
-        """A part of the script in its pieces."""
-        self._line.send(data, self._piece)
+        """Sends a part of the script in its pieces."""
+        self._transport.send(data, self._piece)
         self._piece = 0
         if self._hangs_up:
-            self._line.end(ConnectionResetError("reset"))
+            self._transport.end(ConnectionResetError("reset"))
 
     def write(self, data: bytes) -> None:
-        """At once, and in one piece."""
-        self._line.send(data)
+        """Sends bytes in one piece."""
+        self._transport.send(data)
 
 
 class ScriptedPbx(FaultyPbx):
     """Says the parts of a script, then only what an Asterisk would, over all connections.
 
-    As long as the script lasts a fax is in the list, so that there is something to ask for.
+    Until the script is over a fax is in the list, so that there is something to ask about.
     """
 
     connection: type[Connection] = ScriptedConnection
@@ -185,10 +186,10 @@ class ScriptedPbx(FaultyPbx):
         self.piece = head[0]
         self.hangs_up = head[1] > 127
         self._script = deque([b""] * (head[1] & 15) + data[2:].split(NEXT, MOST_PARTS - 1))
-        """An empty part stands for what is proper."""
+        """An empty part stands for the proper answer."""
         self.next_number = 7
         self._fax = self.begin("receive", CHANNEL, state="Active")
-        self.line: Line | None = None
+        self.transport: ScriptedTransport | None = None
         """The latest connection."""
 
     @property
@@ -197,13 +198,13 @@ class ScriptedPbx(FaultyPbx):
         return not self._script
 
     def next_part(self) -> bytes:
-        """Of the script, for which there must be one."""
+        """The next part of the script, which must not be over."""
         part = self._script.popleft()
         if self.done:
             self.drop(self._fax, announce=False)
         return part
 
-    def connected(self, protocol: Any) -> Line:
+    def connected(self, protocol: Any) -> ScriptedTransport:
         """The exporter connects with this protocol."""
-        self.line = Line(self, protocol)
-        return self.line
+        self.transport = ScriptedTransport(self, protocol)
+        return self.transport

@@ -1,4 +1,4 @@
-"""The service manager's end of NOTIFY_SOCKET."""
+"""systemd as a test plays it: the receiving end of NOTIFY_SOCKET."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ class Manager:
         self._messages: list[str] = []
 
     def read(self) -> None:
-        """Makes room: the kernel holds ten messages."""
+        """Takes what has come, since the kernel holds only ten messages."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._messages.append(self.socket.recv(4096).decode())

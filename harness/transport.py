@@ -1,12 +1,12 @@
-"""A transport for a protocol whose bytes a test delivers itself."""
+"""A transport that leads nowhere, for tests that call data_received themselves."""
 
 import asyncio
 
 
-class Unread(asyncio.Transport):
-    """Takes what is written and tells nobody."""
+class NowhereTransport(asyncio.Transport):
+    """Forgets what is written."""
 
-    max_size = 0
+    max_size = 0  # the connection sets it
 
     def write(self, data: object) -> None:
         """Forgets it."""

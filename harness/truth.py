@@ -11,7 +11,7 @@ _MODES = {"audio": Transport.G711, "T38": Transport.T38}
 
 
 def assert_exact(poller: Poller, pbx: FaultyPbx) -> None:
-    """All equal; for a PBX that has been idle for so long that every event has come."""
+    """All are equal. To be asked once the PBX has been idle long enough for every event to come."""
     totals, truth = poller.ledger.totals, pbx.truth
     pages: Counter[str] = Counter()
     for (operation, _, _), count in totals.pages.items():

@@ -15,7 +15,7 @@ EPOCH = 1_800_000_000.0
 
 
 class _Selector(selectors.DefaultSelector):
-    """Where the real one would wait, time goes on instead: on loopback all bytes are there."""
+    """Advances time where a real one would wait. On loopback no bytes are under way meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def wall() -> float:
 
 
 def clock() -> Clock:
-    """Both clocks, for a poller in the running loop."""
+    """Both clocks of a poller in the running loop."""
     return Clock(monotonic=asyncio.get_running_loop().time, wall=wall)
 
 

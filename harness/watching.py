@@ -1,4 +1,4 @@
-"""The exporter's poller at work on a demo PBX that the test scripts, both in the running loop."""
+"""A poller that watches a demo PBX, which the test controls; both run in the test's own loop."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ SECRET = "correct horse battery staple"
 
 
 def settings_for(pbx: FaultyPbx, **changes: Any) -> AmiSettings:
-    """How to log in to it, but for what is changed."""
+    """How to log in to it, with these changes."""
     given = {"port": pbx.port, "username": pbx.username, "secret": SecretStr(SECRET)} | changes
     return AmiSettings(**given)
 
@@ -51,7 +51,7 @@ async def watched(
     try:
         if start:
             await until(lambda: poller.status.up)
-            await asyncio.sleep(EVENT_LATENESS)  # what ended before the start is no longer heard
+            await asyncio.sleep(EVENT_LATENESS)  # events of faxes before the start have come by now
         yield pbx, poller
     finally:
         task.cancel()
@@ -67,8 +67,10 @@ def begin(pbx: FaultyPbx, operation: str = "receive", channel: str = CHANNEL) ->
     return session
 
 
-def tell(pbx: FaultyPbx, session: DemoSession, *, local: str, remote: str, file: str) -> None:
-    """The end of a session in an event with these texts in it."""
+def end_with_texts(
+    pbx: FaultyPbx, session: DemoSession, *, local: str, remote: str, file: str
+) -> None:
+    """Ends a session; its completion event has these texts in it."""
     pbx.end(session, announce=False)
     lines = [
         "Event: ReceiveFAX",

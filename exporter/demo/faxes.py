@@ -38,7 +38,7 @@ class Stats:
 
 
 class Faxes(ABC):
-    """What res_fax lists and counts. Who gets its events, and the end of Asterisk, are in pbx.py."""
+    """What res_fax lists and counts. Who gets its events, and Asterisk's own end: pbx.py."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.ami import Answer, Connection, ConnectionLost, Expects, Request, TooLong
-from harness.transport import Unread
+from harness.transport import NowhereTransport
 
 BUFFER = 1024
 LIST = Request("FAXSessions", Expects.LIST)
@@ -22,7 +22,7 @@ def about(number: int, filler: int = 0) -> Request:
     return Request("FAXSession", Expects.EVENT, headers)
 
 
-class Pbx(Unread):
+class Pbx(NowhereTransport):
     """The other end: what was written to it and is unanswered, and how much that may be."""
 
     def __init__(self, *, tls: bool = True) -> None:

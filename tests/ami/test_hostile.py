@@ -25,8 +25,8 @@ from exporter.log import Json, Logfmt
 from exporter.polling import Failure, Poller
 from harness.conversation import INTERVAL, conversation, converse
 from harness.exposition import text
-from harness.script import CHANNEL, Line, ScriptedPbx, script, seeds
-from harness.transport import Unread
+from harness.script import CHANNEL, ScriptedPbx, ScriptedTransport, script, seeds
+from harness.transport import NowhereTransport
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
 
@@ -152,7 +152,7 @@ CHUNK = 64 * 1024
 """Bytes; asyncio reads up to 256 KiB at once."""
 
 
-async def send(line: Line | None, data: bytes, times: int = 1) -> None:
+async def send(line: ScriptedTransport | None, data: bytes, times: int = 1) -> None:
     assert line is not None
     for _ in range(times):
         line.send(data)
@@ -164,16 +164,16 @@ async def test_a_header_of_100_mb_takes_less_than_2_mib() -> None:
     pbx, part = ScriptedPbx(), b"x" * CHUNK
     async with conversation(pbx) as poller:
         with memory_at_most(2 * MIB):
-            await send(pbx.line, b"Event: ReceiveFAX\r\nChannel: PJSIP/")
-            await send(pbx.line, part, 100_000_000 // CHUNK)
-            await send(pbx.line, b"\r\nPagesTransferred: 7\r\n\r\n")
+            await send(pbx.transport, b"Event: ReceiveFAX\r\nChannel: PJSIP/")
+            await send(pbx.transport, part, 100_000_000 // CHUNK)
+            await send(pbx.transport, b"\r\nPagesTransferred: 7\r\n\r\n")
     assert poller.status.connects == 1
 
 
 async def test_what_follows_in_a_message_too_long_is_not_taken_for_another() -> None:
     heard: list[str] = []
     connection = Connection(heard.append)
-    connection.connection_made(Unread())
+    connection.connection_made(NowhereTransport())
     connection.data_received(b"Asterisk Call Manager/1\r\n")
     # Of what is too long the last three bytes are kept, as an empty line may be about to end there.
     connection.data_received(b"Event: ReceiveFAX\r\nFileName: " + b"x" * MAX_MESSAGE + b"Eve")
@@ -187,17 +187,17 @@ async def test_a_message_that_never_ends_takes_less_than_2_mib() -> None:
     pbx, part = ScriptedPbx(), b"X: y\r\n" * (CHUNK // 6)
     async with conversation(pbx) as poller:
         with memory_at_most(2 * MIB):
-            await send(pbx.line, b"Event: ReceiveFAX\r\n")
-            await send(pbx.line, part, 100_000_000 // CHUNK)
-        assert pbx.line is not None
-        pbx.line.end(None)
+            await send(pbx.transport, b"Event: ReceiveFAX\r\n")
+            await send(pbx.transport, part, 100_000_000 // CHUNK)
+        assert pbx.transport is not None
+        pbx.transport.end(None)
     assert poller.status.connects == 2
 
 
 @in_virtual_time
 async def test_a_greeting_that_never_ends_is_left_at_once() -> None:
     connection = Connection(lambda _: None)
-    line = Line(ScriptedPbx(), connection)
+    line = ScriptedTransport(ScriptedPbx(), connection)
     line.send(b"Asterisk Call Manager/")
     with memory_at_most(MIB // 2):
         await send(line, b"1" * CHUNK, 1000)
@@ -228,10 +228,10 @@ async def test_a_million_headers_in_one_message_take_less_than_2_mib() -> None:
     ]
     async with conversation(pbx) as poller:
         with memory_at_most(2 * MIB):
-            await send(pbx.line, b"Event: ReceiveFAX\r\n")
+            await send(pbx.transport, b"Event: ReceiveFAX\r\n")
             for part in parts:
-                await send(pbx.line, part)
-            await send(pbx.line, b"\r\n")
+                await send(pbx.transport, part)
+            await send(pbx.transport, b"\r\n")
     assert poller.status.connects == 1
 
 
@@ -243,7 +243,7 @@ async def test_the_headers_that_fit_into_one_message_take_less_than_16_mib() -> 
     assert len(message) < MAX_MESSAGE
     async with conversation(pbx):
         with memory_at_most(16 * MIB):
-            await send(pbx.line, message * 3)
+            await send(pbx.transport, message * 3)
         await asyncio.sleep(20)
 
 
@@ -256,7 +256,7 @@ async def test_a_million_events_of_actions_never_asked_leave_nothing_behind() ->
         gc.collect()
         before = sys.getallocatedblocks()  # tracemalloc would take a minute over this
         for start in range(0, 1_000_000, 500):
-            await send(pbx.line, b"".join(event % n for n in range(start, start + 500)))
+            await send(pbx.transport, b"".join(event % n for n in range(start, start + 500)))
         gc.collect()
         assert sys.getallocatedblocks() - before < 1000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.exposition import Scrape
-from harness.running import Exporter, every_scrape
+from harness.running import Exporter, scraped_meanwhile
 from tests.pbx.asterisk import SUITES, Asterisk, Sampler, bad_fax_lines, make_tiff
 from tests.pbx.conftest import Start
 
@@ -210,7 +210,7 @@ def test_asterisk_is_stopped_and_started_in_mid_fax(
     seen: list[Scrape] = []
     with Asterisk(suite) as asterisk:
         exporter = watch(asterisk)
-        with every_scrape(exporter, seen):
+        with scraped_meanwhile(exporter, seen):
             asterisk.send_fax(three_pages)
             exporter.wait_until(lambda now: now.sum("pages_received_total") == 1, FAX_SECONDS)
             asterisk.stop(graceful=False)

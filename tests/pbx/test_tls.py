@@ -10,7 +10,7 @@ import trustme
 
 from exporter.check_pbx import Verdict, text
 from harness.exposition import Scrape
-from harness.running import Exporter, every_scrape
+from harness.running import Exporter, scraped_meanwhile
 from tests.pbx.asterisk import HOST, Asterisk, make_tiff
 from tests.pbx.conftest import Start
 from tests.pbx.test_check import checked, subjects
@@ -87,7 +87,7 @@ def test_many_sessions_are_watched_over_tls(
     with speaking_tls(suite, ca) as (asterisk, port):
         flags = (f"--ami.port={port}", "--ami.tls", f"--ami.tls-ca-file={trusted}")
         exporter = watch(asterisk, *flags)
-        with every_scrape(exporter, seen):
+        with scraped_meanwhile(exporter, seen):
             for faxes, sessions in ((14, 28), (16, 60)):
                 for _ in range(faxes):
                     asterisk.send_fax(long)

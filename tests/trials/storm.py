@@ -20,7 +20,7 @@ from harness.apart import apart
 from harness.events import UNWANTED
 from harness.exposition import Scrape, process
 from harness.pbx import FaultyPbx
-from harness.running import Exporter, every_scrape
+from harness.running import Exporter, scraped_meanwhile
 
 TICK: Final = 0.01
 """Seconds; in each the PBX sends its share of events at once."""
@@ -145,7 +145,7 @@ def weather(rate: int, seconds: float, interval: float) -> tuple[Report, list[Sc
     with apart(serve, rate, seconds) as pbx:
         flags = (f"--poll.interval={interval}", "--ami.timeout=5")
         with Exporter.watching("127.0.0.1", pbx.recv(), "demo", SECRET, *flags) as exporter:
-            with every_scrape(exporter, scrapes):
+            with scraped_meanwhile(exporter, scrapes):
                 assert pbx.poll(seconds * 10 + 60), "the PBX cannot get rid of its events"
                 report: Report = pbx.recv()
             last = exporter.wait_until(

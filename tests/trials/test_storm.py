@@ -25,10 +25,10 @@ async def test_unwanted_events_are_dropped_before_they_are_parsed(
 
     pbx = ScriptedPbx()
     async with conversation(pbx):
-        assert pbx.line is not None
+        assert pbx.transport is not None
         with monkeypatch.context() as patched:
             patched.setattr("exporter.ami.messages.Message.from_line", parsed.append)
-            pbx.line.send(b"".join(UNWANTED) * 100)
+            pbx.transport.send(b"".join(UNWANTED) * 100)
             assert parsed == []
-            pbx.line.send(b"Event: SendFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n")
+            pbx.transport.send(b"Event: SendFAX\r\nChannel: PJSIP/a-00000001\r\n\r\n")
             assert len(parsed) == 1

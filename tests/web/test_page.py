@@ -36,7 +36,7 @@ from exporter.web.page import (
 from harness.pbx import FaultyPbx
 from harness.running import Exporter
 from harness.virtual_time import clock, in_virtual_time, run, until, wall
-from harness.watching import SECRET, begin, settings_for, tell, watched
+from harness.watching import SECRET, begin, end_with_texts, settings_for, watched
 from tests.pbx.browser import assert_fits, chromium, tab
 
 PHONE: Final = 360
@@ -246,7 +246,7 @@ async def ended() -> AsyncIterator[Pollers]:
         await asyncio.sleep(70)
         good.finish_page(last=True)
         await asyncio.sleep(2)
-        tell(pbx, good, local="+49 30 1", remote="+33 1 2", file="/var/spool/in.tif")
+        end_with_texts(pbx, good, local="+49 30 1", remote="+33 1 2", file="/var/spool/in.tif")
         pbx.end(gateway)
         await asyncio.sleep(EVENT_LATENESS + 3)
         pbx.drop(bad)
@@ -261,7 +261,9 @@ async def hostile() -> AsyncIterator[Pollers]:
         late.negotiate()
         done = begin(pbx, channel=HOSTILE)
         await asyncio.sleep(2)
-        tell(pbx, done, local=HOSTILE, remote="\u2067" + "M" * 2000, file=HOSTILE + "x" * 2000)
+        end_with_texts(
+            pbx, done, local=HOSTILE, remote="\u2067" + "M" * 2000, file=HOSTILE + "x" * 2000
+        )
         begin(pbx, channel="PJSIP/" + "m" * 1000)
         await asyncio.sleep(2)
         yield {"fax": poller}

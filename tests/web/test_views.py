@@ -11,7 +11,7 @@ from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure
 from exporter.web.views import ResolutionView, session_views, target_view, visible
 from harness.virtual_time import EPOCH, in_virtual_time, until, wall
-from harness.watching import CHANNEL, begin, tell, watched
+from harness.watching import CHANNEL, begin, end_with_texts, watched
 
 
 @in_virtual_time
@@ -61,7 +61,7 @@ async def test_what_has_no_meaning_for_an_operation_is_none() -> None:
 async def test_names_are_shown_only_where_details_are_wanted() -> None:
     async with watched() as (pbx, poller):
         alice = begin(pbx, channel="PJSIP/alice-1")
-        tell(pbx, alice, local="+49 30 1", remote="+33 1 2", file="/var/spool/in.tif")
+        end_with_texts(pbx, alice, local="+49 30 1", remote="+33 1 2", file="/var/spool/in.tif")
         pbx.drop(begin(pbx, channel="PJSIP/bob-2"))
         begin(pbx, channel="PJSIP/carol-3")
         await until(lambda: bool(list(poller.ledger.history.failed)))
