@@ -1,4 +1,4 @@
-"""Exporter health: can the other dashboards be believed."""
+"""Exporter health: whether the other dashboards can be believed."""
 
 from typing import Final
 
@@ -26,8 +26,8 @@ _UP: Final = series("asterisk_fax_up")
 _COLLECTOR: Final = series("asterisk_fax_collector_up")
 _AGE: Final = age("asterisk_fax_last_poll_timestamp_seconds")
 _STATS: Final = series("asterisk_fax_collector_up", 'collector="stats"')
-_NONE: Final = ((0.0, GREEN), (0.5, RED))
-_SOME: Final = ((0.0, GREEN), (0.5, YELLOW))
+_RED_IF_ANY: Final = ((0.0, GREEN), (0.5, RED))
+_YELLOW_IF_ANY: Final = ((0.0, GREEN), (0.5, YELLOW))
 _NOT_FOUND: Final = "No data: the exporter's own job is not chosen, or not scraped"
 
 
@@ -57,13 +57,13 @@ def _now() -> list[Panel]:
             "PBXs not reached",
             "PBXs whose last poll failed. One that cannot be scraped is not here but beside.",
             f"sum(1 - {_UP})",
-            steps=_NONE,
+            steps=_RED_IF_ANY,
         ),
         stat_panel(
             "Scrapes that fail",
             "Targets that Prometheus cannot scrape: exporter down, or the way to it.",
             f"sum(1 - {series('up')})",
-            steps=_NONE,
+            steps=_RED_IF_ANY,
             no_value="Not scraped",
         ),
         stat_panel(
@@ -71,7 +71,7 @@ def _now() -> list[Panel]:
             "Of sessions, stats and events, over all PBXs that are reached: what manager.conf does "
             "not allow, or what Asterisk does not send.",
             f"sum((1 - {_COLLECTOR}) and on (job, instance) {_UP} == 1)",
-            steps=_NONE,
+            steps=_RED_IF_ANY,
             no_value="No PBX reached",
         ),
         stat_panel(
@@ -90,7 +90,7 @@ def _now() -> list[Panel]:
             f"sum({period('asterisk_fax_unobserved_completions_total', by='job, instance')}"
             f" and on (job, instance) max_over_time({_STATS}[$__range]) == 1)",
             decimals=0,
-            steps=_SOME,
+            steps=_YELLOW_IF_ANY,
         ),
         stat_panel(
             "Results unknown",
@@ -99,7 +99,7 @@ def _now() -> list[Panel]:
             f"{period('asterisk_fax_results_unknown_total')}"
             f" and ({period('asterisk_fax_finished_total')} > 0.5)",
             decimals=0,
-            steps=_SOME,
+            steps=_YELLOW_IF_ANY,
             no_value="No faxes",
         ),
     ]
@@ -196,15 +196,15 @@ def _polls() -> list[Panel]:
 
 
 def _exporter() -> list[Panel]:
-    # A job may hold other processes; those of this exporter are where its build info is.
-    mine = f"and on (job, instance) {series('asterisk_fax_exporter_build_info')}"
-    # Also of one that is not scraped any more, of which this may tell why.
-    pbx = f"and on (job, instance) present_over_time({_UP}[$__range])"
+    # A job may have other processes too; only those of this exporter have its build info.
+    of_exporters = f"and on (job, instance) {series('asterisk_fax_exporter_build_info')}"
+    # PBXs that are not scraped any more too: this may show why.
+    of_pbxs = f"and on (job, instance) present_over_time({_UP}[$__range])"
     return [
         graph(
             "CPU of the exporter",
             "Cores in use.",
-            [Query(f"{rate('process_cpu_seconds_total')} {mine}", "{{instance}}")],
+            [Query(f"{rate('process_cpu_seconds_total')} {of_exporters}", "{{instance}}")],
             unit="percentunit",
             steps=((0, GREEN), (0.5, YELLOW), (0.9, RED)),
             no_value=_NOT_FOUND,
@@ -214,7 +214,7 @@ def _exporter() -> list[Panel]:
         graph(
             "Memory of the exporter",
             "Resident memory. It depends on the PBXs watched and the peers; it must not climb.",
-            [Query(f"{series('process_resident_memory_bytes')} {mine}", "{{instance}}")],
+            [Query(f"{series('process_resident_memory_bytes')} {of_exporters}", "{{instance}}")],
             unit="bytes",
             no_value=_NOT_FOUND,
             width=6,
@@ -225,7 +225,7 @@ def _exporter() -> list[Panel]:
             "Open file descriptors among those that the process may have.",
             [
                 Query(
-                    f"{series('process_open_fds')} / {series('process_max_fds')} {mine}",
+                    f"{series('process_open_fds')} / {series('process_max_fds')} {of_exporters}",
                     "{{instance}}",
                 )
             ],
@@ -238,7 +238,7 @@ def _exporter() -> list[Panel]:
         graph(
             "How long does a scrape take?",
             "As Prometheus saw it, by target.",
-            [Query(f"{series('scrape_duration_seconds')} {pbx}", "{{instance}}")],
+            [Query(f"{series('scrape_duration_seconds')} {of_pbxs}", "{{instance}}")],
             unit="s",
             steps=((0, GREEN), (1, YELLOW), (5, RED)),
             width=6,

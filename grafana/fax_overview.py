@@ -1,5 +1,6 @@
-"""Fax overview: is fax all right now, and if not, since when, where and why."""
+"""Fax overview: whether fax works now, and if not, since when, where and why."""
 
+from collections.abc import Callable
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -57,11 +58,10 @@ _PROGRESS: Final = series("asterisk_fax_oldest_progress_timestamp_seconds", _TER
 _OLDEST: Final = series("asterisk_fax_oldest_session_start_timestamp_seconds", FAX)
 
 
-def failure_ratio(over: str, by: str = "") -> str:
-    """Failed faxes among those whose result is known; without channelvars that is none."""
-    summed = period if over == "period" else recent
-    known = f"({summed(_FINISHED, by=by)} - {summed(_UNKNOWN, by=by)})"
-    return ratio(summed(_FAILURES, by=by), known)
+def failure_ratio(over: Callable[..., str], by: str = "") -> str:
+    """Share of failed faxes among those whose result is known; without channelvars none is."""
+    known = f"({over(_FINISHED, by=by)} - {over(_UNKNOWN, by=by)})"
+    return ratio(over(_FAILURES, by=by), known)
 
 
 def dashboard() -> build.Dashboard:
@@ -75,11 +75,11 @@ def dashboard() -> build.Dashboard:
     )
     return filled(
         made,
-        (*_now(), *_who()),
+        (*_now(), *_pbxs()),
         {
             "Results: do faxes arrive?": _results(),
             "Pages and their quality": _pages(),
-            "How the faxes travel": _ways(),
+            "How the faxes travel": _transport(),
         },
         {"Sessions in detail": _sessions()},
     )
@@ -105,7 +105,7 @@ def _now() -> list[Panel]:
             "Failure ratio in this period",
             "Failed faxes among those that ended with a known result. A PBX without channelvars "
             "in manager.conf tells no results and is not in it.",
-            failure_ratio("period"),
+            failure_ratio(period),
             unit="percentunit",
             decimals=1,
             steps=FAILURES,
@@ -143,7 +143,7 @@ def _now() -> list[Panel]:
     ]
 
 
-def _who() -> list[Panel]:
+def _pbxs() -> list[Panel]:
     by = "job, instance"
     received = f"({period(_RECEIVED, by=by)} + {period(_REJECTED, by=by)})"
     waiting = f"max by ({by}) ({age_at_poll(_PROGRESS)}) or 0 * {total(_RUNNING, by=by)}"
@@ -164,7 +164,7 @@ def _who() -> list[Panel]:
                 Column("Ended", period(_FINISHED, by=by), decimals=0),
                 Column(
                     "Failure ratio",
-                    failure_ratio("period", by),
+                    failure_ratio(period, by),
                     unit="percentunit",
                     decimals=1,
                     steps=FAILURES,
@@ -219,7 +219,7 @@ def _results() -> list[Panel]:
             "What share of faxes fails?",
             "Failed faxes among those that ended with a known result, by operation. There are "
             "gaps where no fax ended.",
-            [Query(failure_ratio("recent", "operation"), "{{operation}}")],
+            [Query(failure_ratio(recent, "operation"), "{{operation}}")],
             unit="percentunit",
             steps=FAILURES,
             no_value=NO_FAXES,
@@ -360,7 +360,7 @@ def _pages() -> list[Panel]:
     ]
 
 
-def _ways() -> list[Panel]:
+def _transport() -> list[Panel]:
     negotiated = total(series("asterisk_fax_negotiated_sessions", FAX), by="operation")
     rate = total(series("asterisk_fax_data_rate_bps", FAX), by="operation")
     ecm = total(series("asterisk_fax_ecm_sessions", FAX), by="operation")

@@ -1,4 +1,4 @@
-"""Line quality: which trunk is bad, for whoever must find it."""
+"""Line quality: which trunk is bad."""
 
 from collections.abc import Callable
 from typing import Final
@@ -40,7 +40,7 @@ from grafana.promql import (
     total,
 )
 
-_OF_THE_LINE: Final = (
+_LINE_REASONS: Final = (
     'reason=~"train_failure|retries_exceeded|tx_protocol_error|rx_protocol_error|timeout"'
 )
 _FINISHED: Final = "asterisk_fax_finished_total"
@@ -52,7 +52,7 @@ _FALLBACKS: Final = "asterisk_fax_rate_fallbacks_total"
 _ENDED: Final = "asterisk_fax_sessions_ended_total"
 _PAGE: Final = "asterisk_fax_page_duration_seconds"
 _NO_PEER: Final = "No data, or no label peer: see --metrics.peer-label"
-_ALL_PEERS: Final = "Not split by peer."
+_NOT_BY_PEER: Final = "Not split by peer."
 
 
 def dashboard() -> build.Dashboard:
@@ -68,7 +68,7 @@ def dashboard() -> build.Dashboard:
     )
     return filled(
         made,
-        (*_now(), _who()),
+        (*_now(), _peers()),
         {
             "Bad lines: damage without error correction": _bad_lines(),
             "Rates: what the modems agree on and give up": _rates(),
@@ -106,7 +106,7 @@ def _now() -> list[Panel]:
         ),
         stat_panel(
             "Rate fallbacks",
-            f"Times in this period that a fax had to go on more slowly. {_ALL_PEERS}",
+            f"Times in this period that a fax had to go on more slowly. {_NOT_BY_PEER}",
             f"{period(_FALLBACKS)} and ({period(_ENDED, FAX)} > 0.5)",
             decimals=0,
             steps=((0, GREEN), (0.5, YELLOW), (20, ORANGE)),
@@ -114,7 +114,7 @@ def _now() -> list[Panel]:
         ),
         stat_panel(
             "90th percentile of the page time",
-            f"One page in ten took longer in this period. {_ALL_PEERS}",
+            f"One page in ten took longer in this period. {_NOT_BY_PEER}",
             f"histogram_quantile(0.9, {period(f'{_PAGE}_bucket', by='le')}) >= 0",
             unit="s",
             decimals=0,
@@ -125,7 +125,7 @@ def _now() -> list[Panel]:
             "Share of faxes the line made fail",
             "Faxes that ended in this period with a reason that points at the line: could not "
             "train, retries exceeded, protocol error, timeout.",
-            ratio(period(_FAILURES, PEER, _OF_THE_LINE), known("", PEER, over=period)),
+            ratio(period(_FAILURES, PEER, _LINE_REASONS), known("", PEER, over=period)),
             unit="percentunit",
             decimals=1,
             steps=FAILURES,
@@ -134,7 +134,7 @@ def _now() -> list[Panel]:
     ]
 
 
-def _who() -> Panel:
+def _peers() -> Panel:
     by = "instance, peer"
     results = known("instance, peer", PEER, over=period)
     return rows(
@@ -155,7 +155,7 @@ def _who() -> Panel:
             Column("Faxes ended", period(_FINISHED, PEER, by=by), decimals=0),
             Column(
                 "Failed by the line",
-                ratio(period(_FAILURES, PEER, _OF_THE_LINE, by=by), results),
+                ratio(period(_FAILURES, PEER, _LINE_REASONS, by=by), results),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
@@ -177,7 +177,7 @@ def _who() -> Panel:
 
 
 def _pages(over: Callable[..., str], *matchers: str, by: str = "") -> str:
-    """Pages received; those that were rejected have bad lines too and do not count as received."""
+    """Pages received, and those rejected: they have bad lines too, and do not count as received."""
     return f"({over(_RECEIVED, *matchers, by=by)} + {over(_REJECTED, *matchers, by=by)})"
 
 
@@ -232,7 +232,7 @@ def _bad_lines() -> list[Panel]:
         buckets(
             "How many bad lines does a fax have?",
             "Received faxes that ended, by the bad lines of all their pages. A line that is bad "
-            f"damages many faxes a little; one bad sender damages his own. {_ALL_PEERS}",
+            f"damages many faxes a little; one bad sender damages his own. {_NOT_BY_PEER}",
             recent("asterisk_fax_session_bad_lines_bucket", by="le"),
             unit="short",
             no_value=NO_FAXES,
@@ -246,7 +246,7 @@ def _rates() -> list[Panel]:
     return [
         graph(
             "Rate fallbacks per minute, by PBX",
-            f"A fax had to go on more slowly. Some are normal, a rise is not. {_ALL_PEERS}",
+            f"A fax had to go on more slowly. Some are normal, a rise is not. {_NOT_BY_PEER}",
             [Query(per_minute(_FALLBACKS, by="instance"), "{{instance}}")],
             axis="fallbacks per minute",
             width=6,
@@ -260,7 +260,7 @@ def _rates() -> list[Panel]:
         ),
         graph(
             "Mean final data rate, by PBX",
-            f"Of faxes that ended. {_ALL_PEERS}",
+            f"Of faxes that ended. {_NOT_BY_PEER}",
             [
                 Query(
                     ratio(
@@ -276,7 +276,7 @@ def _rates() -> list[Panel]:
         ),
         buckets(
             "At which modem rate did faxes end?",
-            f"Faxes that ended, by their last data rate. {_ALL_PEERS}",
+            f"Faxes that ended, by their last data rate. {_NOT_BY_PEER}",
             recent(f"{rate}_bucket", by="le"),
             unit="bps",
             no_value=NO_FAXES,
@@ -292,7 +292,7 @@ def _page_time() -> list[Panel]:
         graph(
             "How long does a page take, by PBX?",
             "Median and 90th percentile of the time from page to page. Under ECM a damaged line "
-            f"is sent again, and this is all that shows it. {_ALL_PEERS}",
+            f"is sent again, and this is all that shows it. {_NOT_BY_PEER}",
             [
                 Query(quantile(0.5, _PAGE, "instance"), "{{instance}} median"),
                 Query(quantile(0.9, _PAGE, "instance"), "{{instance}} 90th percentile"),
@@ -305,7 +305,7 @@ def _page_time() -> list[Panel]:
         buckets(
             "How are the page times spread?",
             f"Pages by the time they took. A second band above the first is a bad line. "
-            f"{_ALL_PEERS}",
+            f"{_NOT_BY_PEER}",
             recent(f"{_PAGE}_bucket", by="le"),
             unit="s",
             no_value=NO_PAGES,
@@ -335,7 +335,7 @@ def _failures() -> list[Panel]:
             "Could not train, retries exceeded, protocol error, timeout.",
             [
                 Query(
-                    per_minute(_FAILURES, PEER, _OF_THE_LINE, by="instance"),
+                    per_minute(_FAILURES, PEER, _LINE_REASONS, by="instance"),
                     "{{instance}}",
                 )
             ],

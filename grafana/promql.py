@@ -1,4 +1,4 @@
-"""How the dashboards ask Prometheus: pieces of PromQL that the variables of a dashboard filter."""
+"""PromQL for the dashboards: functions that return expressions, filtered by their variables."""
 
 from collections.abc import Callable
 from typing import Final

@@ -20,6 +20,7 @@ from harness.exposition import published
 from harness.monitoring import Prometheus
 from harness.programs import binary
 from tools import render
+from tools.panel_data import PanelData
 
 Json = dict[str, Any]
 
@@ -511,7 +512,7 @@ def history(promtool: str, tmp_path: Path) -> Iterator[tuple[str, int]]:
         yield prometheus.url, end
 
 
-def drawn(board: Json, source: render.Prometheus, directory: Path) -> str:
+def drawn(board: Json, source: PanelData, directory: Path) -> str:
     render.draw(board, source, directory / "board.svg")
     return html.unescape((directory / "board.svg").read_text(encoding="utf-8"))
 
@@ -521,7 +522,7 @@ def test_the_picture_shows_what_prometheus_answers(
     board: Json, history: tuple[str, int], tmp_path: Path
 ) -> None:
     url, end = history
-    picture = drawn(board, render.Prometheus(url, end - HOUR, end, 15), tmp_path)
+    picture = drawn(board, PanelData(url, end - HOUR, end, 15), tmp_path)
     assert render.CAPTION in picture
     for panel in board["panels"]:
         assert panel["title"] in picture
@@ -542,7 +543,7 @@ def test_the_picture_shows_what_prometheus_answers(
 
 def test_a_heatmap_has_each_fax_in_one_bucket() -> None:
     cumulative = [[0.0, 1.0, 2.0], [0.0, 1.0, 5.0], [3.0, 1.0, 5.0]]
-    assert render.apart(cumulative) == [[0.0, 1.0, 2.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]]
+    assert render.per_bucket(cumulative) == [[0.0, 1.0, 2.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]]
 
 
 @EACH_BOARD
@@ -550,10 +551,10 @@ def test_the_picture_of_nothing_says_no_data_everywhere(
     board: Json, history: tuple[str, int], tmp_path: Path
 ) -> None:
     url, end = history
-    empty = render.Prometheus(url, end + HOUR / 2, end + HOUR, 15)
+    empty = PanelData(url, end + HOUR / 2, end + HOUR, 15)
     picture = drawn(board, empty, tmp_path)
     for panel in board["panels"]:
         if panel["type"] != "row":
             assert f">{panel['fieldConfig']['defaults']['noValue']}<" in picture
     for color in ("green", "red"):
-        assert render.NAMED[color].lower() not in picture.lower()
+        assert render.COLORS[color].lower() not in picture.lower()

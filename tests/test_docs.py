@@ -15,7 +15,7 @@ from harness.programs import binary, succeeds
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
 from tools import metrics_page as page
-from tools.__main__ import ROOT, written
+from tools.__main__ import ROOT, documents
 
 FREE = {"version", "ami_version", "python"}
 """Labels whose values are what others wrote."""
@@ -25,9 +25,9 @@ def tables() -> list[metrics.Declared[object]]:
     return [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS, *metrics.EXPORTER]  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize("path", written(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_what_is_made_from_the_code_is_up_to_date(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == written()[path], "run: make docs"
+    assert path.read_text(encoding="utf-8") == documents()[path], "run: make docs"
 
 
 def test_every_metric_has_its_section_with_its_help() -> None:

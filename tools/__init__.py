@@ -1,4 +1,4 @@
-"""What makes the documents that the code already says, and the pictures of dashboards.
+"""Generators: of the documents that follow from the code, and of the pictures of dashboards.
 
-`python -m tools` writes the documents anew; a test fails while one of them is out of date.
+`python -m tools` writes the documents; a test fails while one of them is out of date.
 """

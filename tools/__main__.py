@@ -11,8 +11,8 @@ from tools import completions, man_page, metrics_page, settings_page
 ROOT: Final = Path(__file__).parent.parent
 
 
-def written() -> dict[Path, str]:
-    """What belongs into each file."""
+def documents() -> dict[Path, str]:
+    """What each file is to contain."""
     texts = {
         metrics_page.FILE: metrics_page.text(),
         settings_page.FILE: settings_page.text(),
@@ -25,7 +25,7 @@ def written() -> dict[Path, str]:
 
 def main() -> None:
     """Write what has changed, and say so."""
-    for path, text in written().items():
+    for path, text in documents().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")

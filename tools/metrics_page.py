@@ -1,6 +1,6 @@
 """docs/metrics.md, from the declarations in exporter/metrics.py.
 
-Names, helps, labels and buckets are the code's; here is only what each label and value means.
+Names, helps, labels and buckets come from there; what each label and value means is written here.
 """
 
 import re
@@ -112,7 +112,7 @@ REASON_OF: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         FAILURES,
     ),
 }
-"""One name for two labels."""
+"""`reason` has different values in these two metrics."""
 
 _STANDS: Final = {
     When.ALWAYS: "",
@@ -144,8 +144,8 @@ _ABOUT: Final = (
 
 
 def explained(metric: str, label: str) -> tuple[str, Mapping[str, str]]:
-    """What a label of a metric is about, and what each of its values means; KeyError if nothing
-    is said of it."""
+    """What a label of a metric is about, and what each of its values means; KeyError if it is not
+    explained."""
     return REASON_OF[metric] if label == "reason" else LABELS[label]
 
 
@@ -216,7 +216,7 @@ def _label(title: str, about: str, values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _one_poll() -> Poller:
-    """A poller as after its first poll, of an Asterisk without a session."""
+    """A poller after its first poll, of an Asterisk without sessions: it has all series."""
     settings = AmiSettings(username="exporter", secret=SecretStr("secret"))
     poller = Poller(settings, 1.0, Ledger())
     poller.ledger.observe(Observation(0.0, 0.0, 0.0, (), True, {}))
@@ -225,11 +225,11 @@ def _one_poll() -> Poller:
 
 def _labels(declared: Declared[Any], poller: Poller) -> str:
     parts = []
-    kept = [] if declared in metrics.EXPORTER else [key for key, _ in declared.samples(poller)]
+    keys = [] if declared in metrics.EXPORTER else [key for key, _ in declared.samples(poller)]
     for place, label in enumerate(declared.labels):
-        used = list(dict.fromkeys(str(key[place]) for key in kept))
+        used = list(dict.fromkeys(str(key[place]) for key in keys))
         everything = explained(declared.name, label)[1]
-        # Which values can occur is worth a word only where not all do.
+        # Values are listed only where not all of them can occur.
         fewer = used and len(used) < len(everything)
         some = f" ({', '.join(f'`{value}`' for value in used)})" if fewer else ""
         parts.append(f"`{label}`{some}")

@@ -1,4 +1,4 @@
-"""The dashboards with real data: two real Asterisks with faxes of every kind, drawn into docs/.
+"""The pictures of the dashboards in docs/, drawn from two real Asterisks with faxes of every kind.
 
     make pictures MINUTES=20
 
@@ -23,15 +23,16 @@ from harness.rules import ROOT, RULES, shortened
 from harness.running import Exporter
 from tests.pbx.asterisk import Asterisk, make_tiff
 from tools import render
+from tools.panel_data import PanelData
 
 FACTOR: Final = 20
 SCRAPE_SECONDS: Final = 2
 MOST_FAXES: Final = 6
-"""At once, on each: the modems of more would not fit into the machine beside all else."""
+"""At once, on each: the modems of more would take more CPU than the machine has."""
 
 
 def send_faxes(old: Asterisk, new: Asterisk, seconds: float, directory: Path) -> None:
-    """Faxes of every kind, until the time is over."""
+    """Sends faxes of every kind for so many seconds."""
     rng = random.Random(1)
     tiffs = [make_tiff(directory / f"{n}.tif", n, seed=n) for n in (1, 2, 3, 5)]
     began = time.monotonic()
@@ -62,7 +63,7 @@ def send_faxes(old: Asterisk, new: Asterisk, seconds: float, directory: Path) ->
 
 
 def draw(minutes: float, to: Path) -> None:
-    """One run; the pictures are of its whole time."""
+    """Runs everything for so long, then draws the pictures of that time into the folder `to`."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         old, new = Asterisk("bullseye", ecm=False), Asterisk("sid")
@@ -97,7 +98,7 @@ def draw(minutes: float, to: Path) -> None:
         prometheus = stack.enter_context(Prometheus(settings, directory / "prometheus"))
         began = time.time()
         send_faxes(old, new, minutes * 60, directory)
-        source = render.Prometheus(prometheus.url, began, time.time(), SCRAPE_SECONDS)
+        source = PanelData(prometheus.url, began, time.time(), SCRAPE_SECONDS)
         for path in sorted((ROOT / "grafana/dashboards").glob("*.json")):
             render.draw(json.loads(path.read_text()), source, to / f"{path.stem}.png")
             print(to / f"{path.stem}.png")

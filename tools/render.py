@@ -11,11 +11,7 @@ import json
 import math
 import re
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -28,6 +24,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from tools.panel_data import PanelData, Series
 
 Json: TypeAlias = dict[str, Any]
 
@@ -49,7 +47,7 @@ EDGE: Final = "#D8DCE3"
 INK: Final = "#22272E"
 FAINT: Final = "#69717D"
 GRID: Final = "#E9ECF0"
-NAMED: Final = {
+COLORS: Final = {
     "green": "#3E9B45",
     "yellow": "#D9A514",
     "#EAB839": "#E0A800",
@@ -58,7 +56,7 @@ NAMED: Final = {
     "blue": "#3274D9",
     "#8E8E8E": "#868E99",
 }
-PALETTE: Final = (
+SERIES_COLORS: Final = (
     "#3274D9",
     "#E0752D",
     "#3E9B45",
@@ -72,82 +70,8 @@ PALETTE: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Series:
-    """One series of a result: its labels, the times of its points (seconds) and their values."""
-
-    labels: dict[str, str]
-    times: list[float]
-    values: list[float]
-
-
-@dataclass
-class Prometheus:
-    """A Prometheus and the period that is drawn. `scrape` is the data source's scrape interval."""
-
-    url: str
-    start: float
-    end: float
-    scrape: float
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def choose(self, dashboard: Json) -> None:
-        """Give each query variable its value for All, as Grafana would."""
-        for variable in dashboard["templating"]["list"]:
-            if variable["type"] != "query":
-                continue
-            name = variable["name"]
-            if "allValue" in variable:
-                self.variables[name] = variable["allValue"]
-                continue
-            matched = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"])
-            if matched is None:
-                raise ValueError(f"variable {name} asks {variable['query']!r}, not label_values()")
-            found = self._get(
-                f"label/{matched[2]}/values",
-                {"match[]": self._substituted(matched[1], 60), **self._period()},
-            )
-            self.variables[name] = "|".join(re.escape(value) for value in found)
-
-    def over_time(self, expression: str, step: float) -> list[Series]:
-        """The result of a range query."""
-        step = max(step, (self.end - self.start) / 10_000)
-        asked = {"query": self._substituted(expression, step), "step": f"{step}", **self._period()}
-        return [_series(one, one["values"]) for one in self._get("query_range", asked)["result"]]
-
-    def now(self, expression: str) -> list[Series]:
-        """The result at the end of the period."""
-        asked = {"query": self._substituted(expression, 60), "time": f"{self.end}"}
-        return [_series(one, [one["value"]]) for one in self._get("query", asked)["result"]]
-
-    def _period(self) -> dict[str, str]:
-        return {"start": f"{self.start}", "end": f"{self.end}"}
-
-    def _substituted(self, expression: str, step: float) -> str:
-        window = max(step + self.scrape, 4 * self.scrape)
-        values = self.variables | {
-            "__rate_interval": f"{math.ceil(window)}s",
-            "__range": f"{math.ceil(self.end - self.start)}s",
-        }
-        # Prometheus reads a regular expression out of a string, hence the doubled backslash.
-        return re.sub(r"\$(\w+)", lambda found: values[found[1]].replace("\\", "\\\\"), expression)
-
-    def _get(self, path: str, asked: dict[str, str]) -> Any:
-        url = f"{self.url.rstrip('/')}/api/v1/{path}?{urllib.parse.urlencode(asked)}"
-        try:
-            with urllib.request.urlopen(url, timeout=60) as response:
-                return json.load(response)["data"]
-        except urllib.error.HTTPError as refused:
-            said = refused.read().decode(errors="replace")
-            raise RuntimeError(f"{self.url} refused {asked}: {said}") from refused
-
-
-def _series(one: Json, points: Sequence[tuple[float, str]]) -> Series:
-    return Series(one["metric"], [at for at, _ in points], [float(value) for _, value in points])
-
-
-def draw(dashboard: Json, source: Prometheus, path: Path) -> None:
-    """Query every panel that is not in a collapsed row and write the picture."""
+def draw(dashboard: Json, source: PanelData, path: Path) -> None:
+    """Query every panel that is not in a collapsed row, and write the picture."""
     mpl.rcParams.update(
         {
             "font.family": "DejaVu Sans",
@@ -246,7 +170,7 @@ class Card:
         return axes
 
 
-def _header(figure: Figure, dashboard: Json, source: Prometheus) -> None:
+def _header(figure: Figure, dashboard: Json, source: PanelData) -> None:
     height = figure.get_figheight()
     figure.text(
         GAP * 2 / WIDTH, 1 - 0.16 / height, dashboard["title"], size=17, weight="bold", va="top"
@@ -265,7 +189,7 @@ def _header(figure: Figure, dashboard: Json, source: Prometheus) -> None:
     figure.text(right, 1 - 0.48 / height, chosen, size=9, ha="right", va="top", color=FAINT)
 
 
-def _alerts(dashboard: Json, source: Prometheus) -> list[tuple[float, str]]:
+def _alerts(dashboard: Json, source: PanelData) -> list[tuple[float, str]]:
     """When which alert began to fire."""
     step = max((source.end - source.start) / 500, 1)
     found = []
@@ -284,10 +208,10 @@ def _date(at: float) -> float:
 
 
 def _color(name: str) -> str:
-    return NAMED.get(name, name)
+    return COLORS.get(name, name)
 
 
-def _on(background: str) -> str:
+def _readable_on(background: str) -> str:
     red, green, blue = to_rgb(background)
     return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.72 else "#FFFFFF"
 
@@ -305,8 +229,8 @@ def _mapped(value: float, mappings: Sequence[Json]) -> Json | None:
     return next((m["options"][key] for m in mappings if key in m["options"]), None)
 
 
-def written(value: float, unit: str, decimals: int | None = None) -> str:
-    """A value as Grafana would write it, more or less."""
+def formatted(value: float, unit: str, decimals: int | None = None) -> str:
+    """A value about as Grafana would write it."""
     if math.isnan(value):
         return "NaN"
     if unit == "percentunit":
@@ -352,7 +276,7 @@ def _overridden(panel: Json, name: str) -> Json:
     return properties
 
 
-def _named(panel: Json, source: Prometheus, step: float) -> list[tuple[str, Series]]:
+def _named(panel: Json, source: PanelData, step: float) -> list[tuple[str, Series]]:
     """Every series of a panel, under the name its legend gives it."""
     return [
         (_legend(target["legendFormat"], one.labels), one)
@@ -361,12 +285,12 @@ def _named(panel: Json, source: Prometheus, step: float) -> list[tuple[str, Seri
     ]
 
 
-def _interval(panel: Json, source: Prometheus) -> float:
+def _interval(panel: Json, source: PanelData) -> float:
     least = float(panel.get("interval", "1s").removesuffix("s"))
     return max(least, (source.end - source.start) / float(panel.get("maxDataPoints", 200)))
 
 
-def _stat(card: Card, panel: Json, source: Prometheus, _: object) -> None:
+def _stat(card: Card, panel: Json, source: PanelData, _: object) -> None:
     defaults = panel["fieldConfig"]["defaults"]
     steps = defaults["thresholds"]["steps"]
     found = source.now(panel["targets"][0]["expr"])
@@ -374,22 +298,24 @@ def _stat(card: Card, panel: Json, source: Prometheus, _: object) -> None:
         value = found[0].values[0]
         mapped = _mapped(value, defaults.get("mappings", ()))
         text = (
-            mapped["text"] if mapped else written(value, defaults["unit"], defaults.get("decimals"))
+            mapped["text"]
+            if mapped
+            else formatted(value, defaults["unit"], defaults.get("decimals"))
         )
         color = _color(mapped["color"]) if mapped else _step_color(value, steps)
     else:
         text, color = defaults["noValue"], _color(steps[0]["color"])
     filled = panel["options"]["colorMode"] == "background"
     card.background(color if filled else CARD)
-    card.title(panel["title"], _on(color) if filled else INK)
-    ink = _on(color) if filled else color
+    card.title(panel["title"], _readable_on(color) if filled else INK)
+    ink = _readable_on(color) if filled else color
     size = 28 if len(text) < 8 else 20
     middle = (card.width / 2, card.height / 2 - 0.12)
     card.text(*middle, text, size=size, weight="bold", ha="center", va="center", color=ink)
 
 
 def _timeseries(
-    card: Card, panel: Json, source: Prometheus, alerts: Sequence[tuple[float, str]]
+    card: Card, panel: Json, source: PanelData, alerts: Sequence[tuple[float, str]]
 ) -> None:
     card.background()
     card.title(panel["title"])
@@ -408,7 +334,7 @@ def _timeseries(
     base = [0.0] * steps
     for i, (name, one) in enumerate(found):
         properties = _overridden(panel, name)
-        color = PALETTE[i % len(PALETTE)]
+        color = SERIES_COLORS[i % len(SERIES_COLORS)]
         if properties.get("color", {}).get("mode") == "fixed":
             color = _color(properties["color"]["fixedColor"])
         at = {
@@ -445,8 +371,8 @@ def _timeseries(
     _time_axis(axes, source)
     for at_time, _name in alerts:
         x = _date(at_time)
-        axes.axvline(x, color=NAMED["red"], linestyle=(0, (2, 2)), linewidth=0.9, alpha=0.8)
-        axes.plot([x], [0], marker="^", color=NAMED["red"], markersize=5, clip_on=False, zorder=5)
+        axes.axvline(x, color=COLORS["red"], linestyle=(0, (2, 2)), linewidth=0.9, alpha=0.8)
+        axes.plot([x], [0], marker="^", color=COLORS["red"], markersize=5, clip_on=False, zorder=5)
     if custom.get("axisLabel"):
         axes.set_ylabel(custom["axisLabel"], size=7.5, color=FAINT)
     _draw_legend(card, axes)
@@ -461,12 +387,12 @@ def _scale(axes: Axes, defaults: Json) -> None:
     elif top <= 0.06 and defaults["unit"] == "short":
         axes.set_ylim(top=1)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: written(v, defaults["unit"])))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: formatted(v, defaults["unit"])))
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
-def _time_axis(axes: Axes, source: Prometheus) -> None:
+def _time_axis(axes: Axes, source: PanelData) -> None:
     locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     dates = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
@@ -494,7 +420,7 @@ def _draw_legend(card: Card, axes: Axes) -> None:
         loc="lower left",
         bbox_to_anchor=(
             (card.left + 0.02) / WIDTH,
-            (card.bottom + 0.0) / card.figure.get_figheight(),
+            card.bottom / card.figure.get_figheight(),
         ),
         ncols=_legend_columns(card, names),
         fontsize=7.5,
@@ -508,8 +434,8 @@ def _draw_legend(card: Card, axes: Axes) -> None:
         text.set_color(INK)
 
 
-def apart(cumulative: Sequence[Sequence[float]]) -> list[list[float]]:
-    """What is in each bucket alone; Prometheus counts those below with it."""
+def per_bucket(cumulative: Sequence[Sequence[float]]) -> list[list[float]]:
+    """What is in each bucket alone: those of Prometheus contain the ones below them."""
     below = [[0.0] * len(cumulative[0]), *cumulative]
     return [
         [here - under for here, under in zip(row, lower, strict=True)]
@@ -517,7 +443,7 @@ def apart(cumulative: Sequence[Sequence[float]]) -> list[list[float]]:
     ]
 
 
-def _heatmap(card: Card, panel: Json, source: Prometheus, _: object) -> None:
+def _heatmap(card: Card, panel: Json, source: PanelData, _: object) -> None:
     card.background()
     card.title(panel["title"])
     step = _interval(panel, source)
@@ -533,7 +459,7 @@ def _heatmap(card: Card, panel: Json, source: Prometheus, _: object) -> None:
             round((t - source.start) / step): v for t, v in zip(one.times, one.values, strict=True)
         }
         cumulative.append([at.get(k, 0.0) for k in range(columns)])
-    cells = [[n if n > 1e-9 else math.nan for n in row] for row in apart(cumulative)]
+    cells = [[n if n > 1e-9 else math.nan for n in row] for row in per_bucket(cumulative)]
     axes = card.axes(0.85, 0.36, right=0.55)
     left = [_date(source.start + (k - 0.5) * step) for k in range(columns + 1)]
     colors = LinearSegmentedColormap.from_list("blues", ["#D6E6FA", "#3274D9", "#0B2F6B"])
@@ -543,7 +469,7 @@ def _heatmap(card: Card, panel: Json, source: Prometheus, _: object) -> None:
     unit = panel["fieldConfig"]["defaults"]["unit"]
     bounds = [float(one.labels["le"]) for one in found]
     names = [
-        written(bound, unit) if math.isfinite(bound) else f"> {written(bounds[-2], unit)}"
+        formatted(bound, unit) if math.isfinite(bound) else f"> {formatted(bounds[-2], unit)}"
         for bound in bounds
     ]
     axes.set_yticks([i + 0.5 for i in range(len(found))], names, size=7)
@@ -555,7 +481,7 @@ def _heatmap(card: Card, panel: Json, source: Prometheus, _: object) -> None:
     bar.update_ticks()
 
 
-def _bargauge(card: Card, panel: Json, source: Prometheus, _: object) -> None:
+def _bargauge(card: Card, panel: Json, source: PanelData, _: object) -> None:
     card.background()
     card.title(panel["title"])
     found = [
@@ -577,7 +503,7 @@ def _bargauge(card: Card, panel: Json, source: Prometheus, _: object) -> None:
         color = _step_color(value, defaults["thresholds"]["steps"])
         for width, shade in ((room, GRID), (room * value / most, color)):
             _bar(card, name_width, y - height * 0.33, width, height * 0.66, shade)
-        text = written(value, defaults["unit"], defaults.get("decimals"))
+        text = formatted(value, defaults["unit"], defaults.get("decimals"))
         card.text(
             card.width - 0.12, y, text, size=10, weight="bold", ha="right", va="center", color=color
         )
@@ -596,7 +522,7 @@ def _bar(card: Card, x: float, y: float, width: float, height: float, color: str
     )
 
 
-def _states(card: Card, panel: Json, source: Prometheus, _: object) -> None:
+def _states(card: Card, panel: Json, source: PanelData, _: object) -> None:
     card.background()
     card.title(panel["title"])
     step = (source.end - source.start) / 200
@@ -629,7 +555,7 @@ def _states(card: Card, panel: Json, source: Prometheus, _: object) -> None:
     _draw_legend(card, axes)
 
 
-def _table(card: Card, panel: Json, source: Prometheus, _: object) -> None:
+def _table(card: Card, panel: Json, source: PanelData, _: object) -> None:
     card.background()
     card.title(panel["title"])
     organize = next(t for t in panel["transformations"] if t["id"] == "organize")["options"]
@@ -681,13 +607,13 @@ def _cell(panel: Json, title: str, value: float | None) -> tuple[str, str]:
         return properties["noValue"], FAINT
     if mapped := _mapped(value, properties.get("mappings", ())):
         return mapped["text"], _color(mapped["color"])
-    text = written(value, properties["unit"], properties.get("decimals"))
+    text = formatted(value, properties["unit"], properties.get("decimals"))
     if "custom.cellOptions" not in properties:
         return text, INK
     return text, _step_color(value, properties["thresholds"]["steps"])
 
 
-Drawer: TypeAlias = Callable[[Card, Json, Prometheus, Sequence[tuple[float, str]]], None]
+Drawer: TypeAlias = Callable[[Card, Json, PanelData, Sequence[tuple[float, str]]], None]
 DRAWERS: Final[dict[str, Drawer]] = {
     "stat": _stat,
     "timeseries": _timeseries,
@@ -715,7 +641,7 @@ def main() -> None:
     if period is None:
         parser.error(f"--last {given.last}: not a number and one of s, m, h, d")
     seconds = int(period[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[period[2]]
-    source = Prometheus(given.prometheus, given.end - seconds, given.end, given.scrape_interval)
+    source = PanelData(given.prometheus, given.end - seconds, given.end, given.scrape_interval)
     draw(json.loads(given.dashboard.read_text(encoding="utf-8")), source, given.picture)
 
 
