@@ -7,6 +7,7 @@ import trustme
 from hypothesis import HealthCheck, settings
 
 from harness.certificates import renew_server_certificate
+from harness.programs import binary
 
 # A slow machine is not a defect of the code: no test here asserts a time.
 settings.register_profile(
@@ -22,3 +23,9 @@ def ca(tmp_path: Path) -> trustme.CA:
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     renew_server_certificate(ca, tmp_path)
     return ca
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The path of Prometheus' own checker."""
+    return binary("promtool", package="prometheus")

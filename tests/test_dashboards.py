@@ -18,7 +18,6 @@ from grafana import __main__ as generator
 from grafana import panels
 from harness.exposition import published
 from harness.monitoring import Prometheus
-from harness.programs import binary
 from tools import render
 from tools.panel_data import PanelData
 
@@ -207,11 +206,6 @@ def test_counters_are_only_seen_through_rate_or_increase() -> None:
 def test_rates_follow_the_resolution_and_totals_the_period() -> None:
     for expression in expressions():
         assert "rate(" not in re.sub(r"rate\([^\[]*\[\$__rate_interval\]", "", expression)
-
-
-@pytest.fixture
-def promtool() -> str:
-    return binary("promtool", package="prometheus")
 
 
 def test_every_expression_parses(promtool: str, tmp_path: Path) -> None:

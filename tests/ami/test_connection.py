@@ -17,7 +17,7 @@ LIST = Request("FAXSessions", Expects.LIST)
 PING = Request("Ping")
 
 
-def about(number: int, filler: int = 0) -> Request:
+def ask_about(number: int, filler: int = 0) -> Request:
     headers = {"SessionNumber": str(number)} | ({"X": "ü" * filler} if filler else {})
     return Request("FAXSession", Expects.EVENT, headers)
 
@@ -54,22 +54,24 @@ class Pbx(NowhereTransport):
 
 
 async def in_time(work: Coroutine[Any, Any, None]) -> None:
-    """An answer that is awaited for ever is a failure, not a standstill."""
+    """Fails, instead of hanging, if an answer never comes."""
     async with asyncio.timeout(20):
         await work
 
 
-async def turn() -> None:
-    """Lets whoever can go on do so."""
+async def let_others_run() -> None:
+    """Lets every task that can go on do so."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 REQUESTS = st.lists(
-    st.just(LIST) | st.just(PING) | st.builds(about, st.integers(0, 10**6), st.integers(0, 420)),
+    st.just(LIST)
+    | st.just(PING)
+    | st.builds(ask_about, st.integers(0, 10**6), st.integers(0, 420)),
     min_size=1,
     max_size=30,
-) | st.integers(1, 250).map(lambda count: [about(number) for number in range(count)])
+) | st.integers(1, 250).map(lambda count: [ask_about(number) for number in range(count)])
 
 
 @settings(max_examples=300, deadline=None)
@@ -83,14 +85,14 @@ def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_i
         pbx = Pbx()
         taken: list[Answer] = []
         asking = asyncio.create_task(pbx.connection.ask_each(requests, taken.append))
-        await turn()
+        await let_others_run()
         steps, answered = iter(pace), 0
         while pbx.unanswered:
             for _ in range(next(steps, 1)):
                 if pbx.unanswered:
                     pbx.answer(lost=answered in lost)
                     answered += 1
-            await turn()
+            await let_others_run()
         told = [number for number in range(answered) if number not in lost]
         assert [answer.request for answer in taken] == requests[: told[-1] + 1 if told else 0]
         for number, answer in enumerate(taken):
@@ -103,7 +105,7 @@ def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_i
             assert asking.done()
         asking.cancel()
         draining = asyncio.create_task(pbx.connection.drained())
-        await turn()
+        await let_others_run()
         if not draining.done():
             assert b"Action: Ping" in pbx.unanswered
             pbx.answer()
@@ -115,7 +117,7 @@ def test_over_tls_no_more_is_in_flight_than_asterisk_reads_and_all_is_answered_i
 
 async def with_asked(pbx: Pbx, requests: list[Request]) -> "asyncio.Task[None]":
     task = asyncio.create_task(pbx.connection.ask_each(requests, lambda _: None))
-    await turn()
+    await let_others_run()
     return task
 
 
@@ -130,11 +132,11 @@ def in_a_loop(test: Callable[[], Any]) -> Callable[[], None]:
 @in_a_loop
 async def test_over_plain_tcp_50_requests_are_one_write() -> None:
     pbx = Pbx(tls=False)
-    task = await with_asked(pbx, [about(number) for number in range(120)])
+    task = await with_asked(pbx, [ask_about(number) for number in range(120)])
     assert [write.count(b"Action: ") for write in pbx.writes] == [50, 50]
     while pbx.unanswered:
         pbx.answer()
-        await turn()
+        await let_others_run()
     await task
 
 
@@ -142,10 +144,10 @@ async def test_over_plain_tcp_50_requests_are_one_write() -> None:
 async def test_over_tls_answers_make_room_for_many_requests_at_once() -> None:
     """Each write is a record, and what one costs is paid for each."""
     pbx = Pbx()
-    task = await with_asked(pbx, [about(number) for number in range(100)])
+    task = await with_asked(pbx, [ask_about(number) for number in range(100)])
     while pbx.unanswered:
         pbx.answer()
-        await turn()
+        await let_others_run()
     await task
     assert len(pbx.writes) <= 100 / 3
 
@@ -153,10 +155,10 @@ async def test_over_tls_answers_make_room_for_many_requests_at_once() -> None:
 @in_a_loop
 async def test_a_ping_has_room_whatever_is_unanswered() -> None:
     pbx = Pbx()
-    task = await with_asked(pbx, [about(number) for number in range(100)])
+    task = await with_asked(pbx, [ask_about(number) for number in range(100)])
     task.cancel()
     draining = asyncio.create_task(pbx.connection.drained())
-    await turn()
+    await let_others_run()
     assert pbx.unanswered.count(b"Action: Ping") == 1
     while pbx.unanswered:
         pbx.answer(lost=b"Action: FAXSession" in pbx.unanswered)
@@ -166,10 +168,10 @@ async def test_a_ping_has_room_whatever_is_unanswered() -> None:
 @in_a_loop
 async def test_what_nobody_waits_for_any_more_is_not_asked() -> None:
     pbx = Pbx()
-    task = await with_asked(pbx, [about(number) for number in range(100)])
+    task = await with_asked(pbx, [ask_about(number) for number in range(100)])
     asked = pbx.unanswered.count(b"Action: ")
     task.cancel()
-    await turn()
+    await let_others_run()
     for _ in range(asked):
         pbx.answer()
     assert not pbx.unanswered
@@ -179,7 +181,7 @@ async def test_what_nobody_waits_for_any_more_is_not_asked() -> None:
 @in_a_loop
 async def test_a_lost_connection_ends_what_was_not_written_yet() -> None:
     pbx = Pbx()
-    task = await with_asked(pbx, [about(number) for number in range(60)])
+    task = await with_asked(pbx, [ask_about(number) for number in range(60)])
     other = await with_asked(pbx, [LIST])
     pbx.connection.connection_lost(None)
     for waiting in (task, other):
@@ -192,6 +194,6 @@ async def test_a_lost_connection_ends_what_was_not_written_yet() -> None:
 async def test_a_request_longer_than_asterisk_reads_is_not_written() -> None:
     pbx = Pbx()
     with pytest.raises(TooLong, match="over TLS Asterisk reads 960"):
-        await pbx.connection.ask(about(1, filler=500))
+        await pbx.connection.ask(ask_about(1, filler=500))
     assert not pbx.writes
     await pbx.connection.drained()

@@ -48,7 +48,7 @@ def pages(poller: Poller) -> list[str]:
 
 
 def checked_by_promtool(page: str) -> None:
-    """test_metrics.py sees to it that promtool is there where it must be."""
+    """With promtool, where it is installed; test_metrics.py fails where it must be."""
     promtool = shutil.which("promtool")
     if promtool is not None:
         done = subprocess.run(
@@ -138,7 +138,7 @@ def test_arbitrary_messages_do_no_harm_and_the_fax_after_them_is_counted(data: b
 
 @contextlib.contextmanager
 def memory_at_most(limit: int) -> Iterator[None]:
-    """Bytes that Python may take for what is done meanwhile, at the worst moment."""
+    """Fails if Python takes more bytes than that at any moment of the `with`."""
     tracemalloc.start()
     try:
         yield

@@ -92,7 +92,7 @@ FREE = st.sampled_from(
 
 
 def mostly(*usual: str, odd: tuple[str, ...]) -> st.SearchStrategy[str]:
-    """Such that most messages have nothing odd in them, and are read in one go."""
+    """Mostly usual values, so that most messages have nothing odd in them."""
     return st.sampled_from(usual * (12 * len(odd) // len(usual)) + odd)
 
 

@@ -83,7 +83,7 @@ async def logged_in(pbx: FaultyPbx, **settings: Any) -> bool:
 
 
 async def refusal(pbx: FaultyPbx, **settings: Any) -> str:
-    """What is said of a PBX that is not connected to."""
+    """The error of a connection that fails."""
     with pytest.raises(ConnectError) as caught:
         await logged_in(pbx, **settings)
     assert pbx.logins == pbx.failed_logins == []
@@ -310,7 +310,7 @@ async def test_a_tls_handshake_that_stands_still_is_given_up_at_the_deadline(
 
 @contextlib.contextmanager
 def openssl_server(context: ssl.SSLContext) -> Iterator[int]:
-    """Greets who passes its handshake; unlike asyncio's, it sends OpenSSL's alerts."""
+    """Greets after the handshake; unlike asyncio's server, it sends OpenSSL's alerts."""
 
     def serve() -> None:
         connection, _ = listener.accept()

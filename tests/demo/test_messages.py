@@ -23,7 +23,7 @@ EVERYTHING = ("call", "reporting", "system", "originate")
 
 
 def restage(pbx: DemoPbx, said: dict[str, str]) -> DemoSession:
-    """A session that stands as one stood in a transcript."""
+    """A session in the state of one in a transcript."""
     pbx.next_number = int(said["SessionNumber"])
     session = pbx.begin(
         said["Operation"],
@@ -75,7 +75,7 @@ def restage_end(pbx: DemoPbx, event: bytes) -> None:
 
 
 def without_chance(said: bytes) -> bytes:
-    """What is different every time, or comes from the caller, and no business of the demo's."""
+    """Without what differs every time or comes from the caller: the demo need not say the same."""
     changing = (
         rb"(Challenge|Timestamp|Core(?:Startup|Reload)(?:Date|Time)|CoreProcessedCalls"
         rb"|(?:CallerID|ConnectedLine)\w+|Exten|Priority): [^\r]*"

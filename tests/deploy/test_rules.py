@@ -19,11 +19,6 @@ THRESHOLDS = 14
 """Few: who reads them all has read enough to run this."""
 
 
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    return binary("promtool", package="prometheus")
-
-
 def test_pint_finds_nothing() -> None:
     """What it would find and is meant is answered beside the rule, in a comment."""
     pint = binary("pint", install=".ci/go-tools builds it, where Go is")

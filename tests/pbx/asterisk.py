@@ -20,9 +20,9 @@ import tempfile
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -1034,20 +1034,6 @@ exten => send-again,1,SendFAX(${{FAXFILE}})
     def sampler(self, *, interval: float = 0.05) -> Sampler:
         """The independent witness, for the time of a `with`; see Sampler."""
         return Sampler(self, interval=interval)
-
-    @contextmanager
-    def lost_packets(self, share: float = 0.03) -> Iterator[None]:
-        """Loses this share of the T.38 packets that come in; needs iptables and udptl_ec='none'.
-
-        Only once the faxes run: a lost packet while they negotiate rates is another test.
-        """
-        rule = ["-p", "udp", "--dport", "{}:{}".format(*self.udptl_ports)]
-        rule += ["-m", "statistic", "--mode", "random", "--probability", str(share), "-j", "DROP"]
-        subprocess.run(["iptables", "-w", "-I", "INPUT", *rule], check=True)
-        try:
-            yield
-        finally:
-            subprocess.run(["iptables", "-w", "-D", "INPUT", *rule], check=True)
 
 
 class Noise:

@@ -59,6 +59,12 @@ def watch() -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
+def one_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fax of one page of 3 s at 14400 bit/s without ECM."""
+    return make_tiff(tmp_path_factory.mktemp("tiff") / "one.tif", 1, seconds=3)
+
+
+@pytest.fixture(scope="session")
 def three_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fax of three pages of 6 s each at 14400 bit/s without ECM."""
     return make_tiff(tmp_path_factory.mktemp("tiff") / "three.tif", 3)

@@ -16,7 +16,7 @@ import pytest
 from exporter.check_pbx import EVENTFILTER, OWN_USER, Finding, Report, Verdict, text
 from exporter.fax import CHANNELVARS
 from harness.readme import block
-from tests.pbx.asterisk import Ami, Asterisk, ManagerUser, chroot, make_tiff
+from tests.pbx.asterisk import Ami, Asterisk, ManagerUser, chroot
 from tests.pbx.test_check import FUNCTIONS, SECRET, checked, subjects
 
 NOTHING: frozenset[tuple[str, bool]] = frozenset()
@@ -225,18 +225,15 @@ def wrong_of(report: Report) -> Finding:
     return finding
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiff(tmp_path_factory.mktemp("tiff") / "page.tif", 1, seconds=3)
-
-
 @pytest.mark.parametrize("what", WRONG)
-def test_the_advice_followed_to_the_letter_puts_it_right(suite: str, what: str, page: Path) -> None:
+def test_the_advice_followed_to_the_letter_puts_it_right(
+    suite: str, what: str, one_page: Path
+) -> None:
     wrong = WRONG[what]
     user = ManagerUser(wrong.user, wrong.secret)
     with started(suite, wrong) as asterisk:
         if wrong.heard is not None:
-            assert heard(asterisk, user, page) == (wrong.heard, wrong.noise)
+            assert heard(asterisk, user, one_page) == (wrong.heard, wrong.noise)
         report = checked(asterisk, user)
         finding = wrong_of(report)
         assert finding.subject == wrong.subject, text(report)
@@ -250,7 +247,7 @@ def test_the_advice_followed_to_the_letter_puts_it_right(suite: str, what: str, 
             user = ManagerUser(OWN_USER, "a-long-random-secret")
         report = checked(asterisk, user)
         assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
-        assert heard(asterisk, user, page) == (ALL, False)
+        assert heard(asterisk, user, one_page) == (ALL, False)
         if what == "channelvars of others":
             assert "CDR(src)" in {
                 value.partition("=")[0]
@@ -260,7 +257,7 @@ def test_the_advice_followed_to_the_letter_puts_it_right(suite: str, what: str, 
 
 
 def test_a_second_general_on_this_machine_is_found_and_is_over_once_it_adds(
-    suite: str, page: Path
+    suite: str, one_page: Path
 ) -> None:
     wrong, user = WRONG["a second general"], ManagerUser("fax", SECRET)
     with started(suite, wrong) as asterisk:
@@ -277,7 +274,7 @@ def test_a_second_general_on_this_machine_is_found_and_is_over_once_it_adds(
         typed(asterisk, command)
         report = checked(asterisk, user, folder=folder)
         assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
-        assert heard(asterisk, user, page) == (ALL, False)
+        assert heard(asterisk, user, one_page) == (ALL, False)
 
 
 class OfDebian(Asterisk):
@@ -292,7 +289,7 @@ class OfDebian(Asterisk):
 
 @pytest.mark.parametrize("file", ["manager.conf", "manager.d/fax.conf"])
 def test_the_block_of_the_readme_works_as_printed_where_there_is_a_general(
-    suite: str, file: str, page: Path
+    suite: str, file: str, one_page: Path
 ) -> None:
     pasted = block("[general](+)", after="## Run it on your PBX")
     placeholder = "<a long random secret>"
@@ -309,10 +306,10 @@ def test_the_block_of_the_readme_works_as_printed_where_there_is_a_general(
         user = ManagerUser(OWN_USER, SECRET)
         report = checked(asterisk, user)
         assert {one.verdict for one in report.findings} == {Verdict.OK}, text(report)
-        assert heard(asterisk, user, page) == (ALL, False)
+        assert heard(asterisk, user, one_page) == (ALL, False)
 
 
-def test_what_the_file_has_is_told_from_what_asterisk_does(suite: str, page: Path) -> None:
+def test_what_the_file_has_is_told_from_what_asterisk_does(suite: str, one_page: Path) -> None:
     user = ManagerUser("fax", SECRET)
     with started(suite, Wrong("", "", ALL, general="")) as asterisk:
         file = asterisk.directory / "etc/manager.conf"
@@ -321,28 +318,28 @@ def test_what_the_file_has_is_told_from_what_asterisk_does(suite: str, page: Pat
         def finding_while_faxes_end() -> Finding:
             with ThreadPoolExecutor(1) as pool:
                 checking = pool.submit(checked, asterisk, user, listen=8)
-                heard(asterisk, user, page)
+                heard(asterisk, user, one_page)
                 return wrong_of(checking.result())
 
         file.write_text(f"{without}[general](+)\n{CHANNELVARS}\n")
-        assert heard(asterisk, user, page) == (EVENTS_ALONE, False)
+        assert heard(asterisk, user, one_page) == (EVENTS_ALONE, False)
         finding = finding_while_faxes_end()
         assert (finding.subject, finding.lines) == ("channelvars", None)
         assert "in the file, but a completion event came without its result" in finding.text
         (command,) = finding.commands
         typed(asterisk, command)
-        assert heard(asterisk, user, page) == (ALL, False)
+        assert heard(asterisk, user, one_page) == (ALL, False)
 
         file.write_text(without)
         cli(asterisk, "manager reload")
-        assert heard(asterisk, user, page) == (ALL, False)
+        assert heard(asterisk, user, one_page) == (ALL, False)
         finding = finding_while_faxes_end()
         assert "Asterisk keeps what it once read until it restarts" in finding.text
         # As a restart would show. (start() writes the files anew: these are those it began with.)
         asterisk.restart()
-        assert heard(asterisk, user, page) == (EVENTS_ALONE, False)
+        assert heard(asterisk, user, one_page) == (EVENTS_ALONE, False)
         follow(asterisk, finding, SECRET)
-        assert heard(asterisk, user, page) == (ALL, False)
+        assert heard(asterisk, user, one_page) == (ALL, False)
 
 
 def test_the_modules_that_make_it_checkable_are_named_and_do(suite: str) -> None:

@@ -4,21 +4,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from harness.running import Exporter
-from tests.pbx.asterisk import Asterisk, ManagerUser, make_tiff
+from tests.pbx.asterisk import Asterisk, ManagerUser
 from tests.pbx.conftest import Start
 from tests.pbx.test_faxes import FAX_SECONDS, settled
 
 REPORTING = ManagerUser("reporting-only", "a-secret-of-its-own", read="call", write="reporting")
 DEAF = ManagerUser("deaf", "a-secret-of-its-own", read="", write="call,reporting")
 CALL = ManagerUser("call-only", "a-secret-of-its-own", read="call", write="call")
-
-
-@pytest.fixture(scope="session")
-def one_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiff(tmp_path_factory.mktemp("tiff") / "one.tif", 1, seconds=3)
 
 
 @contextlib.contextmanager

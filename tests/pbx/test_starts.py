@@ -24,35 +24,29 @@ TIMING = ("res_timing_timerfd", "res_timing_pthread")
 """Without one of these no fax can start: the modem has no clock to work by."""
 
 
-@pytest.fixture(scope="session")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fax of one page of 3 s at 14400 bit/s without ECM."""
-    return make_tiff(tmp_path_factory.mktemp("tiff") / "page.tif", 1, seconds=3)
-
-
 def stats(asterisk: Asterisk) -> tuple[int, int]:
     """CompletedFAXes and FailedFAXes, as Asterisk counts them."""
     said = asterisk.driver.ask("FAXStats", "FAXStats")[-1]
     return int(said.get("CompletedFAXes")), int(said.get("FailedFAXes"))
 
 
-def fail_to_start(asterisk: Asterisk, page: Path, each: int) -> list[Message]:
+def fail_to_start(asterisk: Asterisk, one_page: Path, each: int) -> list[Message]:
     """So many SendFAX and ReceiveFAX on an Asterisk without timing; their completion events."""
     before = len(asterisk.driver.events(*RESULTS))
     for number in range(each):
-        asterisk.send_fax(page, channel="Local/wait@fax/n")
+        asterisk.send_fax(one_page, channel="Local/wait@fax/n")
         asterisk.receive_fax(f"rx-{before}-{number}.tif")
     events = asterisk.driver.wait_for_count(before + 2 * each, *RESULTS, timeout=FAX_SECONDS)
     return events[before:]
 
 
 def test_a_fax_that_cannot_start_is_a_failure_with_its_reason(
-    suite: str, watch: Start, page: Path
+    suite: str, watch: Start, one_page: Path
 ) -> None:
     with Asterisk(suite, noload=TIMING) as asterisk:
         exporter = watch(asterisk)
         let_polls_pass(exporter, EVENT_SECONDS)  # what ends sooner may have begun before it
-        events = fail_to_start(asterisk, page, 3)
+        events = fail_to_start(asterisk, one_page, 3)
         assert stats(asterisk) == (0, 6)
         let_polls_pass(exporter, EVENT_SECONDS)
         now, log = exporter.scrape(), exporter.log
@@ -77,17 +71,17 @@ def test_a_fax_that_cannot_start_is_a_failure_with_its_reason(
 
 
 def test_faxes_that_cannot_start_hide_no_completion_without_an_event(
-    suite: str, watch: Start, page: Path
+    suite: str, watch: Start, one_page: Path
 ) -> None:
     """Each of them has an event and no completion, so the two must not make up for each other."""
     faxes = 5
     with Asterisk(suite, noload=TIMING) as asterisk:
         exporter = watch(asterisk)
         let_polls_pass(exporter, EVENT_SECONDS)
-        started = fail_to_start(asterisk, page, faxes)
+        started = fail_to_start(asterisk, one_page, faxes)
         asterisk.driver.action("ModuleLoad", Module="res_timing_timerfd.so", LoadType="load")
         for _ in range(faxes):
-            asterisk.send_fax(page, channel="Local/wait@fax/n")
+            asterisk.send_fax(one_page, channel="Local/wait@fax/n")
         for one in sessions(asterisk, lambda _: True, count=faxes):
             asterisk.redirect(one.get("Channel"), "wait")
         sessions(asterisk, lambda _: True, count=0)
@@ -96,14 +90,14 @@ def test_faxes_that_cannot_start_hide_no_completion_without_an_event(
         between = exporter.scrape()
         # And the other way round: those without an event first.
         for _ in range(faxes):
-            asterisk.send_fax(page, channel="Local/wait@fax/n")
+            asterisk.send_fax(one_page, channel="Local/wait@fax/n")
         for one in sessions(asterisk, lambda _: True, count=faxes):
             asterisk.redirect(one.get("Channel"), "wait")
         sessions(asterisk, lambda _: True, count=0)
         assert stats(asterisk)[0] == 2 * faxes
         asterisk.hangup_all()  # every channel holds on to the module
         asterisk.driver.action("ModuleLoad", Module="res_timing_timerfd.so", LoadType="unload")
-        started += fail_to_start(asterisk, page, faxes)
+        started += fail_to_start(asterisk, one_page, faxes)
         assert stats(asterisk) == (2 * faxes, len(started) + 2 * faxes)
         let_polls_pass(exporter, EVENT_SECONDS)
         now = exporter.scrape()
@@ -114,7 +108,7 @@ def test_faxes_that_cannot_start_hide_no_completion_without_an_event(
 
 
 def test_faxes_hung_up_before_they_agreed_have_no_data_rate(
-    suite: str, watch: Start, page: Path
+    suite: str, watch: Start, one_page: Path
 ) -> None:
     """Their events say 14400 bit/s, which is where a modem begins."""
     faxes = 10
@@ -122,7 +116,7 @@ def test_faxes_hung_up_before_they_agreed_have_no_data_rate(
         often, seldom = watch(asterisk), watch(asterisk, "--poll.interval=5")
         let_polls_pass(often, EVENT_SECONDS)
         for _ in range(faxes):
-            asterisk.send_fax(page)
+            asterisk.send_fax(one_page)
         (first,) = sessions(asterisk, lambda one: one.get("SessionNumber") == "0")
         begun = sampler.wait_for(lambda one: one.channel == first.get("Channel"), 5).t
         sampler.wait_for(lambda one: one.t > begun + 0.35, 5)
@@ -142,7 +136,7 @@ def test_faxes_hung_up_before_they_agreed_have_no_data_rate(
 
 
 def test_faxes_hung_up_between_polls_have_the_data_rate_they_agreed_on(
-    suite: str, watch: Start, page: Path
+    suite: str, watch: Start, one_page: Path
 ) -> None:
     """A poll had them before the agreement, and the event says that there was one."""
     faxes = 4
@@ -152,7 +146,7 @@ def test_faxes_hung_up_between_polls_have_the_data_rate_they_agreed_on(
         seldom.wait_until(lambda now: now.value("polls_total") > polls, FAX_SECONDS)
         let_polls_pass(often, 1)  # then its next poll is before the agreement, 4 s after the start
         for _ in range(2 * faxes):
-            asterisk.send_fax(page)
+            asterisk.send_fax(one_page)
         receivers = sessions(
             asterisk, lambda one: one.get("Operation") == "receive", count=2 * faxes
         )

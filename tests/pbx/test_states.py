@@ -12,7 +12,7 @@ import pytest
 
 from harness.exposition import Scrape
 from harness.running import Exporter
-from tests.pbx.asterisk import Asterisk, ManagerUser, make_tiff
+from tests.pbx.asterisk import Asterisk, ManagerUser
 from tests.pbx.conftest import Start
 from tests.pbx.test_faxes import FAX_SECONDS
 
@@ -20,11 +20,6 @@ SYSTEM = ManagerUser("system-only", "a-secret-of-its-own", read="call", write="s
 ALONE = ManagerUser(
     "alone", "a-secret-of-its-own", "call", "call,reporting", ("allowmultiplelogin = no",)
 )
-
-
-@pytest.fixture(scope="session")
-def one_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiff(tmp_path_factory.mktemp("tiff") / "one.tif", 1, seconds=3)
 
 
 def unready(exporter: Exporter) -> str:

@@ -129,7 +129,7 @@ def serve(pipe: "Connection[Any, Any]", count: int, sessions: int, seconds: floa
     asyncio.run(_serve(pipe, count, sessions, seconds))
 
 
-def gather(
+def run_crowd(
     count: int, sessions: int, seconds: float, interval: float
 ) -> tuple[Report, Scrape, Scrape]:
     """One run; AssertionError if a well PBX was miscounted. /metrics is from its begin and end."""
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--interval", type=float, default=1.0, help="from poll to poll, seconds")
     given = parser.parse_args()
-    report, first, last = gather(given.pbxs, given.sessions, given.seconds, given.interval)
+    report, first, last = run_crowd(given.pbxs, given.sessions, given.seconds, given.interval)
     gaps = sorted(report.gaps)
     cpu = process(last, "cpu_seconds_total") - process(first, "cpu_seconds_total")
     print(

@@ -23,7 +23,7 @@ from prometheus_client.exposition import generate_latest
 from exporter import metrics
 from exporter.demo import run_traffic
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import Clock, Poller
+from exporter.polling import Clock, Poller, cancelled
 from harness.pbx import FaultyPbx
 from harness.truth import assert_exact
 from harness.virtual_time import run, until, wall
@@ -210,12 +210,6 @@ class Soak:
 
     async def clock_jumps(self) -> None:
         self.jump += self.rng.choice((-3600.0, 3600.0))
-
-
-async def cancelled(task: asyncio.Task[None]) -> None:
-    """Ends a task."""
-    task.cancel()
-    await asyncio.wait([task])
 
 
 def resident() -> int:

@@ -139,7 +139,7 @@ def serve(pipe: "Connection[Any, Any]", rate: int, seconds: float) -> None:
     asyncio.run(_serve(pipe, rate, seconds))
 
 
-def weather(rate: int, seconds: float, interval: float) -> tuple[Report, list[Scrape]]:
+def run_storm(rate: int, seconds: float, interval: float) -> tuple[Report, list[Scrape]]:
     """One storm; AssertionError if the exporter has miscounted. Scrapes are from first to last."""
     scrapes: list[Scrape] = []
     with apart(serve, rate, seconds) as pbx:
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=50_000, help="events a second")
     parser.add_argument("--interval", type=float, default=1.0, help="from poll to poll, seconds")
     given = parser.parse_args()
-    report, scrapes = weather(given.rate, given.seconds, given.interval)
+    report, scrapes = run_storm(given.rate, given.seconds, given.interval)
     resident = [round(process(now, "resident_memory_bytes") / 2**20, 1) for now in scrapes]
     cpu = process(scrapes[-1], "cpu_seconds_total") - process(scrapes[0], "cpu_seconds_total")
     print(

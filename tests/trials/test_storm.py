@@ -6,12 +6,12 @@ from harness.conversation import conversation
 from harness.events import UNWANTED
 from harness.script import ScriptedPbx
 from harness.virtual_time import in_virtual_time
-from tests.trials.storm import weather
+from tests.trials.storm import run_storm
 
 
 @pytest.mark.slow
 def test_in_a_storm_of_events_everything_is_counted_and_nothing_piles_up() -> None:
-    report, scrapes = weather(rate=50_000, seconds=3, interval=0.1)
+    report, scrapes = run_storm(rate=50_000, seconds=3, interval=0.1)
     assert report.events >= 3 * 50_000
     assert report.pages >= 2
     assert len(scrapes) > 2

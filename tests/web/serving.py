@@ -123,7 +123,7 @@ def about(seconds: float) -> object:
     return pytest.approx(seconds, abs=0.2)
 
 
-def told(records: Sequence[logging.LogRecord]) -> list[str]:
+def messages_shown(records: Sequence[logging.LogRecord]) -> list[str]:
     return [r.getMessage() for r in records if r.levelno >= logging.INFO]
 
 

@@ -28,9 +28,9 @@ from tests.web.serving import (
     about,
     config_of,
     connected,
+    messages_shown,
     seconds_until_ended,
     serving,
-    told,
     trusting,
 )
 
@@ -173,7 +173,7 @@ async def test_what_is_no_handshake_ends_the_connection_and_is_no_news(
             await client.ended()
         async with connected(served, trusting(ca)) as client:
             assert await client.get() == 200
-    assert told(caplog.records) == []
+    assert messages_shown(caplog.records) == []
 
 
 async def test_failed_handshakes_leave_nothing_in_memory(tmp_path: Path, ca: trustme.CA) -> None:

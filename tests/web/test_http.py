@@ -17,9 +17,9 @@ from tests.web.serving import (
     POST,
     about,
     connected,
+    messages_shown,
     seconds_until_ended,
     serving,
-    told,
 )
 
 # --- the size of a request ------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_no_bytes_do_harm(sent: list[bytes], cut: int) -> None:
     finally:
         log.removeHandler(handler)
     assert wrong == []
-    assert told(handler.records) == []
+    assert messages_shown(handler.records) == []
 
 
 class _Collecting(logging.Handler):
@@ -266,4 +266,4 @@ async def test_aiohttp_knows_every_option_it_is_given(caplog: pytest.LogCaptureF
     """If it does not know one, it goes on without any of them, and only warns."""
     async with serving() as served, connected(served) as client:
         assert await client.get() == 200
-    assert told(caplog.records) == []
+    assert messages_shown(caplog.records) == []

@@ -59,7 +59,7 @@ class Element:
 
 
 def unknown(meaning: str) -> str:
-    """How a value that there is not reads: a dash to be seen, and words to be heard."""
+    """How a missing value is shown: a dash, with words for screen readers."""
     return f"\N{EN DASH}{meaning}"
 
 
