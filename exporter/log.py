@@ -72,7 +72,7 @@ class Json(logging.Formatter):
 def entry(record: logging.LogRecord) -> dict[str, Value]:
     """Return what a line says of `record`, in the order it says it; times are UTC."""
     time = datetime.fromtimestamp(record.created, UTC)
-    said: dict[str, Value] = {
+    pairs: dict[str, Value] = {
         "ts": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "logger": record.name,
@@ -81,14 +81,14 @@ def entry(record: logging.LogRecord) -> dict[str, Value]:
     fields = getattr(record, "fields", {})
     for key, value in fields.items() if isinstance(fields, Mapping) else ():
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", _text(key)[:100]) or "_"
-        while name in said:  # a field named msg must not replace the message
+        while name in pairs:  # a field named msg must not replace the message
             name += "_"
-        said[name] = _value(value)
+        pairs[name] = _value(value)
     if record.exc_info and record.exc_info[0]:
         text = _traceback(record.exc_info)
         cut = len(text) - MAX_TRACEBACK
-        said["traceback"] = f"...({cut} more){text[cut:]}" if cut > 0 else text
-    return said
+        pairs["traceback"] = f"...({cut} more){text[cut:]}" if cut > 0 else text
+    return pairs
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -87,9 +87,9 @@ def unknown_name(error: OSError | UnicodeError) -> tuple[str, Cause]:
     if isinstance(error, UnicodeError):
         return "no host can have such a name; check --ami.host", Cause.NO_NAME
     if isinstance(error, TimeoutError) or error.errno == socket.EAI_AGAIN:
-        said = error.strerror or "name not resolved in time"
+        reason = error.strerror or "name not resolved in time"
         return (
-            f"{said}: the name server does not answer; see /etc/resolv.conf on this machine, or "
+            f"{reason}: the name server does not answer; see /etc/resolv.conf on this machine, or "
             "give an address as --ami.host"
         ), Cause.NO_NAME_SERVER
     return f"{error.strerror}: check --ami.host, or give an address there", Cause.NO_NAME
@@ -166,7 +166,7 @@ _REFUSED: Final = {
 """How the answer begins. Source: action_login and authenticate in manager.c."""
 
 
-def refused_login(said: str) -> tuple[str, Cause]:
-    """What it means that Asterisk does not let a user in, by what it said."""
-    cause = next((c for words, c in _REFUSED.items() if said.startswith(words)), Cause.LOGIN)
-    return f"{said or 'no reason given'}; {_LOGIN[cause]}", cause
+def refused_login(message: str) -> tuple[str, Cause]:
+    """What it means that Asterisk refuses a login with this `message`, and what to do about it."""
+    cause = next((c for words, c in _REFUSED.items() if message.startswith(words)), Cause.LOGIN)
+    return f"{message or 'no reason given'}; {_LOGIN[cause]}", cause

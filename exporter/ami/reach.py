@@ -35,9 +35,9 @@ async def reach(settings: AmiSettings, deadline: float) -> socket.socket:
             errors[str(address[0])] = error
         else:
             return reached
-    said, cause = unreached(errors)
+    text, cause = unreached(errors)
     told = next(error for error in errors.values() if cause_of(error) is cause)
-    raise ConnectError(f"{settings.host}:{settings.port}: {said}", cause) from told
+    raise ConnectError(f"{settings.host}:{settings.port}: {text}", cause) from told
 
 
 async def _addresses(settings: AmiSettings, deadline: float) -> list[Any]:
@@ -51,5 +51,5 @@ async def _addresses(settings: AmiSettings, deadline: float) -> list[Any]:
         async with asyncio.timeout_at(deadline):
             return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError, TimeoutError) as error:
-        said, cause = unknown_name(error)
-        raise ConnectError(f"{host}:{port}: {said}", cause) from error
+        text, cause = unknown_name(error)
+        raise ConnectError(f"{host}:{port}: {text}", cause) from error

@@ -72,9 +72,9 @@ _NO_TLS: Final = (
 def no_tls(error: OSError) -> tuple[str, Cause]:
     """What came back instead of a TLS connection, and what the user can do."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        said = error.verify_message.rstrip(".")
+        text = error.verify_message.rstrip(".")
         todo = _CERTIFICATE.get(error.verify_code, "see --ami.tls-ca-file")
-        return f"the server's certificate is refused: {said}; {todo}", Cause.CERTIFICATE
+        return f"the server's certificate is refused: {text}; {todo}", Cause.CERTIFICATE
     if isinstance(error, ConnectionResetError | ssl.SSLEOFError):
         return (
             "the server ended the TLS handshake without a word; its log says why, for example "

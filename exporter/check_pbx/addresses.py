@@ -47,9 +47,9 @@ async def address_here(settings: AmiSettings) -> Address | None:
         return None
 
 
-def _ip(said: str) -> Address | None:
+def _ip(text: str) -> Address | None:
     try:
-        return ipaddress.ip_address(said.partition("%")[0])
+        return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.check_pbx import manager_conf
 from exporter.check_pbx.addresses import Address, permit
-from exporter.check_pbx.asking import Seen, said_by
+from exporter.check_pbx.asking import Seen, message_of
 from exporter.check_pbx.manager_conf import COMPLETIONS, NEW_EVENTFILTERS, READ, WRITE
 from exporter.check_pbx.report import Finding, Lines, Verdict
 from exporter.check_pbx.unread import NOT_RELOADED, cannot_be_told
@@ -95,8 +95,8 @@ def _may(seen: Seen) -> Mapping[str, frozenset[str]] | None:
     if not answer.success:
         return None
     found: dict[str, frozenset[str]] = {}
-    for action, said in answer.headers.items():
-        if isinstance(said, str) and (match := _PRIVILEGES.search(said)):
+    for action, description in answer.headers.items():
+        if isinstance(description, str) and (match := _PRIVILEGES.search(description)):
             found[action] = frozenset(match[1].split(",")) - {"all"}
     return found
 
@@ -123,20 +123,20 @@ def _write_class(name: str, seen: Seen, user: str) -> Finding:
     }
     for action, answer in answers.items():
         if answer.denied:
-            said = f"{action}: {printable(answer.message)}; {troubles.WITHOUT_CLASS[name]}"
+            text = f"{action}: {printable(answer.message)}; {troubles.WITHOUT_CLASS[name]}"
             if seen.classes(user, "write") >= _NEEDED:
                 do, commands = NOT_RELOADED
                 do = f"if there is one [{printable(user)}], {do}; of several the last line holds, "
                 do += "be it in an included file: leave one of them. Then:"
-                return Finding(subject, Verdict.WRONG, said, None, do, commands)
-            return Finding(subject, Verdict.WRONG, said, lines)
+                return Finding(subject, Verdict.WRONG, text, None, do, commands)
+            return Finding(subject, Verdict.WRONG, text, lines)
     may = _may(seen) or {}
     granted = [action for action, answer in answers.items() if answer.success]
     if granted:
         return Finding(subject, Verdict.OK, f"the user may {', '.join(granted)}")
     if any(classes == {name} for classes in may.values()):
         return Finding(subject, Verdict.OK, "there")
-    failed = "; ".join(f"{a}: {said_by(answer)}" for a, answer in answers.items())
+    failed = "; ".join(f"{a}: {message_of(answer)}" for a, answer in answers.items())
     return Finding(subject, Verdict.UNKNOWN, f"cannot be told: {failed}", lines)
 
 
@@ -144,18 +144,18 @@ def _no_wider(seen: Seen, user: str) -> Finding:
     subject, beyond = "no more than that", _beyond(seen)
     lines = Lines("manager.conf", user, (WRITE,))
     if beyond is None:
-        said = "Asterisk does not list what the user may do; there should be no further class"
-        return Finding(subject, Verdict.UNKNOWN, said, lines)
+        text = "Asterisk does not list what the user may do; there should be no further class"
+        return Finding(subject, Verdict.UNKNOWN, text, lines)
     if not beyond:
         return Finding(subject, Verdict.OK, "no action of another class is allowed")
     some = ", ".join(printable(action) for action in sorted(beyond)[:_SHOWN])
     more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
-    said = (
+    text = (
         f"the user may also {some}{more}: write class {', '.join(_certain(beyond)) or 'unknown'} "
         "is too much, and whoever learns the secret has it too"
     )
     do = "if anything else logs in as this user, make one for the exporter alone instead"
-    return Finding(subject, Verdict.WRONG, said, lines, do)
+    return Finding(subject, Verdict.WRONG, text, lines, do)
 
 
 def _read_class(seen: Seen, user: str) -> Finding:
@@ -163,24 +163,24 @@ def _read_class(seen: Seen, user: str) -> Finding:
     classes = seen.classes(user, "read")
     if classes & {"call", "all"}:
         if wide := sorted(classes - {"call"}):
-            said = f"{printable(', '.join(wide))}: there, and more than is needed"
-            return Finding(subject, Verdict.WRONG, said, lines)
+            text = f"{printable(', '.join(wide))}: there, and more than is needed"
+            return Finding(subject, Verdict.WRONG, text, lines)
         return Finding(subject, Verdict.OK, "in the file")
     if seen.events:
         return Finding(subject, Verdict.OK, "a completion event came")
     # Whoever has a write line in this file has no read line there either, if none was found.
     if classes or seen.classes(user, "write"):
-        said = "missing; without it no completion event comes, and results and failures are unknown"
-        return Finding(subject, Verdict.WRONG, said, lines)
+        text = "missing; without it no completion event comes, and results and failures are unknown"
+        return Finding(subject, Verdict.WRONG, text, lines)
     return cannot_be_told(subject, lines, seen, user)
 
 
 def _eventfilter(seen: Seen, user: str, version: Version) -> Finding:
     subject, lines = "eventfilter", Lines("manager.conf", user, manager_conf.eventfilters(version))
     if seen.unwanted:
-        said = "other events than SendFAX and ReceiveFAX come, up to thousands a second"
+        text = "other events than SendFAX and ReceiveFAX come, up to thousands a second"
         do = "put the lines in place of every eventfilter that is there" if seen.filters else ""
-        return Finding(subject, Verdict.WRONG, said, lines, do)
+        return Finding(subject, Verdict.WRONG, text, lines, do)
     if seen.filters:
         return _old_filters(seen, lines, version)
     known = manager_conf.knows_new_filters(version)
@@ -196,36 +196,36 @@ def _eventfilter(seen: Seen, user: str, version: Version) -> Finding:
             for name, value in NEW_EVENTFILTERS.items()
             if value.removeprefix("Event: ") not in new
         )
-        said = f"lets {', '.join(new)} through, and no line for {stopped} is seen"
-        return Finding(subject, Verdict.WRONG, said, replace(lines, lines=added))
+        text = f"lets {', '.join(new)} through, and no line for {stopped} is seen"
+        return Finding(subject, Verdict.WRONG, text, replace(lines, lines=added))
     if not seen.classes(user, "write"):
         return cannot_be_told(subject, lines, seen, user)
     if known is not False:
-        said = "none in the old syntax, and one in the new cannot be seen where it has no value; "
-        said += "no other event came"
-        return Finding(subject, Verdict.UNKNOWN, said, lines)
-    said = "missing; a busy PBX sends thousands of events a second that nobody wants"
-    return Finding(subject, Verdict.WRONG, said, lines)
+        text = "none in the old syntax, and one in the new cannot be seen where it has no value; "
+        text += "no other event came"
+        return Finding(subject, Verdict.UNKNOWN, text, lines)
+    text = "missing; a busy PBX sends thousands of events a second that nobody wants"
+    return Finding(subject, Verdict.WRONG, text, lines)
 
 
 def _old_filters(seen: Seen, lines: Lines, version: Version) -> Finding:
     subject = "eventfilter"
-    said = printable("; ".join(seen.filters))
+    text = printable("; ".join(seen.filters))
     do = "put the lines in place of every eventfilter that is there"
     effect = manager_conf.filters(seen.filters, basic=version.before_fax_actions)
     if effect is None:
-        said = f"{said}: is not one whose effect can be told"
-        return Finding(subject, Verdict.UNKNOWN, said, lines)
+        text = f"{text}: is not one whose effect can be told"
+        return Finding(subject, Verdict.UNKNOWN, text, lines)
     if effect.stopped:
-        said = f"{said}: lets no {' and no '.join(effect.stopped)} event through"
+        text = f"{text}: lets no {' and no '.join(effect.stopped)} event through"
         if not any(value.startswith("!") for value in seen.filters):
             do = ""  # one that lets them through is enough
         if version.before_fax_actions:
             do = (
                 "before Asterisk 13 a filter is a basic regular expression, where ( and | are plain"
             )
-        return Finding(subject, Verdict.WRONG, said, lines, do)
+        return Finding(subject, Verdict.WRONG, text, lines, do)
     if effect.wide:
-        said = f"{said}: lets other events through, and a busy PBX sends thousands a second"
-        return Finding(subject, Verdict.WRONG, said, lines, do)
+        text = f"{text}: lets other events through, and a busy PBX sends thousands a second"
+        return Finding(subject, Verdict.WRONG, text, lines, do)
     return Finding(subject, Verdict.OK, "in the file")

@@ -135,6 +135,6 @@ async def unwanted_events(connection: Connection, seen: Seen, seconds: float) ->
     return unwanted
 
 
-def said_by(answer: Answer) -> str:
+def message_of(answer: Answer) -> str:
     """Asterisk's words, or what it did instead of saying any."""
     return printable(answer.message) or ("never answered" if answer.lost else "no reason given")

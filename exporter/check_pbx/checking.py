@@ -44,8 +44,8 @@ async def check(
         seen.unwanted = await unwanted_events(connection, seen, listen)
         ami_version = connection.ami_version
     except (AmiError, TimeoutError) as error:
-        said = str(error) or waited
-        return Report(name, (Finding("connection", Verdict.WRONG, f"logged in, then: {said}"),))
+        text = str(error) or waited
+        return Report(name, (Finding("connection", Verdict.WRONG, f"logged in, then: {text}"),))
     finally:
         connection.close()
     if seen.shutting_down:

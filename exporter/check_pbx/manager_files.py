@@ -51,10 +51,10 @@ def _of(folder: Path, file: Path, depth: int) -> Iterator[Section]:
             lines = opened.read(_BYTES).splitlines()
     except (OSError, ValueError):
         return
-    for number, said in enumerate(_without_comments(lines), 1):
-        if match := _SECTION.match(said):
+    for number, line in enumerate(_without_comments(lines), 1):
+        if match := _SECTION.match(line):
             yield Section(match[1], "+" in (match[2] or ""), file, number)
-        elif depth < 5 and (match := _INCLUDE.match(said)):
+        elif depth < 5 and (match := _INCLUDE.match(line)):
             for included in _files(folder, match[1].strip()):
                 yield from _of(folder, included, depth + 1)
 

@@ -16,29 +16,29 @@ _LOWEST_PORT: Final = 1024
 
 async def not_connected(error: AmiError, settings: AmiSettings) -> Finding:
     """Why there is none, and what to do where that is for Asterisk to mend."""
-    said = str(error)
+    text = str(error)
     if isinstance(error, ShuttingDown):
-        return shutting_down(said)
+        return shutting_down(text)
     if isinstance(error, LoginRefused):
         if error.cause is Cause.CREDENTIALS:
-            return await _login_refused(said, settings)
-        return Finding("login", Verdict.WRONG, said)
+            return await _login_refused(text, settings)
+        return Finding("login", Verdict.WRONG, text)
     if isinstance(error, ConnectError) and error.cause is Cause.REFUSED:
-        return await nothing_listens(said, settings)
-    return Finding("connection", Verdict.WRONG, said)
+        return await nothing_listens(text, settings)
+    return Finding("connection", Verdict.WRONG, text)
 
 
-def shutting_down(said: str) -> Finding:
+def shutting_down(text: str) -> Finding:
     """Asterisk is about to end, and lets nobody in."""
     do = (
         "wait: it refuses every action and login until its last call has ended, and then stops or "
         "starts again. Name and secret were not looked at. What calls it off:"
     )
     commands = ("asterisk -rx 'core abort shutdown'",)
-    return Finding("shutting down", Verdict.WRONG, said, None, do, commands)
+    return Finding("shutting down", Verdict.WRONG, text, None, do, commands)
 
 
-async def _login_refused(said: str, settings: AmiSettings) -> Finding:
+async def _login_refused(text: str, settings: AmiSettings) -> Finding:
     """Asterisk gives one answer for a wrong name, a wrong secret and a wrong address."""
     secret = settings.secret.get_secret_value()
     lines = ["secret = what --ami.secret-file holds"]
@@ -61,10 +61,10 @@ async def _login_refused(said: str, settings: AmiSettings) -> Finding:
     do += ". Who is there:"
     commands = ("asterisk -rx 'manager show users'",)
     found = Lines("manager.conf", settings.username, tuple(lines))
-    return Finding("login", Verdict.WRONG, said, found, do, commands)
+    return Finding("login", Verdict.WRONG, text, found, do, commands)
 
 
-async def nothing_listens(said: str, settings: AmiSettings) -> Finding:
+async def nothing_listens(text: str, settings: AmiSettings) -> Finding:
     """What makes Asterisk listen there, and nowhere else."""
     host, port = settings.host, settings.port
     flag, default = ("tlsbindaddr", 5039) if settings.tls else ("bindaddr", 5038)
@@ -75,7 +75,7 @@ async def nothing_listens(said: str, settings: AmiSettings) -> Finding:
     commands = ("asterisk -rx 'manager show settings'",)
     if port < _LOWEST_PORT:
         do += f"it cannot have one below {_LOWEST_PORT}. Where it listens:"
-        return Finding("connection", Verdict.WRONG, said, None, do, commands)
+        return Finding("connection", Verdict.WRONG, text, None, do, commands)
     address = await address_of(host)
     # There is one such line: moved to this address, it is gone for whoever uses another.
     if address is not None and address.is_loopback:
@@ -100,7 +100,7 @@ async def nothing_listens(said: str, settings: AmiSettings) -> Finding:
     return Finding(
         "connection",
         Verdict.WRONG,
-        said,
+        text,
         Lines("manager.conf", "general", ("enabled = yes", *lines)),
         do,
         commands,

@@ -118,8 +118,7 @@ def text(report: Report, width: int = WIDTH) -> str:
 
 
 def _shown(finding: Finding, width: int) -> Iterator[str]:
-    said = f"{finding.subject}: {finding.text}"
-    yield from _wrapped(said, f"  {finding.verdict:<5}  ", width)
+    yield from _wrapped(f"{finding.subject}: {finding.text}", f"  {finding.verdict:<5}  ", width)
     if finding.do:
         yield from _wrapped(finding.do, f"{'':9}-> ", width)
         yield from _typed(finding.commands)
@@ -142,9 +141,9 @@ def _typed(lines: Iterable[str]) -> Iterator[str]:
     return (f"{'':16}{line}" for line in lines)
 
 
-def _wrapped(said: str, begin: str, width: int) -> list[str]:
+def _wrapped(words: str, begin: str, width: int) -> list[str]:
     return textwrap.wrap(
-        " ".join(said.split()),
+        " ".join(words.split()),
         width,
         initial_indent=begin,
         subsequent_indent=" " * len(begin),

@@ -28,5 +28,5 @@ def cannot_be_told(subject: str, lines: Lines | None, seen: Seen, user: str = ""
         why, do, commands = f"manager.conf has no [{name}] with classes to be read", "", ()
         if not manager_conf.can_ask_for(user):
             why = f"the name {name} cannot be asked for"
-    said = f"cannot be told before a fax ends, since {why}"
-    return Finding(subject, Verdict.UNKNOWN, said, lines, do, commands)
+    text = f"cannot be told before a fax ends, since {why}"
+    return Finding(subject, Verdict.UNKNOWN, text, lines, do, commands)

@@ -133,9 +133,9 @@ class Version:
     """Under this number alone: of others, the minor one does not say what they have."""
 
     @classmethod
-    def parse(cls, said: str) -> "Version":
+    def parse(cls, text: str) -> "Version":
         """None of the numbers if there are none."""
-        match = _NUMBERS.search(said)
+        match = _NUMBERS.search(text)
         if match is None:
             return cls()
         minor = None if match[2] is None else int(match[2])

@@ -104,19 +104,19 @@ def no_connection(error: Exception, timeout: float, least_pause: float) -> Troub
     `least_pause`, as in Backoff: seconds."""
     match error:
         case LoginRefused():
-            said = f"{error}; next attempt in {REFUSED_PAUSE:.0f} s"
-            return Trouble(Failure.LOGIN, said)
+            text = f"{error}; next attempt in {REFUSED_PAUSE:.0f} s"
+            return Trouble(Failure.LOGIN, text)
         case ShuttingDown():
-            said = f"{error}; tried again within {max(least_pause, RETURN_PAUSE):g} s"
-            return Trouble(Failure.SHUTTING_DOWN, said)
+            text = f"{error}; tried again within {max(least_pause, RETURN_PAUSE):g} s"
+            return Trouble(Failure.SHUTTING_DOWN, text)
         case ConnectError():
             silent = error.cause is Cause.SILENT
             return Trouble(Failure.TIMEOUT if silent else Failure.CONNECT, f"{error}; {_AGAIN}")
         case ConnectionLost():
             return Trouble(Failure.LOST, f"{error}; {_AGAIN}")
         case TimeoutError():
-            said = f"logged in, then not introduced within {timeout:g} s; {SLOW}; {_AGAIN}"
-            return Trouble(Failure.TIMEOUT, said)
+            text = f"logged in, then not introduced within {timeout:g} s; {SLOW}; {_AGAIN}"
+            return Trouble(Failure.TIMEOUT, text)
     return Trouble(Failure.INTERNAL, "internal error; the log has its traceback")
 
 
@@ -128,8 +128,8 @@ def shutting_down(pause: float) -> Trouble[Failure]:
 
 def slow_poll(timeout: float) -> Trouble[Failure]:
     """A poll that was not over after `timeout` seconds."""
-    said = f"no complete answer within {timeout:g} s; the PBX is slow or the network loses packets"
-    return Trouble(Failure.TIMEOUT, said)
+    text = f"no complete answer within {timeout:g} s; the PBX is slow or the network loses packets"
+    return Trouble(Failure.TIMEOUT, text)
 
 
 def nothing_came(refusals: Sequence[Trouble[Kind]], user: str, version: str) -> str:
@@ -141,8 +141,8 @@ def nothing_came(refusals: Sequence[Trouble[Kind]], user: str, version: str) -> 
         return f"user {user} may {neither}: add 'call,reporting' {_TO_WRITE_LINE}"
     if kinds == [Failure.UNKNOWN_ACTION] * 2:
         return f"Asterisk knows {neither}: {_unknown('FAXSessions', version)}"
-    said = "; ".join(refusal.text for refusal in refusals)
-    return said or "what Asterisk answered cannot be read; the log quotes it"
+    text = "; ".join(refusal.text for refusal in refusals)
+    return text or "what Asterisk answered cannot be read; the log quotes it"
 
 
 # --- one action -----------------------------------------------------------------------------
@@ -154,22 +154,22 @@ def refused(answer: Answer, user: str, version: str) -> Trouble[Failure]:
     action = answer.request.action
     if answer.denied:
         add = f"add '{WRITE_CLASS[action]}' {_TO_WRITE_LINE}"
-        said = f"user {user} may not {action}: {add}; until then {_WITHOUT_ACTION[action]}"
-        return Trouble(Failure.DENIED, said, action)
+        text = f"user {user} may not {action}: {add}; until then {_WITHOUT_ACTION[action]}"
+        return Trouble(Failure.DENIED, text, action)
     reason = answer.message or "no reason given"
     if answer.unknown:
-        said = f"{action}: {reason.rstrip('.')}: {_unknown(action, version)}"
-        return Trouble(Failure.UNKNOWN_ACTION, said, action)
+        text = f"{action}: {reason.rstrip('.')}: {_unknown(action, version)}"
+        return Trouble(Failure.UNKNOWN_ACTION, text, action)
     if action == "FAXSession" and "provide a handler" in reason:
-        said = (
+        text = (
             f"{action}: {reason}: what runs these faxes, such as Digium's module, tells nothing of "
             "them while they run; until res_fax_spandsp.so runs them, see modules.conf, "
             f"{_WITHOUT_ACTION[action]}"
         )
     else:
         left_out = "left out until it works, and Asterisk's log may say why"
-        said = f"{action} failed: {reason}; {left_out}"
-    return Trouble(Failure.ERROR, said, action)
+        text = f"{action} failed: {reason}; {left_out}"
+    return Trouble(Failure.ERROR, text, action)
 
 
 def _unknown(action: str, version: str) -> str:
@@ -198,33 +198,33 @@ def unanswered(action: str) -> Trouble[Failure]:
 
 def unreadable(problem: Problem) -> Trouble[Failure]:
     """A field whose value cannot be read."""
-    said = f"{problem.field} is not as Asterisk writes it and is left out: {problem.value}"
-    return Trouble(Failure.MALFORMED, said, problem.field)
+    text = f"{problem.field} is not as Asterisk writes it and is left out: {problem.value}"
+    return Trouble(Failure.MALFORMED, text, problem.field)
 
 
 def no_events(user: str) -> Trouble[Lack]:
     """Completions are counted, and no event tells of them."""
-    said = (
+    text = (
         "Asterisk counts faxes and sends no event for them; add 'call' to "
         f"the read line of {user} in manager.conf, and let its "
         f"eventfilter pass SendFAX and ReceiveFAX, then {_LOG_IN_ANEW}; until then results and "
         "failures are missing"
     )
-    return Trouble(Lack.EVENTS, said)
+    return Trouble(Lack.EVENTS, text)
 
 
 def no_result(result: FaxResult, version: str) -> Trouble[Lack]:
     """A completion event tells no result, or not all of it. `version`: Asterisk's."""
-    said, unknown = "completion events carry no result", NO_REASONS
+    text, unknown = "completion events carry no result", NO_REASONS
     if result.succeeded is not None:
-        said = f"completion events lack {', '.join(result.missing)}"
+        text = f"completion events lack {', '.join(result.missing)}"
         unknown = "reasons of failures, and over what they travelled, are unknown"
     elif Version.parse(version).before_fax_actions:
-        said = f"{said}: Asterisk {version} writes no channel variables on them; {unknown}"
-        return Trouble(Lack.RESULTS, said)
-    said = (
-        f"{said}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "
+        text = f"{text}: Asterisk {version} writes no channel variables on them; {unknown}"
+        return Trouble(Lack.RESULTS, text)
+    text = (
+        f"{text}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "
         "or below '[general](+)' at its end (a second [general] is ignored), then 'manager "
         f"reload'; until then {unknown}"
     )
-    return Trouble(Lack.RESULTS, said)
+    return Trouble(Lack.RESULTS, text)
