@@ -1,5 +1,5 @@
 """What can go wrong with a connection to one Asterisk. Each message says what was tried and what
-came back; of those that have a `cause`, what to do as well: diagnosis.py knows the words."""
+came back; those with a `cause` also say what to do, in the words of diagnosis.py."""
 
 from exporter.ami.diagnosis import Cause
 
