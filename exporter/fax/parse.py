@@ -1,7 +1,7 @@
-"""The reading of each message about faxes: its text in, a value and what is wrong with it out.
+"""Messages about faxes: the text of one goes in, a value and its problems come out.
 
 No parser raises: what cannot be read is left out and named in `problems`. How one header is read is
-the business of fields.py.
+in fields.py.
 """
 
 from typing import Final
@@ -139,7 +139,7 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
     operation = {"SendFAX": Operation.SEND, "ReceiveFAX": Operation.RECEIVE}.get(
         text(headers, "Event")
     )
-    # The far end writes its station id itself, and "\r\n\r\nEvent: SendFAX" fits into one.
+    # It can be made up: the far end may put "\r\n\r\nEvent: SendFAX" into its station id.
     if operation is None or "Channel" not in headers:
         return None
     variables = _channel_variables(headers)
@@ -158,7 +158,7 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
         or (empty and pages == 0 and error.lower() in ("", "init_error") and not succeeded)
     )
     if not began or status_string.lower() in _NO_MODEM or error.lower() == "init_error":
-        # Nobody filled these in: they are empty, or still those of the fax before on this channel.
+        # Asterisk did not set these: they are empty, or still those of the channel's last fax.
         pages, rate, resolution = None, "", ""
     transport = Transport.NONE
     if mode:
