@@ -404,7 +404,7 @@ HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
         "off; always 0 with ECM. Source: FAXSession, TotalBadLines summed over the pages.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.session_lines),
+        lambda poller: _plain(poller.ledger.totals.session_bad_lines),
     ),
 )
 

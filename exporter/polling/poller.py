@@ -344,7 +344,7 @@ class Poller:
         if seen.listed is not None:
             self.ledger.observe(seen)
         elif poll.answered and whole:
-            self.ledger.unlisted(seen.at)
+            self.ledger.observe_without_list(seen.at)
         if poll.problems:
             failures.add(Failure.MALFORMED)
             self._note_unreadable(poll.problems)
