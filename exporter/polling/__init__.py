@@ -1,4 +1,4 @@
-"""The scrape loop of one Asterisk, and of many; and what can be wrong with one, in words."""
+"""The polling of one Asterisk, and of many; and what can be wrong with one, in words."""
 
 from exporter.polling import troubles
 from exporter.polling.backoff import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
