@@ -1,5 +1,5 @@
-"""Findings about the modules that run faxes in Asterisk: res_fax, and below it a technology such as
-Spandsp; and whether ECM hides bad lines."""
+"""Findings about res_fax: whether it is loaded, which technology runs its faxes (it should be
+Spandsp), and its default for ECM, which hides bad lines."""
 
 from typing import Final
 
@@ -35,12 +35,12 @@ def res_fax(seen: Seen, version: Version) -> Finding:
             return Finding("res_fax", Verdict.WRONG, text, do="use Asterisk 13 or newer")
         lines = Lines("modules.conf", "modules", ("load = res_fax.so",))
         text += f"; {troubles.RES_FAX_MISSING}"
-        return Finding("res_fax", Verdict.WRONG, text, lines, _kept_out("res_fax.so"))
+        return Finding("res_fax", Verdict.WRONG, text, lines, _without_noload("res_fax.so"))
     return Finding("res_fax", Verdict.UNKNOWN, "cannot be told without a write class")
 
 
-def _kept_out(module: str) -> str:
-    """What undoes a load line, wherever that stands, at Asterisk's next start."""
+def _without_noload(module: str) -> str:
+    """Advice on the line that would keep the module out again at Asterisk's next start."""
     return f"take a line 'noload = {module}' out of modules.conf: it goes before every load line"
 
 
@@ -63,14 +63,14 @@ def spandsp(seen: Seen) -> Finding:
         return Finding(subject, Verdict.OK, "loaded")
     if seen.values.get(RES_FAX_SPANDSP) == "0":
         text = "not loaded, and without it, or another technology, res_fax runs no fax"
-        return Finding(subject, Verdict.WRONG, text, lines, _kept_out("res_fax_spandsp.so"))
+        return Finding(subject, Verdict.WRONG, text, lines, _without_noload("res_fax_spandsp.so"))
     why, do, commands = why_unread(seen, "func_module")
     text = f"cannot be told while no fax runs, since {why}"
     return Finding(subject, Verdict.UNKNOWN, text, lines, do, commands)
 
 
 def ecm(seen: Seen) -> Finding:
-    """Whether error correction is on where no call sets it, and what that does to bad lines."""
+    """Whether error correction is on unless a call sets it, and what that does to bad lines."""
     if not seen.reads_files:
         why, _, _ = why_unread(seen, "func_config")
         text = f"cannot be told, since {why}; on is Asterisk's default"

@@ -13,9 +13,9 @@ from exporter.check_pbx.unread import NOT_RELOADED, RELOAD, cannot_be_told
 from exporter.fax import Version, printable
 from exporter.polling import troubles
 
-_VALUE: Final = 1000
+_MAX_WHOLE: Final = 1000
 """Characters from which on a value may have been cut: Getvar has room for 1023 bytes."""
-_FIRST: Final = (
+_SECOND_GENERAL: Final = (
     "if the file has this line, it is below a second [general], and Asterisk only takes the first: "
     "make that [general](+), or add the lines at the end of the file"
 )
@@ -40,8 +40,8 @@ def channelvars(seen: Seen, version: Version) -> Finding:
     there = seen.value("manager.conf", "general", "channelvars")
     missing = manager_conf.missing_variables(there)
     line = manager_conf.all_variables(there)
-    # A line that lacks a name of theirs would take it away.
-    whole = len(there) < _VALUE and printable(line) == line
+    # A line that was cut, or has what cannot be pasted, would take away names that are there.
+    whole = len(there) < _MAX_WHOLE and printable(line) == line
     lines = Lines("manager.conf", "general", (line,)) if whole else None
     came = any(result.succeeded is not None for result in seen.results)
     unknown = f"{troubles.NO_REASONS} without"
@@ -53,7 +53,7 @@ def channelvars(seen: Seen, version: Version) -> Finding:
             return Finding(subject, Verdict.OK, "a completion event came with its result")
         if seen.results:
             text = f"a completion event came without its result; {unknown}"
-            return Finding(subject, Verdict.WRONG, text, lines, _FIRST)
+            return Finding(subject, Verdict.WRONG, text, lines, _SECOND_GENERAL)
         return cannot_be_told(subject, lines, seen)
     if not missing:
         text = "a completion event came with its result" if came else "in the file"
@@ -73,7 +73,7 @@ def channelvars(seen: Seen, version: Version) -> Finding:
     if lines is None:
         do = f"add ,{','.join(missing)} to the line that is there, which cannot be shown whole"
         return Finding(subject, Verdict.WRONG, text, None, do, (RELOAD,))
-    return Finding(subject, Verdict.WRONG, text, lines, "" if there else _FIRST)
+    return Finding(subject, Verdict.WRONG, text, lines, "" if there else _SECOND_GENERAL)
 
 
 def disabledevents(seen: Seen) -> Iterable[Finding]:
@@ -82,7 +82,7 @@ def disabledevents(seen: Seen) -> Iterable[Finding]:
     if events := manager_conf.disabled(there):
         text = f"{', '.join(events)} disabled for all users: no such event comes"
         line = manager_conf.without_completions(there)
-        if len(there) < _VALUE and printable(line) == line:
+        if len(there) < _MAX_WHOLE and printable(line) == line:
             lines = Lines("manager.conf", "general", (line,))
             yield Finding("disabledevents", Verdict.WRONG, text, lines)
         else:
@@ -91,8 +91,8 @@ def disabledevents(seen: Seen) -> Iterable[Finding]:
 
 
 def second_general(there: Sequence[Section], user: str) -> Iterable[Finding]:
-    """Each [general] after the first. Only of files in which this user is too: others are not
-    those of this PBX."""
+    """A finding for each [general] after the first. None if the files have no section of this user:
+    then they are not those of this PBX."""
     if not any(section.name == user for section in there):
         return
     for section in manager_files.repeated("general", there):

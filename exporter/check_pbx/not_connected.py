@@ -1,6 +1,6 @@
-"""Why there is no connection to a PBX, or no login, and what in manager.conf gives one.
+"""Why there is no connection to a PBX, or no login, and what to change in its manager.conf.
 
-Lines are chosen so that they shut out nobody else, or say whom.
+The lines to add shut out nobody else, or the advice says whom.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from exporter.check_pbx.report import Finding, Lines, Verdict
 from exporter.settings import AmiSettings
 
 _LOWEST_PORT: Final = 1024
-"""What `port` in manager.conf may be at least."""
+"""The least that `port` in manager.conf may be."""
 
 
 async def not_connected(error: AmiError, settings: AmiSettings) -> Finding:
@@ -42,7 +42,7 @@ async def _login_refused(text: str, settings: AmiSettings) -> Finding:
     """Asterisk gives one answer for a wrong name, a wrong secret and a wrong address."""
     secret = settings.secret.get_secret_value()
     lines = ["secret = what --ami.secret-file holds"]
-    # Asterisk does not say which, and (+) to a section that is not there has it refuse the file.
+    # Asterisk does not say which. It refuses a file that adds with (+) to a section not there.
     do = (
         f"the user has to be there: if manager.conf and what it includes have no "
         f"[{settings.username}], paste a whole one, from the README or its snippets, and not the "
@@ -77,7 +77,7 @@ async def nothing_listens(text: str, settings: AmiSettings) -> Finding:
         do += f"it cannot have one below {_LOWEST_PORT}. Where it listens:"
         return Finding("connection", Verdict.WRONG, text, None, do, commands)
     address = await address_of(host)
-    # There is one such line: moved to this address, it is gone for whoever uses another.
+    # There can be only one such line: with another address, it shuts out who uses the old one.
     if address is not None and address.is_loopback:
         do += "if another address, set --ami.host to that, which others may use; if it listens "
         do += "nowhere, add the lines, (+) only if there is a [general]"

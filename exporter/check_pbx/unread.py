@@ -1,4 +1,4 @@
-"""What cannot be told because Asterisk did not let it be read: why not, and how to have it read."""
+"""Findings of what cannot be told, since Asterisk does not let it be read: why, and what helps."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ NOT_RELOADED: Final = ("the file has this line, but was not read since", (RELOAD
 
 
 def why_unread(seen: Seen, module: str) -> tuple[str, str, tuple[str, ...]]:
-    """Why a function told nothing, how to have it tell, and the command."""
+    """Why a function of this module told nothing, what to do about it, and the commands."""
     if not seen.may_getvar:
         return "the user may not Getvar", "", ()
     do = f"load {module}.so to have this checked, check again, and unload it if it is not wanted:"
@@ -21,7 +21,8 @@ def why_unread(seen: Seen, module: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def cannot_be_told(subject: str, lines: Lines | None, seen: Seen, user: str = "") -> Finding:
-    """Neither a file, in it the section of `user` if one is named, nor an event tells of it."""
+    """The finding where neither manager.conf, and in it the section of `user` if one is named, nor
+    an event tells."""
     why, do, commands = why_unread(seen, "func_config")
     if seen.reads_files and user:
         name = printable(user)

@@ -351,9 +351,8 @@ class Poller:
         status.failures.update(failures - _WHOLE_POLL)
         status.answered = poll.answered and whole
         status.begun |= status.answered
-        status.up = (
-            seen.listed is not None or seen.stats is not None
-        ) and not failures & _WHOLE_POLL
+        brought = seen.listed is not None or seen.stats is not None
+        status.up = brought and not failures & _WHOLE_POLL
         status.sessions_listed = seen.listed is not None
         status.stats = seen.stats
         if Failure.SHUTTING_DOWN in failures:
