@@ -33,8 +33,8 @@ logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM or SIGINT. Returns the exit status: 0, 1 if it cannot listen or a checked
-    PBX lacks something, 2 if a setting, or a file that one names, is wrong."""
+    """Runs until SIGTERM or SIGINT. Returns the exit status: 0; 1 if it cannot listen, or a checked
+    PBX lacks something; 2 if a setting, or a file named by one, is wrong."""
     signal.signal(
         signal.SIGHUP, signal.SIG_IGN
     )  # it would end the process, until `_run` handles it

@@ -1,6 +1,6 @@
 """Reading the settings' files again while the exporter runs: on SIGHUP, or POST /-/reload.
 
-A file with a fault changes nothing; what was read from it before goes on.
+A file with a fault changes nothing: what was read from it before stays in use.
 """
 
 import asyncio

@@ -79,7 +79,7 @@ async def _answer_challenge(
     connection: Connection, settings: AmiSettings, challenge: Answer
 ) -> Answer:
     salt = str(challenge.headers.get("Challenge", ""))
-    # AMI's challenge is MD5 by definition: it keeps the secret off the wire, and no more.
+    # AMI defines the challenge as MD5: it keeps the secret off the wire, and protects nothing else.
     salted = f"{salt}{settings.secret.get_secret_value()}".encode()
     login = {
         "Username": settings.username,

@@ -7,13 +7,14 @@ line. One that is too long is dropped as it comes. What is whole is one of three
 * a SendFAX or ReceiveFAX event, handed out as a `Completion`;
 * a part of the answer to something that was asked, told by its ActionID: the response, and the
   events that follow it, up to the last, which makes an `Answer`;
-* none of our business: dropped before it is read.
+* anything else: dropped without being parsed.
 
-Asterisk works actions off strictly in the order in which they came. So the first word of an answer
-proves that whatever was asked before and is not answered never will be: it is handed out as lost.
+Asterisk works actions off strictly in the order in which they came. So when an
+answer begins, whatever was asked before it and is not answered never will be: it is handed out as
+lost.
 
-What comes is handed out in the order in which it came, since a completion event behind FAXStats is
-of a fax that these do not count yet. Nothing that comes can raise, or fill the memory.
+All is handed out in the order in which it came, since a completion event that comes after FAXStats
+belongs to a fax that these do not count yet. Nothing that comes can raise, or fill the memory.
 """
 
 import re

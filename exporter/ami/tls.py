@@ -1,6 +1,6 @@
 """TLS to one Asterisk: the certificates it is made with, and what it means that it fails.
 
-Files of certificates are read by tls_files.py, which knows what is wrong with them.
+tls_files.py reads the files, and knows what can be wrong with them.
 """
 
 import ssl

@@ -70,7 +70,7 @@ _SESSION: Final = Layout(
     number_field("PagesReceived", MAX_PAGES),
     number_field("TotalBadLines", MAX_BAD_LINES),
 )
-"""Of a fax; a gateway's lacks some."""
+"""The headers of a fax. A gateway's event lacks some, and is read header by header."""
 _NEVER_BEGAN: Final = frozenset(
     {"error before fax transmission started.", "error starting fax session"}
 )

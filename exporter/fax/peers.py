@@ -26,9 +26,9 @@ def peer_of(channel: str) -> str:
     """A channel's technology and endpoint without its serial: `PJSIP/trunk-berlin`.
 
     What a technology adds behind the endpoint is left out, since a number dialled is no endpoint:
-    `DAHDI/i1/5551234-2` is of `DAHDI/i1`. So is what a Local channel has before its context:
-    `Local/5551234@faxes-0000002a;1` is of `Local/faxes`. What is not printable becomes a question
-    mark. Empty if the name is not of the form technology/endpoint.
+    `DAHDI/i1/5551234-2` belongs to `DAHDI/i1`. So is what a Local channel has before its context:
+    `Local/5551234@faxes-0000002a;1` belongs to `Local/faxes`. What is not printable becomes a
+    question mark. Empty if the name is not of the form technology/endpoint.
     """
     technology, slash, rest = _SUFFIXES.sub("", channel[:MAX_TEXT]).partition("/")
     while technology in _WRAPPERS and "/" in rest:

@@ -113,7 +113,7 @@ class Matching(Generic[S]):
 
     def __init__(self) -> None:
         self._life = 0
-        """Counted up by each restart of Asterisk."""
+        """Counted up at each restart of Asterisk."""
         self._listed: dict[_SessionKey, S] = {}
         self._left: dict[_SessionKey, S] = {}
         """In the order in which they left, for as long as they may come back."""
@@ -126,7 +126,7 @@ class Matching(Generic[S]):
 
     def restarted(self, since: float) -> None:
         """Asterisk has been restarted: numbers and channels mean other sessions now. Events that
-        came at `since` or later are of these."""
+        came at `since` or later belong to these."""
         self._life += 1
         for index, heard in enumerate(self._heard):
             if heard.at >= since:
@@ -175,7 +175,7 @@ class Matching(Generic[S]):
 
     def hear(self, result: FaxResult, at: float) -> list[Outcome[S]]:
         """Takes an event, which waits for the next list to tell whose it is. The oldest of too many
-        waits no longer, and is of no session."""
+        waits no longer, and belongs to no session."""
         self._heard.append(Heard(at, self._life, result))
         if len(self._heard) <= MAX_TRACKED:
             return []
@@ -183,8 +183,8 @@ class Matching(Generic[S]):
 
     def settle(self, at: float, listed_at: float | None) -> list[Outcome[S]]:
         """What is certain by now. `listed_at`: when the last list was asked for, -inf if it was not
-        whole; None if Asterisk gives none. An event that came before is of no session in that list,
-        a later one may be."""
+        whole; None if Asterisk gives none. An event that came before belongs to no session in that
+        list, a later one may."""
         events, self._heard = self._heard, deque()
         outcomes: list[Outcome[S]] = []
         undecided: list[Heard] = []
@@ -204,9 +204,9 @@ class Matching(Generic[S]):
         listed_at: float | None,
         outcomes: list[Outcome[S]],
     ) -> list[Heard]:
-        """Returns the events that are of no session in the last list. One that came after the list
-        was asked for, and may be of a session in it, waits for the next list; after LIST_PATIENCE
-        it is that session's."""
+        """Returns the events that belong to no session in the last list. One that came after the
+        list was asked for, and may belong to a session in it, waits for the next list; after
+        LIST_PATIENCE it is given to that session."""
         earlier = [h for h in events if listed_at is not None and h.at < listed_at]
         later = [h for h in events if listed_at is None or h.at >= listed_at]
         left_over = earlier
@@ -245,9 +245,9 @@ class Matching(Generic[S]):
         listed_at: float | None,
         outcomes: list[Outcome[S]],
     ) -> list[Heard]:
-        """Returns the events that may be of one of several sessions, until more of these have had
-        their own. Only after all channels: by its file an event could take a session whose own
-        event stands behind it."""
+        """Returns the events that may belong to one of several sessions: they wait until more of
+        these have had their own. To be called when all events were tried by channel: by its file
+        an event could take a session whose own event comes later in the list."""
         undecided: list[Heard] = []
         of_same_file = Counter(map(_file_of, events))
         for heard in events:
@@ -290,7 +290,7 @@ class Matching(Generic[S]):
                 yield awaiting.take(best, heard)
             elif too_many <= 0:
                 for session in fitting:
-                    # They stay: if the best one's own event comes, this one is of one of them.
+                    # They stay: if the best one's own event comes, this one belongs to another.
                     leaving.pop(session, None)
         for session, key in leaving.items():
             del self._left[key]
@@ -344,14 +344,14 @@ class _Index(Generic[S]):
         return self.of_channel(heard, 1, any_file=True) or _best(self.of_file(heard), heard)
 
     def of_channel(self, heard: Heard, rivals: int, *, any_file: bool = False) -> S | None:
-        """The session that has the event's channel and file. With `any_file` also one of another
-        file whose event came as soon as it had left the list; a later event of another file is the
-        next fax's own.
+        """The session that has the event's channel and file. With `any_file` also one with
+        another file, if the event came no later than the session left the list: a later event with
+        another file belongs to the next fax.
 
-        Of several it is one that has all the event's files, then one with no more pages than it
-        says. Of those it is the first, since events come in the order of faxes; but the last if
-        fewer events have come on this channel (`rivals`) than there are sessions: an event comes
-        soon if it comes at all, so the first sessions have none."""
+        Of several, one with all the event's files is preferred, then one with no more pages than
+        it says. Of equal ones it is the first, since events come in the order of faxes; but the
+        last if fewer events came on this channel (`rivals`) than there are sessions: an event comes
+        soon if it comes at all, so it is the first sessions that have none."""
         result, file = heard.result, last_file(heard.result.files)
         if result.reason is Reason.INIT and not result.began:
             return None  # a fax that never began was never listed

@@ -11,8 +11,8 @@ FIRST_PAUSE: Final = 1.0
 """Seconds at most before the first attempt after a successful poll; doubled by each failure."""
 LONGEST_PAUSE: Final = 60.0
 REFUSED_PAUSE: Final = 60.0
-"""Seconds before what was refused is tried again, be it a login or an action: Asterisk logs each
-refusal, and faster ones get the host banned."""
+"""Seconds before a refused login or action is tried again: Asterisk logs each refusal, and more
+frequent ones can get this host banned."""
 RETURN_PAUSE: Final = 3.0
 """Seconds at most before the next attempt to connect to an Asterisk that was shutting down."""
 RETURN_SECONDS: Final = 180.0

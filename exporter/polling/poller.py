@@ -373,7 +373,7 @@ class Poller:
 
     def _check_events(self, stats: FaxStats) -> None:
         """Notes whether events come for the completions that Asterisk counts. To be called as soon
-        as FAXStats has come: an event right behind it is of a fax that it does not count yet."""
+        as FAXStats has come: an event right behind it belongs to a fax not counted yet."""
         if stats.completed is None:
             return
         now = self.clock.monotonic()
