@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from exporter import __version__, log, metrics
 from exporter.notify import Notifier
-from exporter.polling import Fleet, cancelled
+from exporter.polling import Fleet, cancel_and_wait
 from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
@@ -135,7 +135,7 @@ async def _run(settings: Settings) -> int:
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
         for background in (web_file.follow(), notifier.follow(fleet)):
-            stack.push_async_callback(cancelled, asyncio.create_task(background))
+            stack.push_async_callback(cancel_and_wait, asyncio.create_task(background))
         notifier.ready()
         if settings.demo:
             _print(f"The demo's page: {_as_typed(scheme, server.addresses[0])}  (Ctrl-C ends it)")
@@ -189,7 +189,7 @@ async def _demo_pbx(ami: AmiSettings) -> AsyncIterator[AmiSettings]:
     try:
         yield ami.model_copy(update={"host": pbx.host, "port": pbx.port, "tls": False})
     finally:
-        await cancelled(traffic)
+        await cancel_and_wait(traffic)
         await pbx.stop()
 
 

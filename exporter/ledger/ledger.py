@@ -117,13 +117,13 @@ class Ledger:
     def _begin(self, entry: ListedSession, seen: Observation) -> Session:
         start = Start.SEEN
         if self._first_poll_at is None and entry.state not in NOT_BEGUN:
-            start = Start.BEFORE_US
+            start = Start.BEFORE_EXPORTER
         elif self._new_connection_at is not None:
             start = Start.MISSED
         session = Session(entry, self._peers.name(entry.channel), start, seen.at, seen.listed_at)
         self._matching.begin(entry.number, session)
         self.totals.open(entry.operation, session.peer)
-        if start is not Start.BEFORE_US:
+        if start is not Start.BEFORE_EXPORTER:
             self.totals.started[entry.operation] += 1
         return session
 

@@ -21,7 +21,7 @@ class Start(Enum):
 
     SEEN = "the list before lacked it: it is counted whole, and its duration is known"
     MISSED = "while there was no connection: it is counted whole, but its duration is not known"
-    BEFORE_US = "before the exporter did: what its first reading says is not counted"
+    BEFORE_EXPORTER = "before the exporter did: what its first reading says is not counted"
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class Session:
         already. `transport` is as the list has it."""
         if self._last_reading == (detail, transport):
             return None
-        if self.start is Start.BEFORE_US:
+        if self.start is Start.BEFORE_EXPORTER:
             self._count_from(detail, transport)
             return None
         self._last_reading = detail, transport
@@ -180,7 +180,7 @@ class Session:
 
     def read_event(self, result: FaxResult) -> Added:
         """What its event adds: often the last page, which no list showed any more."""
-        if result.pages is None or self.start is Start.BEFORE_US:
+        if result.pages is None or self.start is Start.BEFORE_EXPORTER:
             return Added()
         added = Added(pages=self.page_reader.read(result.pages, result.transport))
         if added.pages:

@@ -48,7 +48,7 @@ class Fleet:
             kept = {n for n, s in targets.items() if n in before and before[n].settings == s}
             for name in before.keys() - kept:
                 if (task := self._tasks.pop(name, None)) is not None:  # None after `close`
-                    await cancelled(task)
+                    await cancel_and_wait(task)
             pollers: dict[str, Poller] = {}
             for name, settings in targets.items():
                 if name in kept:
@@ -74,7 +74,7 @@ class Fleet:
     async def close(self) -> None:
         """Ends all pollers."""
         while self._tasks:
-            await cancelled(self._tasks.popitem()[1])
+            await cancel_and_wait(self._tasks.popitem()[1])
 
     def _poller(self, name: str, settings: AmiSettings, before: Poller | None) -> Poller:
         if before is not None and _address(before.settings) == _address(settings):
@@ -92,7 +92,7 @@ def _address(settings: AmiSettings) -> tuple[str, int]:
     return settings.host, settings.port
 
 
-async def cancelled(task: asyncio.Task[None]) -> None:
+async def cancel_and_wait(task: asyncio.Task[None]) -> None:
     """Cancels a task and waits for its end."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
