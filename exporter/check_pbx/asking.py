@@ -91,8 +91,8 @@ async def ask(connection: Connection, user: str, seen: Seen) -> None:
     # Asterisk logs an error for a function it does not have, so the rest only if there is one.
     if not await get("manager.conf", "general", "enabled"):
         return
-    there = await get("manager.conf", "general", "channelvars")
-    if manager_conf.missing_variables(there):
+    channelvars = await get("manager.conf", "general", "channelvars")
+    if manager_conf.missing_variables(channelvars):
         # Only then, since Asterisk logs a warning if such a file adds to a section of another.
         for file in INCLUDED:
             await get(file, "general", "channelvars")

@@ -37,11 +37,11 @@ def channelvars(seen: Seen, version: Version) -> Finding:
             "failures and their reasons stay unknown"
         )
         return Finding(subject, Verdict.WRONG, text, do="use Asterisk 13 or newer")
-    there = seen.value("manager.conf", "general", "channelvars")
-    missing = manager_conf.missing_variables(there)
-    line = manager_conf.all_variables(there)
+    value = seen.value("manager.conf", "general", "channelvars")
+    missing = manager_conf.missing_variables(value)
+    line = manager_conf.all_variables(value)
     # A line that was cut, or has what cannot be pasted, would take away names that are there.
-    whole = len(there) < _MAX_WHOLE and printable(line) == line
+    whole = len(value) < _MAX_WHOLE and printable(line) == line
     lines = Lines("manager.conf", "general", (line,)) if whole else None
     came = any(result.succeeded is not None for result in seen.results)
     unknown = f"{troubles.NO_REASONS} without"
@@ -64,7 +64,7 @@ def channelvars(seen: Seen, version: Version) -> Finding:
             f"{', '.join(missing)} missing in the file, yet a completion event came with its "
             "result: Asterisk keeps what it once read until it restarts, and then loses it"
         )
-    if blanks := [name for name in manager_conf.with_blanks(there) if name in missing]:
+    if blanks := [name for name in manager_conf.with_blanks(value) if name in missing]:
         text += f"; {', '.join(blanks)} has a blank beside it, and Asterisk takes that for a part "
         text += "of the name"
     for file in INCLUDED:
@@ -73,16 +73,16 @@ def channelvars(seen: Seen, version: Version) -> Finding:
     if lines is None:
         do = f"add ,{','.join(missing)} to the line that is there, which cannot be shown whole"
         return Finding(subject, Verdict.WRONG, text, None, do, (RELOAD,))
-    return Finding(subject, Verdict.WRONG, text, lines, "" if there else _SECOND_GENERAL)
+    return Finding(subject, Verdict.WRONG, text, lines, "" if value else _SECOND_GENERAL)
 
 
 def disabledevents(seen: Seen) -> Iterable[Finding]:
     """A finding if completion events are disabled for everybody."""
-    there = seen.value("manager.conf", "general", "disabledevents")
-    if events := manager_conf.disabled(there):
+    value = seen.value("manager.conf", "general", "disabledevents")
+    if events := manager_conf.disabled(value):
         text = f"{', '.join(events)} disabled for all users: no such event comes"
-        line = manager_conf.without_completions(there)
-        if len(there) < _MAX_WHOLE and printable(line) == line:
+        line = manager_conf.without_completions(value)
+        if len(value) < _MAX_WHOLE and printable(line) == line:
             lines = Lines("manager.conf", "general", (line,))
             yield Finding("disabledevents", Verdict.WRONG, text, lines)
         else:
@@ -90,12 +90,12 @@ def disabledevents(seen: Seen) -> Iterable[Finding]:
             yield Finding("disabledevents", Verdict.WRONG, text, None, do, (RELOAD,))
 
 
-def second_general(there: Sequence[Section], user: str) -> Iterable[Finding]:
+def second_general(sections: Sequence[Section], user: str) -> Iterable[Finding]:
     """A finding for each [general] after the first. None if the files have no section of this user:
     then they are not those of this PBX."""
-    if not any(section.name == user for section in there):
+    if not any(section.name == user for section in sections):
         return
-    for section in manager_files.repeated("general", there):
+    for section in manager_files.repeated("general", sections):
         where = f"{section.file}:{section.line}"
         text = f"{where} begins another [general]; Asterisk takes the first alone, and ignores this"
         do = "make it [general](+), which adds to the first; then, what is below it is read by:"

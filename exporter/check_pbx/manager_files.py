@@ -39,9 +39,9 @@ def sections(folder: Path = FOLDER) -> list[Section]:
     return found
 
 
-def repeated(name: str, there: Sequence[Section]) -> list[Section]:
+def repeated(name: str, found: Sequence[Section]) -> list[Section]:
     """The sections of this name that are not the first and do not add to it."""
-    named = [section for section in there if section.name.lower() == name.lower()]
+    named = [section for section in found if section.name.lower() == name.lower()]
     return list(dict.fromkeys(section for section in named[1:] if not section.adds))
 
 

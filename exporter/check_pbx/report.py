@@ -1,5 +1,6 @@
-"""The report of --check-pbx: its findings, and how they are printed, what came back before what to
-do about it. Nothing here asks or judges; see checking.py.
+"""The report of --check-pbx: its findings as values, and how they are printed.
+
+Of each finding what came back is printed first, then what to do. checking.py asks and judges.
 """
 
 import textwrap
