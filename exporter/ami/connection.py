@@ -185,8 +185,6 @@ class Connection(asyncio.Protocol):
         TLS is a record of its own."""
         written: list[str] = []
         unwritten, begun, most = self._unwritten, self._in_flight, MAX_OUTSTANDING // 2
-        if begun > most and not self._tls:
-            return written
         while unwritten and len(written) < most:
             request, asking = unwritten.popleft()
             if asking.done.done():
@@ -194,9 +192,12 @@ class Connection(asyncio.Protocol):
             action_id, size = self._action_id, 1
             if self._tls:
                 size = request.size + len(action_id)
-                if not self._tls_has_room(request, size, begun):
-                    unwritten.appendleft((request, asking))
-                    break
+                has_room = self._tls_has_room(request, size, begun)
+            else:  # a Ping is what shows that all in flight was lost
+                has_room = begun <= most or request is _PING
+            if not has_room:
+                unwritten.appendleft((request, asking))
+                break
             self._in_flight += size
             self._unanswered.append((asking, size))
             self._stream.ask(request, action_id)
