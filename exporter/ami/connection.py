@@ -187,8 +187,6 @@ class Connection(asyncio.Protocol):
         has the other half to work off when the next write comes."""
         written: list[str] = []
         unwritten, begun, most = self._unwritten, self._in_flight, MAX_OUTSTANDING // 2
-        if begun > most and not self._tls:
-            return written
         while unwritten and len(written) < most:
             request, batch = unwritten.popleft()
             if batch.done.done():
@@ -196,9 +194,12 @@ class Connection(asyncio.Protocol):
             action_id, size = self._action_id, 1
             if self._tls:
                 size = request.size + len(action_id)
-                if not self._tls_has_room(request, size, begun):
-                    unwritten.appendleft((request, batch))
-                    break
+                has_room = self._tls_has_room(request, size, begun)
+            else:  # a Ping is what shows that all in flight was lost
+                has_room = begun <= most or request is _PING
+            if not has_room:
+                unwritten.appendleft((request, batch))
+                break
             self._in_flight += size
             self._unanswered.append((batch, size))
             self._stream.ask(request, action_id)

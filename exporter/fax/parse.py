@@ -56,6 +56,7 @@ _LISTED: Final = Layout(
     _OPERATION,
     _STATE,
     text_field("Files"),
+    key=_NUMBER,
 )
 _SESSION: Final = Layout(
     _NUMBER,
@@ -69,6 +70,7 @@ _SESSION: Final = Layout(
     number_field("PagesTransmitted", MAX_PAGES),
     number_field("PagesReceived", MAX_PAGES),
     number_field("TotalBadLines", MAX_BAD_LINES),
+    key=_NUMBER,
 )
 """The headers of a fax. A gateway's event lacks some, and is read header by header."""
 _NEVER_BEGAN: Final = frozenset(
@@ -89,18 +91,19 @@ _NO_MODEM: Final = frozenset(
 
 def parse_listed(event: str, problems: list[Problem]) -> ListedSession | None:
     """A FAXSessionsEntry; None, and why in `problems`, if it has no usable session number."""
-    channel, number, transport, operation, state, files = _LISTED.read(event, problems)
-    if number is None:
+    values = _LISTED.read(event, problems)
+    if values is None:
         return None
+    channel, number, transport, operation, state, files = values
     return ListedSession(number, channel, operation, state, transport, files)
 
 
 def parse_session(event: str, problems: list[Problem]) -> FaxSession | None:
     """A FAXSession event; None, and why in `problems`, if it has no usable session number."""
     values = _SESSION.read(event, problems)
-    number, operation, state, ecm, rate, resolution, page, sent, received, bad_lines = values
-    if number is None:
+    if values is None:
         return None
+    number, operation, state, ecm, rate, resolution, page, sent, received, bad_lines = values
     pages = None
     if operation is Operation.SEND:
         pages = sent

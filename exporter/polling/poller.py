@@ -232,9 +232,9 @@ class Poller:
             else:
                 self._note_refusal(answer)
         self._asterisk_stays()
-        settings, status = answers
-        self.status.asterisk_version = printable(_header(settings.headers, "AsteriskVersion"))
-        self.ledger.connected(parse_core_status(status.headers), begun)
+        settings, status = (answer.headers if answer.success else {} for answer in answers)
+        self.status.asterisk_version = printable(_header(settings, "AsteriskVersion"))
+        self.ledger.connected(parse_core_status(status), begun)
         self.status.connected = True
 
     def _asterisk_shuts_down(self) -> None:
