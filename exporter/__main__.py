@@ -1,6 +1,6 @@
-"""The command: what it was asked to do, and its exit status.
+"""The command: does what its flags ask for, and returns the exit status.
 
-It builds the pollers and the web server, runs until a signal, and ends them in good order.
+It builds pollers and web server, runs until a signal, and ends them in order.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from exporter import __version__, log, metrics
 from exporter.notify import Notifier
-from exporter.polling import Fleet, cancelled
+from exporter.polling import Fleet, cancel_and_wait
 from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
@@ -33,9 +33,11 @@ logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM or SIGINT. Returns the exit status: 0, 1 if it cannot listen or a checked
-    PBX lacks something, 2 if a setting, or a file that one names, is wrong."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
+    """Runs until SIGTERM or SIGINT. Returns the exit status: 0; 1 if it cannot listen, or a checked
+    PBX lacks something; 2 if a setting, or a file named by one, is wrong."""
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # it would end the process, until `_run` handles it
     try:
         settings = load(sys.argv[1:] if argv is None else argv)
         log.setup(settings.log.level, settings.log.format)
@@ -48,19 +50,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _check_files(settings: Settings) -> int:
-    """Reads the files, and says what they name. Raises SettingsError."""
+    """Reads the files of settings, and prints which targets they name. Raises SettingsError."""
     problems = []
     if settings.web.config_file is not None:
         try:
             WebConfigFile(settings.web.config_file)
-            _tell(f"{settings.web.config_file}: no fault found")
+            _print(f"{settings.web.config_file}: no fault found")
         except SettingsError as error:
             problems.append(str(error))
     if settings.config.file is not None:
         try:
             targets = await ConfigFile(settings.config.file, settings.config.shard).read()
             names = ", ".join(targets) or "none"
-            _tell(f"{settings.config.file}: no fault found; targets: {names}")
+            _print(f"{settings.config.file}: no fault found; targets: {names}")
         except SettingsError as error:
             problems.append(str(error))
     if problems:
@@ -68,24 +70,24 @@ async def _check_files(settings: Settings) -> int:
     if settings.ami is not None and not settings.demo:
         _caution(settings.ami)
     if settings.config.file is None and settings.web.config_file is None:
-        _tell("settings: no fault found")
+        _print("settings: no fault found")
     return 0
 
 
 async def _check_pbxs(settings: Settings) -> int:
-    """Asks each Asterisk once, and says what it lacks. Raises SettingsError."""
+    """Asks each Asterisk once, and prints what it lacks. Raises SettingsError."""
     from exporter.check_pbx import WIDTH, check, text  # imported here: only this command needs it
 
     async with _targets(settings, _config_file(settings)) as targets:
         reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))
     width = shutil.get_terminal_size((WIDTH, 0)).columns
-    _tell("\n\n".join(text(report, width) for report in reports))
+    _print("\n\n".join(text(report, width) for report in reports))
     return 1 if any(report.wrong for report in reports) else 0
 
 
-def _tell(text: str) -> None:
-    """Prints it at once. If that fails, since nobody reads it or the disk is full, the exit
-    status still says how it went."""
+def _print(text: str) -> None:
+    """Prints a text at once. If that fails, since nobody reads it or the disk is full, the exit
+    status is still right."""
     with contextlib.suppress(OSError):
         print(text, flush=True)
 
@@ -132,11 +134,11 @@ async def _run(settings: Settings) -> int:
             url = f"{scheme}://{ListenAddress(*address)}{settings.web.telemetry_path}"
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
-        for follows in (web_file.follow(), notifier.follow(fleet)):
-            stack.push_async_callback(cancelled, asyncio.create_task(follows))
+        for background in (web_file.follow(), notifier.follow(fleet)):
+            stack.push_async_callback(cancel_and_wait, asyncio.create_task(background))
         notifier.ready()
         if settings.demo:
-            _tell(f"The demo's page: {_as_typed(scheme, server.addresses[0])}  (Ctrl-C ends it)")
+            _print(f"The demo's page: {_as_typed(scheme, server.addresses[0])}  (Ctrl-C ends it)")
         await stop.wait()
         logger.info("ending")
         notifier.stopping()
@@ -146,8 +148,8 @@ async def _run(settings: Settings) -> int:
 def _as_typed(scheme: str, address: tuple[str, int]) -> str:
     """The page's address for a browser on this machine, which cannot go to 0.0.0.0 or [::]."""
     host, port = address
-    at_hand = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return f"{scheme}://{ListenAddress(at_hand, port)}/"
+    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"{scheme}://{ListenAddress(reachable, port)}/"
 
 
 def _config_file(settings: Settings) -> ConfigFile | None:
@@ -171,7 +173,7 @@ async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator
 
 
 def _caution(ami: AmiSettings) -> None:
-    """Warns of what is odd about its secret."""
+    """Warns of a secret that is likely to be a mistake."""
     for caution in secret_cautions(ami):
         log.about_target(logger, f"{ami.host}:{ami.port}").warning("%s", caution)
 
@@ -187,7 +189,7 @@ async def _demo_pbx(ami: AmiSettings) -> AsyncIterator[AmiSettings]:
     try:
         yield ami.model_copy(update={"host": pbx.host, "port": pbx.port, "tls": False})
     finally:
-        await cancelled(traffic)
+        await cancel_and_wait(traffic)
         await pbx.stop()
 
 

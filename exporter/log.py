@@ -1,8 +1,7 @@
 """Log lines for standard error, logfmt or JSON: one event, one printable line.
 
-What is logged, and with which fields, is said where it happens:
-`log.info("listening", extra={"fields": {"url": url}})`, and of one Asterisk by the logger that
-`about_target` makes.
+Callers give the message and its fields: `log.info("listening", extra={"fields": {"url": url}})`.
+What concerns one Asterisk is logged by the logger that `about_target` makes.
 """
 
 import json
@@ -10,7 +9,8 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from types import TracebackType
+from typing import Literal, TextIO, TypeAlias
 
 # Characters of a value that are kept: the first of a text, the last of a traceback, whose end
 # names the error.
@@ -19,7 +19,10 @@ MAX_TRACEBACK = 10_000
 
 _PACKAGE = "exporter"
 
-Value = str | int | float | None
+Value: TypeAlias = str | int | float | None
+_ExcInfo: TypeAlias = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
 
 
 def setup(
@@ -70,9 +73,9 @@ class Json(logging.Formatter):
 
 
 def entry(record: logging.LogRecord) -> dict[str, Value]:
-    """Return what a line says of `record`, in the order it says it; times are UTC."""
+    """Return the keys and values of a record's line, in their order; times are UTC."""
     time = datetime.fromtimestamp(record.created, UTC)
-    said: dict[str, Value] = {
+    pairs: dict[str, Value] = {
         "ts": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "logger": record.name,
@@ -81,14 +84,14 @@ def entry(record: logging.LogRecord) -> dict[str, Value]:
     fields = getattr(record, "fields", {})
     for key, value in fields.items() if isinstance(fields, Mapping) else ():
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", _text(key)[:100]) or "_"
-        while name in said:  # a field named msg must not replace the message
+        while name in pairs:  # a field named msg must not replace the message
             name += "_"
-        said[name] = _value(value)
+        pairs[name] = _value(value)
     if record.exc_info and record.exc_info[0]:
         text = _traceback(record.exc_info)
         cut = len(text) - MAX_TRACEBACK
-        said["traceback"] = f"...({cut} more){text[cut:]}" if cut > 0 else text
-    return said
+        pairs["traceback"] = f"...({cut} more){text[cut:]}" if cut > 0 else text
+    return pairs
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -98,7 +101,7 @@ def _message(record: logging.LogRecord) -> str:
         return f"{_text(record.msg)} {_text(record.args)}"
 
 
-def _traceback(exc_info: Any) -> str:
+def _traceback(exc_info: _ExcInfo) -> str:
     try:
         return logging.Formatter().formatException(exc_info)
     except Exception as error:  # Python reads files for it, and there may be no descriptor left
@@ -108,7 +111,7 @@ def _traceback(exc_info: Any) -> str:
 def _value(value: object) -> Value:
     if value is None or isinstance(value, bool):
         return value
-    # JSON has no NaN, and what reads the line may not read a larger number as the same one.
+    # JSON has no NaN, and many readers take larger numbers for floats, which are not exact.
     if isinstance(value, int | float) and abs(value) < 2**53:
         return value
     return _cut(_text(value))
@@ -131,8 +134,8 @@ def _logfmt(value: Value) -> str:
         return json.dumps(value)
     if re.fullmatch(r"[!#-<>-\[\]-~]+", value):  # printable ASCII but space, ", = and \
         return value
-    # Readers of logfmt take a quoted value as a JSON string. What is not printable may steer a
-    # terminal, end the line or turn its direction.
+    # Readers of logfmt take a quoted value as a JSON string. What is not printable could give a
+    # terminal commands, end the line, or have it shown from right to left.
     return f'"{"".join(map(_escape, value))}"'
 
 

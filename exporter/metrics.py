@@ -28,7 +28,7 @@ Samples: TypeAlias = Iterable[tuple[Labels, float | Histogram]]
 
 
 class When(Enum):
-    """Which metrics stand there when."""
+    """When a metric is shown; the words are those of docs/metrics.md."""
 
     ALWAYS = "always"
     BEGUN = "once a poll was answered, be it by refusals, and from then on"
@@ -64,7 +64,8 @@ Source = TypeVar("Source")
 
 @dataclass(frozen=True)
 class Declared(Generic[Source]):
-    """One metric. `peer`: whether --metrics.peer-label adds that label, the last in a sample."""
+    """One metric. `peer`: whether --metrics.peer-label adds that label, which is the last of a
+    sample's."""
 
     name: str
     help: str
@@ -86,7 +87,7 @@ def _stat(pick: Callable[[FaxStats], int | None]) -> Callable[[Poller], Samples]
     return samples
 
 
-def _plain(values: Mapping[Operation, float] | Mapping[Operation, Histogram]) -> Samples:
+def _by_operation(values: Mapping[Operation, float] | Mapping[Operation, Histogram]) -> Samples:
     return [((operation.value,), value) for operation, value in values.items()]
 
 
@@ -165,7 +166,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "one.",
         ("operation",),
         When.LISTED,
-        lambda poller: _plain(poller.ledger.gauges.oldest_start),
+        lambda poller: _by_operation(poller.ledger.gauges.oldest_start),
     ),
     Declared(
         "asterisk_fax_oldest_progress_timestamp_seconds",
@@ -173,7 +174,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "seen, seconds since the epoch; absent without one.",
         ("operation",),
         When.LISTED,
-        lambda poller: _plain(poller.ledger.gauges.oldest_progress),
+        lambda poller: _by_operation(poller.ledger.gauges.oldest_progress),
     ),
     Declared(
         "asterisk_fax_current_sessions",
@@ -261,7 +262,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "Times a negotiated session's data rate went down. Source: FAXSession.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.fallbacks),
+        lambda poller: _by_operation(poller.ledger.totals.fallbacks),
     ),
     Declared(
         "asterisk_fax_sessions_started_total",
@@ -269,7 +270,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "of faxes that no poll saw.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.started),
+        lambda poller: _by_operation(poller.ledger.totals.started),
     ),
     Declared(
         "asterisk_fax_sessions_ended_total",
@@ -277,7 +278,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "FAXSessions, and completion events of faxes that no poll saw.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.ended),
+        lambda poller: _by_operation(poller.ledger.totals.ended),
     ),
     Declared(
         "asterisk_fax_finished_total",
@@ -303,7 +304,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "SendFAX and ReceiveFAX events.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.results_unknown),
+        lambda poller: _by_operation(poller.ledger.totals.results_unknown),
     ),
     Declared(
         "asterisk_fax_unobserved_completions_total",
@@ -374,21 +375,21 @@ HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
         "Under ECM the only sign of a bad line. Source: FAXSession.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.page_seconds),
+        lambda poller: _by_operation(poller.ledger.totals.page_seconds),
     ),
     Declared(
         "asterisk_fax_session_duration_seconds",
         "Time that sessions which ended had been listed, seconds. Source: FAXSessions.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.session_seconds),
+        lambda poller: _by_operation(poller.ledger.totals.session_seconds),
     ),
     Declared(
         "asterisk_fax_session_pages",
         "Pages of sessions that ended. Source: FAXSession and completion events.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.session_pages),
+        lambda poller: _by_operation(poller.ledger.totals.session_pages),
     ),
     Declared(
         "asterisk_fax_session_data_rate_bps",
@@ -396,7 +397,7 @@ HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
         "and completion events.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.session_rate),
+        lambda poller: _by_operation(poller.ledger.totals.session_rate),
     ),
     Declared(
         "asterisk_fax_session_bad_lines",
@@ -404,7 +405,7 @@ HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
         "off; always 0 with ECM. Source: FAXSession, TotalBadLines summed over the pages.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _plain(poller.ledger.totals.session_lines),
+        lambda poller: _by_operation(poller.ledger.totals.session_bad_lines),
     ),
 )
 
@@ -478,7 +479,7 @@ class TargetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families as they stand now."""
         status = self._poller.status
-        stands = {
+        shown = {
             When.ALWAYS: True,
             When.BEGUN: status.begun,
             When.SUCCEEDED: status.last_success is not None,
@@ -492,7 +493,7 @@ class TargetCollector(Collector):
             (HistogramMetricFamily, HISTOGRAMS),
         ):
             for declared in table:
-                if stands[declared.when]:
+                if shown[declared.when]:
                     yield _family(kind, declared, self._poller, peer=self._peer_label)
 
 

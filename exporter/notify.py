@@ -1,7 +1,7 @@
 """What the exporter tells systemd: ready, reloading, ending, its status, and that it is alive.
 
 The protocol is sd_notify(3): lines of NAME=value, one datagram each time to the socket that
-NOTIFY_SOCKET names. Without that variable nothing is told to anybody.
+NOTIFY_SOCKET names. Without that variable nothing is sent.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from exporter.polling import Fleet
 log = logging.getLogger(__name__)
 
 STATUS_PERIOD: Final = 5.0
-"""Seconds after which a change is told at the latest."""
-_NAMED: Final = 5
+"""Seconds until a change shows in the status line, at most."""
+_MAX_NAMED: Final = 5
 """Targets named in the status line; it is one line of `systemctl status`."""
-_PATIENCE: Final = 1.0
-"""Seconds to wait if the socket is full, for what is not told again."""
+_SEND_TIMEOUT: Final = 1.0
+"""Seconds to wait while the socket is full, for a message that is sent only once."""
 
 
 class Notifier:
-    """Tells the service manager, if there is one."""
+    """Sends messages to the service manager, if there is one."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         """Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
@@ -37,45 +37,45 @@ class Notifier:
         """Seconds within which the service manager wants a sign of life; None if it wants none."""
 
     def ready(self) -> None:
-        """It listens."""
-        self._tell("READY=1")
+        """Tells that the exporter listens."""
+        self._send("READY=1")
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:
-        """While the files are read again."""
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """Tells that files are being read again, for as long as the block runs."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             yield
         finally:
-            self._tell("READY=1")
+            self._send("READY=1")
 
     def stopping(self) -> None:
-        """It ends."""
-        self._tell("STOPPING=1")
+        """Tells that the exporter ends."""
+        self._send("STOPPING=1")
 
     async def follow(self, fleet: Fleet) -> None:
         """Keeps the status line true, and feeds the watchdog while polling goes on; ends only when
         cancelled."""
         period = min(STATUS_PERIOD, self.watchdog / 2) if self.watchdog else STATUS_PERIOD
-        told, alive = "", True
+        sent, alive = "", True
         while True:
             await asyncio.sleep(period)  # at the start no target could be reached yet
-            if (status := status_line(fleet)) != told:
-                told = status if self._tell(f"STATUS={status}", patience=0) else ""
+            if (status := status_line(fleet)) != sent:
+                sent = status if self._send(f"STATUS={status}", timeout=0) else ""
             if self.watchdog:
-                alive, was_alive = lives(fleet), alive
+                alive, was_alive = any_alive(fleet), alive
                 if alive:
-                    self._tell("WATCHDOG=1", patience=0)
+                    self._send("WATCHDOG=1", timeout=0)
                 elif was_alive:
                     log.error("no poller has gone on for too long; the watchdog is not fed")
 
-    def _tell(self, *lines: str, patience: float = _PATIENCE) -> bool:
-        """Whether they reached the service manager; True if there is none."""
+    def _send(self, *lines: str, timeout: float = _SEND_TIMEOUT) -> bool:
+        """Sends lines. Whether they reached the service manager; True if there is none."""
         if not self._address:
             return True
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.settimeout(patience)
+                sender.settimeout(timeout)
                 sender.connect(self._address)
                 sender.send("\n".join(lines).encode())
         except OSError as error:
@@ -87,25 +87,25 @@ class Notifier:
         return True
 
 
-def lives(fleet: Fleet) -> bool:
-    """Whether at least one poller goes on, well or not; also if there is no target to poll."""
+def any_alive(fleet: Fleet) -> bool:
+    """Whether at least one poller's loop runs, even if its polls fail; True without targets."""
     pollers = fleet.pollers.values()
     return not pollers or any(poller.alive for poller in pollers)
 
 
 def status_line(fleet: Fleet) -> str:
-    """How many targets there are, and which of them are not reached."""
+    """How many targets there are, and which of them the last poll did not reach."""
     count, stale = len(fleet.pollers), fleet.stale
     targets = f"{count} target{'' if count == 1 else 's'}"
     if not stale:
         return f"{targets}, all reached" if count else targets
-    more = f" and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
-    return f"{targets}, {len(stale)} not reached: {', '.join(stale[:_NAMED])}{more}"
+    more = f" and {len(stale) - _MAX_NAMED} more" if len(stale) > _MAX_NAMED else ""
+    return f"{targets}, {len(stale)} not reached: {', '.join(stale[:_MAX_NAMED])}{more}"
 
 
 def _watchdog(environment: Mapping[str, str]) -> float | None:
-    """As sd_watchdog_enabled(3): seconds; None if there is no watchdog, or it is for another
-    process."""
+    """The watchdog's period in seconds, as sd_watchdog_enabled(3); None if there is none, or it is
+    for another process."""
     usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
     if not (usec.isascii() and usec.isdigit() and int(usec)) or pid not in ("", str(os.getpid())):
         return None

@@ -1,6 +1,6 @@
 """Reading the settings' files again while the exporter runs: on SIGHUP, or POST /-/reload.
 
-A file with a fault changes nothing; what was read from it before goes on.
+A file with a fault changes nothing: what was read from it before stays in use.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reload:
-    """Reads the files again; of several requests one after the other."""
+    """Reads the files again, for one request at a time."""
 
     def __init__(
         self, fleet: Fleet, file: ConfigFile | None, web_file: WebConfigFile, notifier: Notifier
@@ -25,16 +25,16 @@ class Reload:
         self._file = file
         self._web_file = web_file
         self._one_at_a_time = asyncio.Lock()
-        self._asked: set[asyncio.Task[None]] = set()
+        self._reloads: set[asyncio.Task[None]] = set()
 
     @property
     def possible(self) -> bool:
-        """Whether there is a file."""
+        """Whether a file was named that can be read again."""
         return self._file is not None or self._web_file.path is not None
 
     async def __call__(self) -> None:
-        """Reads both files. Raises SettingsError with what is wrong in either; the other one, if
-        it is right, holds all the same."""
+        """Reads both files. Raises SettingsError with what is wrong in either; what is read from
+        the other is used nevertheless."""
         problems = []
         async with self._one_at_a_time:
             with self._notifier.reloading():
@@ -54,18 +54,18 @@ class Reload:
         if not self.possible:
             logger.warning("nothing to read again: no --config.file, no --web.config.file")
             return
-        if len(self._asked) > 1:
-            return  # one runs and one waits, which will read what has changed until then
-        task = asyncio.create_task(self._logged())
-        self._asked.add(task)
-        task.add_done_callback(self._asked.discard)
+        if len(self._reloads) > 1:
+            return  # one runs, and one waits that will read everything changed until it begins
+        task = asyncio.create_task(self._in_background())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
 
-    async def _logged(self) -> None:
+    async def _in_background(self) -> None:
         with contextlib.suppress(SettingsError):
             await self()
 
     async def close(self) -> None:
         """Cancels the reloads under way."""
-        for task in self._asked:
+        for task in self._reloads:
             task.cancel()
-        await asyncio.gather(*self._asked, return_exceptions=True)
+        await asyncio.gather(*self._reloads, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""Files of certificates, read for AMI and web alike, and what OpenSSL means by its errors.
+"""Files of certificates, read for AMI and web alike.
 
-What is wrong with a file is a ValueError in words that a user understands.
+What is wrong with a file is a ValueError in words that a user understands, instead of OpenSSL's.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ def load_trusted(context: ssl.SSLContext, path: Path) -> None:
 
 
 def load_identity(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
-    """Make `context` show a client certificate; `key` None: its key is in the same file.
+    """Make `context` show a certificate; `key` None: its key is in the same file.
 
-    Raises ValueError. Never asks for a pass phrase, as OpenSSL does by itself.
+    Raises ValueError, also if a key needs a pass phrase: OpenSSL would ask for it on the terminal.
     """
     try:
         context.load_cert_chain(certificate, key, _no_pass_phrase)
     except ssl.SSLError as error:
         reason = error.reason or ""
-        # The second is what OpenSSL says of a key of another type.
+        # The second is OpenSSL's error for a key of another type.
         if reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             raise ValueError("holds the key of another certificate") from None
         if reason.endswith(("_TOO_SMALL", "_TOO_WEAK")):
@@ -40,13 +40,13 @@ def load_identity(context: ssl.SSLContext, certificate: Path, key: Path | None) 
 
 
 Signatures = dict[Path, tuple[int, int, int] | None]
-"""What tells that a file has changed, by its path."""
+"""By path, what differs once the file has changed; see `signatures`."""
 
 
 def signatures(files: Iterable[Path]) -> Signatures:
     """Time of change, size and inode of each file; None while it cannot be read.
 
-    They differ once the file has changed. Links are followed: Kubernetes updates a mounted file by
+    Links are followed: Kubernetes updates a mounted file by
     pointing a link at another.
     """
     found: Signatures = dict.fromkeys(files)
@@ -62,7 +62,7 @@ def _no_pass_phrase() -> NoReturn:
 
 
 def openssl_words(reason: str) -> str:
-    """Return OpenSSL's name of an error, such as EE_KEY_TOO_SMALL, in words."""
+    """Return OpenSSL's name of an error in words: EE_KEY_TOO_SMALL is "ee key too small"."""
     return reason.replace("_", " ").lower()
 
 

@@ -18,7 +18,7 @@ def assert_exact(poller: Poller, pbx: FaultyPbx) -> None:
         pages[operation] += count
     assert +pages == +truth.pages
     assert sum(totals.bad_lines.values()) == truth.bad_lines
-    assert totals.session_lines[Operation.RECEIVE].sum == truth.bad_lines
+    assert totals.session_bad_lines[Operation.RECEIVE].sum == truth.bad_lines
     never_began: Counter[str] = Counter()
     for result, count in truth.never_began.items():
         never_began[result.operation] += count

@@ -1,4 +1,4 @@
-"""The house: the table of its rooms is complete, and tests/ mirrors exporter/ file by file."""
+"""The house: the table of its folders is complete, and tests/ mirrors exporter/ file by file."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ WITHOUT_TESTS = {
     "polling/status.py",
 }
 # What belongs to more than one file.
-OF_A_WHOLE_ROOM = {
+OF_A_WHOLE_FOLDER = {
     "ami/test_hostile.py",
     "check_pbx/test_command.py",
     "demo/test_faults.py",
@@ -23,7 +23,7 @@ OF_A_WHOLE_ROOM = {
 }
 
 
-def test_the_house_table_has_every_room_of_the_package() -> None:
+def test_the_house_table_has_every_folder_of_the_package() -> None:
     house_table = (ROOT / "CONTRIBUTING.md").read_text()
     house = house_table.partition("| in `exporter/`")[2].partition("\n\n")[0]
     for path in (ROOT / "exporter").iterdir():
@@ -40,9 +40,13 @@ def test_every_file_has_its_tests_where_one_looks_for_them() -> None:
             assert tests.exists() is (name.as_posix() not in WITHOUT_TESTS), name
 
 
-def test_in_a_room_of_tests_each_file_is_of_one_file_or_known_to_be_of_all() -> None:
-    rooms = [room for room in (ROOT / "exporter").iterdir() if (room / "__init__.py").exists()]
-    for file in (file for room in rooms for file in (ROOT / "tests" / room.name).glob("test_*.py")):
+def test_each_file_of_tests_is_of_one_file_or_known_to_be_of_its_whole_folder() -> None:
+    folders = [
+        folder for folder in (ROOT / "exporter").iterdir() if (folder / "__init__.py").exists()
+    ]
+    for file in (
+        file for folder in folders for file in (ROOT / "tests" / folder.name).glob("test_*.py")
+    ):
         name = file.relative_to(ROOT / "tests")
         tested = ROOT / "exporter" / name.with_name(name.name.removeprefix("test_"))
-        assert tested.exists() is (name.as_posix() not in OF_A_WHOLE_ROOM), name
+        assert tested.exists() is (name.as_posix() not in OF_A_WHOLE_FOLDER), name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.notify import STATUS_PERIOD, Notifier, lives, status_line
+from exporter.notify import STATUS_PERIOD, Notifier, any_alive, status_line
 from exporter.polling import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, Fleet
 from harness.running import Exporter
 from harness.systemd import Manager
@@ -57,7 +57,7 @@ async def keeps_feeding(fleet: Fleet, manager: Manager, times: int) -> None:
     for _ in range(times):
         for _ in range(int(WATCHDOG)):
             await asyncio.sleep(1)
-            assert lives(fleet)
+            assert any_alive(fleet)
         assert fed(manager) > 1
 
 
@@ -239,7 +239,7 @@ def test_the_watchdog_is_not_fed_once_a_poller_hangs(
                     fed(manager)
                     await asyncio.sleep(WATCHDOG)
                     assert fed(manager) == 0
-                assert not lives(fleet)
+                assert not any_alive(fleet)
                 assert "the watchdog is not fed" in caplog.text
             finally:
                 over = True

@@ -1,6 +1,6 @@
 """How one Asterisk is talked to over its manager interface (AMI): log in, ask, hear events.
 
-The only room that knows panoramisk. What Asterisk says about faxes is not known here.
+The only folder that knows panoramisk. What Asterisk says about faxes is not known here.
 """
 
 from exporter.ami.connection import READ_PAUSE, Connection

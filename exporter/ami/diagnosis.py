@@ -1,6 +1,6 @@
 """What it means that there is no connection to an Asterisk, or no login, and what to do about it.
 
-Errors and what came back in, words and a Cause out; no I/O.
+Errors and what came back go in, words and a Cause come out; no I/O.
 """
 
 import errno
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class Cause(StrEnum):
-    """Why there is no connection or no login, for who has to tell one from the other."""
+    """Why there is no connection or no login, to be told apart without reading the words."""
 
     NO_NAME = "name not known"
     NO_NAME_SERVER = "name server does not answer"
@@ -29,7 +29,7 @@ class Cause(StrEnum):
     NO_ASTERISK = "no Asterisk"
     SILENT = "connected, then no answer"
     CREDENTIALS = "name, secret or address"
-    """Asterisk tells whoever logs in no more than that; its log does."""
+    """Asterisk answers all three alike; its log says which it is."""
     IN_USE = "login already in use"
     LOGIN = "login refused in words not known"
 
@@ -77,52 +77,53 @@ _UNREACHED: Final = {
         "and --ami.host"
     ),
 }
-"""What no TCP connection means, and what to do. Of several the first is told: that there is no way
-to an address of a kind which this machine has not is the least news."""
+"""What it means that there is no TCP connection, and what to do. If a host's addresses fail by
+different causes, the first in this order is told; NO_ROUTE is the last, as it is what every IPv6
+address gives on a machine without IPv6."""
 _TLS_ALERT: Final = b"\x15\x03"
 
 
 def unknown_name(error: OSError | UnicodeError) -> tuple[str, Cause]:
-    """What it means that a name was not resolved, or not in time."""
+    """What it means that a name was not resolved, or not in time, and what to do about it."""
     if isinstance(error, UnicodeError):
         return "no host can have such a name; check --ami.host", Cause.NO_NAME
     if isinstance(error, TimeoutError) or error.errno == socket.EAI_AGAIN:
-        said = error.strerror or "name not resolved in time"
+        reason = error.strerror or "name not resolved in time"
         return (
-            f"{said}: the name server does not answer; see /etc/resolv.conf on this machine, or "
+            f"{reason}: the name server does not answer; see /etc/resolv.conf on this machine, or "
             "give an address as --ami.host"
         ), Cause.NO_NAME_SERVER
     return f"{error.strerror}: check --ami.host, or give an address there", Cause.NO_NAME
 
 
 def unreached(errors: Mapping[str, OSError]) -> tuple[str, Cause]:
-    """What it means that none of these addresses could be connected to."""
+    """What it means that none of these addresses could be connected to, and what to do about it."""
     causes = {address: cause_of(error) for address, error in errors.items()}
     cause = next(cause for cause in _UNREACHED if cause in causes.values())
     if len(set(causes.values())) > 1:
-        came = ", ".join(f"{_came(errors[a], causes[a])} ({a})" for a in causes)
+        outcome = ", ".join(f"{_outcome(errors[a], causes[a])} ({a})" for a in causes)
     else:
-        came = _came(next(iter(errors.values())), cause)
-    return f"{came}: {_UNREACHED[cause]}", cause
+        outcome = _outcome(next(iter(errors.values())), cause)
+    return f"{outcome}: {_UNREACHED[cause]}", cause
 
 
 def cause_of(error: OSError) -> Cause:
     """Why one address could not be connected to."""
-    if isinstance(error, TimeoutError):  # of asyncio, it has no number
+    if isinstance(error, TimeoutError):  # asyncio's, without errno
         return Cause.TIMED_OUT
     return _ERRNO.get(error.errno or 0, Cause.OTHER)
 
 
-def _came(error: OSError, cause: Cause) -> str:
+def _outcome(error: OSError, cause: Cause) -> str:
     if cause is not Cause.OTHER:
         return cause.value
-    # The words of asyncio are "Connect call failed" and the address, whatever it failed by.
+    # asyncio says "Connect call failed" and the address, whatever the reason.
     return os.strerror(error.errno) if error.errno else str(error)
 
 
 def not_greeted(heard: bytes, reason: str, *, tls: bool) -> tuple[str, Cause]:
-    """What came back (`heard`) instead of a greeting until the connection was lost for this
-    reason, and what the user can do."""
+    """What it means that a connection was lost, for this reason, before any greeting, and what to
+    do about it. `heard`: what came instead of a greeting."""
     if heard and not heard.startswith(_TLS_ALERT):
         return (
             "no Asterisk manager answers there; "
@@ -135,7 +136,7 @@ def not_greeted(heard: bytes, reason: str, *, tls: bool) -> tuple[str, Cause]:
         "[general] of manager.conf allows (50 unless set): see who connects there"
     )
     ended = f"the connection ended before any greeting: {reason}"
-    if tls:  # with TLS 1.3 it is here that the want of a client certificate is told
+    if tls:  # with TLS 1.3 a missing client certificate is refused only now
         hint = (
             "the server's log says why; for its client certificates see --ami.tls-cert-file; or "
             f"{crowded}"
@@ -163,10 +164,10 @@ _REFUSED: Final = {
     "Authentication failed": Cause.CREDENTIALS,
     "Login Already In Use": Cause.IN_USE,
 }
-"""How the answer begins. Source: action_login and authenticate in manager.c."""
+"""How the refusal begins. Source: action_login and authenticate in manager.c."""
 
 
-def refused_login(said: str) -> tuple[str, Cause]:
-    """What it means that Asterisk does not let a user in, by what it said."""
-    cause = next((c for words, c in _REFUSED.items() if said.startswith(words)), Cause.LOGIN)
-    return f"{said or 'no reason given'}; {_LOGIN[cause]}", cause
+def refused_login(message: str) -> tuple[str, Cause]:
+    """What it means that Asterisk refuses a login with this `message`, and what to do about it."""
+    cause = next((c for words, c in _REFUSED.items() if message.startswith(words)), Cause.LOGIN)
+    return f"{message or 'no reason given'}; {_LOGIN[cause]}", cause

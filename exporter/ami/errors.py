@@ -1,5 +1,5 @@
 """What can go wrong with a connection to one Asterisk. Each message says what was tried and what
-came back; of those that have a `cause`, what to do as well: diagnosis.py knows the words."""
+came back; those with a `cause` also say what to do, in the words of diagnosis.py."""
 
 from exporter.ami.diagnosis import Cause
 
@@ -8,20 +8,20 @@ class AmiError(Exception):
     """The PBX cannot be asked."""
 
 
-class ConnectError(AmiError):
+class _Diagnosed(AmiError):
+    """An error whose cause is known."""
+
+    def __init__(self, text: str, cause: Cause) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class ConnectError(_Diagnosed):
     """No connection, or not to an Asterisk manager port."""
 
-    def __init__(self, text: str, cause: Cause) -> None:
-        super().__init__(text)
-        self.cause = cause
 
-
-class LoginRefused(AmiError):
+class LoginRefused(_Diagnosed):
     """Asterisk does not let this user in; trying again soon only locks the user out."""
-
-    def __init__(self, text: str, cause: Cause) -> None:
-        super().__init__(text)
-        self.cause = cause
 
 
 class ShuttingDown(AmiError):

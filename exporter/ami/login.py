@@ -50,8 +50,8 @@ async def _open(settings: AmiSettings, hear: Hear, deadline: float) -> Connectio
     except TimeoutError as error:
         raise _silent(settings, "TLS handshake") from error
     except OSError as error:
-        said, cause = no_tls(error)
-        raise ConnectError(f"{_address(settings)}: {said}", cause) from error
+        text, cause = no_tls(error)
+        raise ConnectError(f"{_address(settings)}: {text}", cause) from error
     return connection
 
 
@@ -64,22 +64,22 @@ async def _log_in(connection: Connection, settings: AmiSettings) -> None:
         if connection.ami_version:
             raise
         reason = connection.lost.result()
-        said, cause = not_greeted(connection.unread, reason, tls=settings.tls)
-        raise ConnectError(f"{_address(settings)}: {said}", cause) from error
+        text, cause = not_greeted(connection.unread, reason, tls=settings.tls)
+        raise ConnectError(f"{_address(settings)}: {text}", cause) from error
     if answer.success:
         answer = await _answer_challenge(connection, settings, answer)
     if answer.shutting_down:
         raise ShuttingDown(f"{_address(settings)}: {SHUTTING_DOWN}")
     if not answer.success:
-        said, cause = refused_login(answer.message)
-        raise LoginRefused(f"{_address(settings)} refuses user {settings.username}: {said}", cause)
+        text, cause = refused_login(answer.message)
+        raise LoginRefused(f"{_address(settings)} refuses user {settings.username}: {text}", cause)
 
 
 async def _answer_challenge(
     connection: Connection, settings: AmiSettings, challenge: Answer
 ) -> Answer:
     salt = str(challenge.headers.get("Challenge", ""))
-    # AMI's challenge is MD5 by definition: it keeps the secret off the wire, and no more.
+    # AMI defines the challenge as MD5: it keeps the secret off the wire, and protects nothing else.
     salted = f"{salt}{settings.secret.get_secret_value()}".encode()
     login = {
         "Username": settings.username,

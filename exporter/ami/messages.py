@@ -1,8 +1,8 @@
-"""What is asked of an Asterisk and what it answers, as values; how they are written over the wire.
-Which bytes make a message, and whose answer it is, is stream.py's business.
+"""Requests to an Asterisk and its answers, as values; how they are written, and headers read.
+stream.py knows which bytes make a message, and which request an answer belongs to.
 
 The only file that knows panoramisk: its Action builds what is sent, its Message reads what comes
-into headers whose case does not matter. Its own connection is not used: of 1.4 it waits for ever
+into headers whose case does not matter. Its own connection is not used: in 1.4 that waits for ever
 on FAXSession and FAXStats, sends the secret in the clear, reconnects every 2 s whatever the reason,
 and raises on messages it does not expect.
 """
@@ -19,8 +19,8 @@ from panoramisk.message import Message
 Headers: TypeAlias = Mapping[str, str | list[str]]
 """One AMI message: header name to its value, or to all its values where it was repeated."""
 
-_ANY_ID: Final = "=ActionID="
-"""Stands where a request's ActionID will."""
+_ID_PLACEHOLDER: Final = "=ActionID="
+"""A placeholder: a request is built once, and its ActionID put in each time it is sent."""
 
 
 class Expects(Enum):
@@ -33,7 +33,7 @@ class Expects(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """One action, to be asked any number of times. Its headers must have no line end in them."""
+    """One action, which can be asked any number of times. No line end may be in its headers."""
 
     action: str
     expects: Expects = Expects.NOTHING
@@ -41,15 +41,15 @@ class Request:
 
     @cached_property
     def around_id(self) -> tuple[str, str]:
-        """As it goes over the wire: what stands before the ActionID, and what after it. To be asked
-        for in an event loop, since panoramisk's Action makes a future."""
-        text = str(Action({"Action": self.action, "ActionID": _ANY_ID, **self.headers}))
-        before, _, after = text.partition(_ANY_ID)
+        """The text that is sent: what is before the ActionID, and what is after it. Needs a running
+        event loop, since panoramisk's Action makes a future."""
+        text = str(Action({"Action": self.action, "ActionID": _ID_PLACEHOLDER, **self.headers}))
+        before, _, after = text.partition(_ID_PLACEHOLDER)
         return before, after
 
     @cached_property
     def size(self) -> int:
-        """Bytes that it takes over the wire, without those of its ActionID."""
+        """Bytes that are sent, without those of the ActionID."""
         return len("".join(self.around_id).encode())
 
 
@@ -65,7 +65,7 @@ class Answer:
     lost: bool = False
     """Nothing came back, though later requests were answered."""
     complete: bool = True
-    """False if a list was longer than is kept of it, or than it said itself."""
+    """False if a list was too long to be kept whole, or had not as many entries as it said."""
 
     @property
     def success(self) -> bool:
@@ -74,7 +74,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """Asterisk's own words."""
+        """Asterisk's own words; empty without any."""
         return str(self.headers.get("Message", ""))
 
     @property

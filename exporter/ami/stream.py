@@ -7,13 +7,14 @@ line. One that is too long is dropped as it comes. What is whole is one of three
 * a SendFAX or ReceiveFAX event, handed out as a `Completion`;
 * a part of the answer to something that was asked, told by its ActionID: the response, and the
   events that follow it, up to the last, which makes an `Answer`;
-* none of our business: dropped before it is read.
+* anything else: dropped without being parsed.
 
-Asterisk works actions off strictly in the order in which they came. So the first word of an answer
-proves that whatever was asked before and is not answered never will be: it is handed out as lost.
+Asterisk works actions off strictly in the order in which they came. So when an
+answer begins, whatever was asked before it and is not answered never will be: it is handed out as
+lost.
 
-What comes is handed out in the order in which it came, since a completion event behind FAXStats is
-of a fax that these do not count yet. Nothing that comes can raise, or fill the memory.
+All is handed out in the order in which it came, since a completion event that comes after FAXStats
+belongs to a fax that these do not count yet. Nothing that comes can raise, or fill the memory.
 """
 
 import re
@@ -32,7 +33,7 @@ MAX_LIST: Final = 4 * 1024 * 1024
 _GREETING: Final = b"Asterisk Call Manager/"
 _MAX_GREETING: Final = 100
 _END: Final = b"\r\n\r\n"
-_OF_A_SESSION: Final = re.compile(
+_SESSION_EVENT: Final = re.compile(
     r"(?:Response: Success\r\nActionID: ([0-9]+)\r\nMessage: [^\r\n]* will follow\r\n\r\n)?"
     r"Event: FAXSession(?:sEntry)?\r\nActionID: (?(1)\1|([0-9]+))\r\n"
 )
@@ -41,11 +42,11 @@ _WANTED: Final = re.compile(
     r"(?:Response: [^\r]*|Event: (?:FAXSession(?:sEntry|sComplete)?|FAXStats|SendFAX|ReceiveFAX))"
     r"(?:\r\n|\Z)"
 )
-"""How a message begins that is not dropped at once."""
+"""How a message begins that is read; all others are dropped at once."""
 _COMPLETIONS: Final = ("Event: SendFAX", "Event: ReceiveFAX")
 _ACTION_ID: Final = "\r\nActionID: "
 _SUCCEEDED: Final[Headers] = {"Response": "Success"}
-"""What is kept of a response that is followed by its event at once."""
+"""The headers kept of a response that came together with its event."""
 
 
 class NoAsterisk(Exception):
@@ -72,21 +73,21 @@ class Stream:
         self._searched = 0
         """Bytes of the buffer in which no end of a message begins."""
         self._skipping = False
-        """The message that the buffer begins with is one that is too long."""
+        """Whether the buffer begins in the middle of a message that is too long."""
         self._answers: dict[str, Answer] = {}
-        """Of all that was asked, by ActionID and in that order. The first may be in part here; of
-        the others nothing has come, and their headers are empty."""
+        """To all that was asked, by ActionID and in the order of asking. A part of the first may be
+        here; of the others nothing has come, and their headers are empty."""
         self._characters_left = MAX_LIST
-        """For further entries of the first, if that is a list."""
+        """How long the entries still to come of the first may be, if that is a list."""
 
     @property
     def unread(self) -> bytes:
-        """What came and is not worked off: before the greeting, all."""
+        """Bytes that came and were not taken as messages: before the greeting, all."""
         return bytes(self._buffer)
 
     def ask(self, request: Request, action_id: str) -> None:
-        """A request is sent. Its answer will come out of `receive`, behind those of all that were
-        asked before."""
+        """Notes a request that is sent. `receive` will return its answer, after those to all that
+        were asked before."""
         self._answers[action_id] = Answer(request)
 
     def receive(self, data: bytes) -> list[Received]:
@@ -126,8 +127,8 @@ class Stream:
             self._skipping = False
             at = text.index("\r\n\r\n") + 4
         while len(text) - at > len(_END):  # a list that is empty leaves one CRLF
-            # First as most of what comes is written: that takes a fifth of the time.
-            begin = _OF_A_SESSION.match(text, at)
+            # The form that most messages have is tried first: it takes a fifth of the time.
+            begin = _SESSION_EVENT.match(text, at)
             if begin is not None:
                 lines = begin.end()
                 end = text.index("\r\n\r\n", lines - 2)  # there may be no more lines
@@ -139,8 +140,8 @@ class Stream:
     def _take_session_event(
         self, begin: re.Match[str], lines: str, received: list[Received]
     ) -> bool:
-        """Takes an event, and the response before it, without reading their headers. False if that
-        could be another reading than theirs: then nothing was taken."""
+        """Takes an event, and the response before it, without parsing their headers. False, with
+        nothing taken, if to parse them could give something else."""
         with_response, alone = begin.groups()
         action_id = with_response or alone
         answer = self._answers.get(action_id)
@@ -169,7 +170,7 @@ class Stream:
         if not _WANTED.match(text):
             return
         if text.startswith(_COMPLETIONS):
-            # No action is answered by one, though the far end's station id may hold such a line.
+            # Never an answer, whatever ActionID it has: that can be from the far end's station id.
             received.append(Completion(text))
             return
         before, *behind = text.split(_ACTION_ID)
@@ -200,7 +201,7 @@ class Stream:
     def _begin(
         self, action_id: str, answer: Answer, headers: Headers, received: list[Received]
     ) -> None:
-        """Takes a response. Whatever was asked before it, and is not answered, never will be."""
+        """Takes a response. What was asked earlier and is not answered by now is lost."""
         while (earlier := next(iter(self._answers))) != action_id:
             request = self._answers.pop(earlier).request
             received.append(Answer(request, lost=True))

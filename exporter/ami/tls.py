@@ -1,6 +1,6 @@
-"""TLS to one Asterisk: what it is done with, and what it means that it does not come about.
+"""TLS to one Asterisk: the certificates it is made with, and what it means that it fails.
 
-Files of certificates are read by tls_files.py, which knows what is wrong with them.
+tls_files.py reads the files, and knows what can be wrong with them.
 """
 
 import ssl
@@ -15,8 +15,8 @@ from exporter.tls_files import load_identity, load_trusted, openssl_words, signa
 
 
 def context_of(settings: AmiSettings) -> ssl.SSLContext | None:
-    """What the files say now, so that renewed certificates need no restart; None without TLS.
-    Raises ConnectError."""
+    """With certificates as the files have them now, so that renewed ones need no restart; None
+    without TLS. Raises ConnectError."""
     if not settings.tls:
         return None
     ca, certificate, key = settings.tls_ca_file, settings.tls_cert_file, settings.tls_key_file
@@ -30,8 +30,8 @@ def context_of(settings: AmiSettings) -> ssl.SSLContext | None:
 def _context(
     ca: Path | None, certificate: Path | None, key: Path | None, _signatures: tuple[object, ...]
 ) -> ssl.SSLContext:
-    """Made once of the same files: to read the CAs of a system takes 20 ms, in which no PBX of a
-    fleet is polled."""
+    """Cached while the files are the same: reading the CAs of a system takes 20 ms, in which no
+    other PBX is polled."""
     # This verifies certificate and name. create_default_context does too, but since Python 3.13
     # refuses the CAs that Asterisk's own ast_tls_cert makes.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -52,36 +52,43 @@ def _context(
     return context
 
 
-_NAME: Final = "set --ami.host or --ami.tls-server-name to a name that is in it"
-_TIME: Final = "renew it, or put the clocks of both machines right"
-_TRUST: Final = "name its CA's file, or its own if it is self-signed, by --ami.tls-ca-file"
-_CERTIFICATE: Final = {9: _TIME, 10: _TIME, 62: _NAME, 64: _NAME} | dict.fromkeys(
-    (18, 19, 20, 21), _TRUST
-)
-"""What to do, by X509_V_ERR_... of OpenSSL's x509_vfy.h."""
-_NO_TLS: Final = (
+_FIX_NAME: Final = "set --ami.host or --ami.tls-server-name to a name that is in it"
+_FIX_TIME: Final = "renew it, or put the clocks of both machines right"
+_FIX_TRUST: Final = "name its CA's file, or its own if it is self-signed, by --ami.tls-ca-file"
+_CERTIFICATE_FIXES: Final = {
+    9: _FIX_TIME,
+    10: _FIX_TIME,
+    18: _FIX_TRUST,
+    19: _FIX_TRUST,
+    20: _FIX_TRUST,
+    21: _FIX_TRUST,
+    62: _FIX_NAME,
+    64: _FIX_NAME,
+}
+"""What to do about a refused certificate, by X509_V_ERR_... of OpenSSL's x509_vfy.h."""
+_NOT_TLS: Final = (
     "WRONG_VERSION_NUMBER",
     "RECORD_LAYER_FAILURE",
     "UNKNOWN_PROTOCOL",
     "HTTP_REQUEST",
     "PACKET_LENGTH_TOO_LONG",
 )
-"""What OpenSSL, by its version and what was said, makes of an answer that is no TLS."""
+"""OpenSSL's errors for an answer that is no TLS: which one depends on version and answer."""
 
 
 def no_tls(error: OSError) -> tuple[str, Cause]:
     """What came back instead of a TLS connection, and what the user can do."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        said = error.verify_message.rstrip(".")
-        todo = _CERTIFICATE.get(error.verify_code, "see --ami.tls-ca-file")
-        return f"the server's certificate is refused: {said}; {todo}", Cause.CERTIFICATE
+        text = error.verify_message.rstrip(".")
+        fix = _CERTIFICATE_FIXES.get(error.verify_code, "see --ami.tls-ca-file")
+        return f"the server's certificate is refused: {text}; {fix}", Cause.CERTIFICATE
     if isinstance(error, ConnectionResetError | ssl.SSLEOFError):
         return (
             "the server ended the TLS handshake without a word; its log says why, for example "
             "that it wants a client certificate, see --ami.tls-cert-file"
         ), Cause.TLS
     reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
-    if reason in _NO_TLS:
+    if reason in _NOT_TLS:
         return (
             "what answers there speaks no TLS; is it the port of tlsbindaddr in manager.conf? "
             "For that of bindaddr leave --ami.tls off"

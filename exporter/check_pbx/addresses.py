@@ -12,18 +12,19 @@ from exporter.settings import AmiSettings
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_RESOLVING: Final = 5.0
-"""Seconds; the connection has just been to that name."""
+_RESOLVE_TIMEOUT: Final = 5.0
+"""Seconds; the connection has just resolved the same name."""
 
 
 async def address_of(host: str) -> Address | None:
-    """The first that a connection to it tries, of IPv4 if there is one."""
+    """The address that a connection to this host tries first, an IPv4 one if it has any; None if
+    the name cannot be resolved."""
     if (given := _ip(host)) is not None:
         if given.is_unspecified:  # which connects to this machine; to bind to, it is all addresses
             return ipaddress.ip_address("127.0.0.1" if given.version == 4 else "::1")
         return given
     try:
-        async with asyncio.timeout(_RESOLVING):
+        async with asyncio.timeout(_RESOLVE_TIMEOUT):
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, None, type=socket.SOCK_STREAM
             )
@@ -34,7 +35,7 @@ async def address_of(host: str) -> Address | None:
 
 
 async def address_here(settings: AmiSettings) -> Address | None:
-    """The one of this machine that packets to the PBX come from; none are sent."""
+    """This machine's address, as the source of packets to the PBX; none is sent. None without."""
     address = await address_of(settings.host)
     if address is None:
         return None
@@ -47,13 +48,13 @@ async def address_here(settings: AmiSettings) -> Address | None:
         return None
 
 
-def _ip(said: str) -> Address | None:
+def _ip(text: str) -> Address | None:
     try:
-        return ipaddress.ip_address(said.partition("%")[0])
+        return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
 
 
 def permit(address: Address) -> str:
-    """The line that lets in this address alone."""
+    """The line that lets this address in."""
     return f"permit = {address}/{address.max_prefixlen}"

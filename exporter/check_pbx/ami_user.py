@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.check_pbx import manager_conf
 from exporter.check_pbx.addresses import Address, permit
-from exporter.check_pbx.asking import Seen, said_by
+from exporter.check_pbx.asking import Seen, message_of
 from exporter.check_pbx.manager_conf import COMPLETIONS, NEW_EVENTFILTERS, READ, WRITE
 from exporter.check_pbx.report import Finding, Lines, Verdict
 from exporter.check_pbx.unread import NOT_RELOADED, cannot_be_told
@@ -15,44 +15,44 @@ from exporter.fax import Version, printable
 from exporter.polling import troubles
 
 OWN_USER: Final = "fax-exporter"
-"""The name of the user that README and snippets make."""
+"""The name of the user in README and snippets."""
 
 _NEEDED: Final = frozenset(troubles.WRITE_CLASS.values())
 _PRIVILEGES: Final = re.compile(r"\(Priv: ([a-z,]+)\)\s*$")
-_SHOWN: Final = 5
-_SHARED: Final = frozenset(
+_MAX_SHOWN: Final = 5
+_SHARED_NAMES: Final = frozenset(
     {"admin", "administrator", "asterisk", "astmanager", "cdr", "cxpanel", "fop2", "freepbx"}
     | {"issabel", "manager", "monitor", "root", "user"}
 )
 """Names that PBX distributions and other programs log in by."""
 _MANY_CLASSES: Final = 3
-"""From so many classes beyond need on a user is taken for somebody else's."""
+"""With so many classes more than needed, a user is taken to be one that others use too."""
 
-
-_OWN: Final = (
+_MAKE_OWN_USER: Final = (
     "leave that user as it is, and make one for the exporter alone, which goes into "
     "--ami.username, its secret into --ami.secret-file"
 )
 
 
 def findings(seen: Seen, user: str, version: Version, here: Address | None) -> Iterator[Finding]:
-    """All about it. `here`: as `address_here`."""
+    """All findings about the user. `here`: see `address_here`."""
     found = [
         _write_class("call", seen, user),
         _write_class("reporting", seen, user),
-        _no_wider(seen, user),
+        _no_further_class(seen, user),
         _read_class(seen, user),
         _eventfilter(seen, user, version),
     ]
     # Of a user that others use too, nothing is advised that would change it.
-    if why := _not_its_own(seen, user, found):
-        yield Finding("user", Verdict.WRONG, why, _own_user(here, version), _OWN)
+    if why := _why_shared(seen, user, found):
+        yield Finding("user", Verdict.WRONG, why, _own_user(here, version), _MAKE_OWN_USER)
         found = [finding for finding in found if finding.verdict is Verdict.OK]
     yield from found
 
 
-def _not_its_own(seen: Seen, user: str, findings: Iterable[Finding]) -> str:
-    """Why this user is not to be changed; '' if it may be, or need not."""
+def _why_shared(seen: Seen, user: str, findings: Iterable[Finding]) -> str:
+    """Why this user should not be changed: others seem to use it, or it is one of users.conf; ''
+    if it may be changed, or need not be."""
     name = printable(user)
     if not any(seen.classes(user, classes) for classes in ("read", "write")) and any(
         manager_conf.is_on(seen.value("users.conf", section, "hasmanager"))
@@ -61,13 +61,13 @@ def _not_its_own(seen: Seen, user: str, findings: Iterable[Finding]) -> str:
         return f"{name} is a user of users.conf, which knows no eventfilter and no permit"
     if user == OWN_USER or all(finding.verdict is not Verdict.WRONG for finding in findings):
         return ""
-    beyond = _certain(_beyond(seen) or {})
+    unneeded = _certain_classes(_unneeded(seen) or {})
     if "all" in seen.classes(user, "write"):
         return f"{name} may do everything (write = all), so others are likely to use it"
-    if len(beyond) >= _MANY_CLASSES:
-        classes = ", ".join(beyond)
+    if len(unneeded) >= _MANY_CLASSES:
+        classes = ", ".join(unneeded)
         return f"{name} has write classes {classes} too, so others are likely to use it"
-    if user.lower() in _SHARED:
+    if user.lower() in _SHARED_NAMES:
         return f"{name} is a name that other programs log in by"
     return ""
 
@@ -88,29 +88,29 @@ def _own_user(here: Address | None, version: Version) -> Lines:
     return Lines("manager.conf", OWN_USER, lines, new=True)
 
 
-def _may(seen: Seen) -> Mapping[str, frozenset[str]] | None:
+def _allowed(seen: Seen) -> Mapping[str, frozenset[str]] | None:
     """The classes of each action that this user may use and that needs one; any of them is
     enough. None if Asterisk did not tell."""
     answer = seen.answers["ListCommands"]
     if not answer.success:
         return None
     found: dict[str, frozenset[str]] = {}
-    for action, said in answer.headers.items():
-        if isinstance(said, str) and (match := _PRIVILEGES.search(said)):
+    for action, description in answer.headers.items():
+        if isinstance(description, str) and (match := _PRIVILEGES.search(description)):
             found[action] = frozenset(match[1].split(",")) - {"all"}
     return found
 
 
-def _beyond(seen: Seen) -> Mapping[str, frozenset[str]] | None:
-    """The actions that the user may use though neither call nor reporting allows them; None if
-    Asterisk did not tell."""
-    may = _may(seen)
+def _unneeded(seen: Seen) -> Mapping[str, frozenset[str]] | None:
+    """The actions that the user may use by classes other than call and reporting; None if Asterisk
+    did not tell."""
+    may = _allowed(seen)
     return None if may is None else {action: c for action, c in may.items() if not c & _NEEDED}
 
 
-def _certain(beyond: Mapping[str, frozenset[str]]) -> list[str]:
-    """The classes that the user has for certain: the only ones that allow one of these actions."""
-    return sorted({min(classes) for classes in beyond.values() if len(classes) == 1})
+def _certain_classes(unneeded: Mapping[str, frozenset[str]]) -> list[str]:
+    """The classes that the user certainly has: each is the only one that allows some action."""
+    return sorted({min(classes) for classes in unneeded.values() if len(classes) == 1})
 
 
 def _write_class(name: str, seen: Seen, user: str) -> Finding:
@@ -123,39 +123,40 @@ def _write_class(name: str, seen: Seen, user: str) -> Finding:
     }
     for action, answer in answers.items():
         if answer.denied:
-            said = f"{action}: {printable(answer.message)}; {troubles.WITHOUT_CLASS[name]}"
+            text = f"{action}: {printable(answer.message)}; {troubles.WITHOUT_CLASS[name]}"
             if seen.classes(user, "write") >= _NEEDED:
                 do, commands = NOT_RELOADED
                 do = f"if there is one [{printable(user)}], {do}; of several the last line holds, "
                 do += "be it in an included file: leave one of them. Then:"
-                return Finding(subject, Verdict.WRONG, said, None, do, commands)
-            return Finding(subject, Verdict.WRONG, said, lines)
-    may = _may(seen) or {}
+                return Finding(subject, Verdict.WRONG, text, None, do, commands)
+            return Finding(subject, Verdict.WRONG, text, lines)
+    may = _allowed(seen) or {}
     granted = [action for action, answer in answers.items() if answer.success]
     if granted:
         return Finding(subject, Verdict.OK, f"the user may {', '.join(granted)}")
     if any(classes == {name} for classes in may.values()):
         return Finding(subject, Verdict.OK, "there")
-    failed = "; ".join(f"{a}: {said_by(answer)}" for a, answer in answers.items())
+    failed = "; ".join(f"{a}: {message_of(answer)}" for a, answer in answers.items())
     return Finding(subject, Verdict.UNKNOWN, f"cannot be told: {failed}", lines)
 
 
-def _no_wider(seen: Seen, user: str) -> Finding:
-    subject, beyond = "no more than that", _beyond(seen)
+def _no_further_class(seen: Seen, user: str) -> Finding:
+    subject, unneeded = "no more than that", _unneeded(seen)
     lines = Lines("manager.conf", user, (WRITE,))
-    if beyond is None:
-        said = "Asterisk does not list what the user may do; there should be no further class"
-        return Finding(subject, Verdict.UNKNOWN, said, lines)
-    if not beyond:
+    if unneeded is None:
+        text = "Asterisk does not list what the user may do; there should be no further class"
+        return Finding(subject, Verdict.UNKNOWN, text, lines)
+    if not unneeded:
         return Finding(subject, Verdict.OK, "no action of another class is allowed")
-    some = ", ".join(printable(action) for action in sorted(beyond)[:_SHOWN])
-    more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
-    said = (
-        f"the user may also {some}{more}: write class {', '.join(_certain(beyond)) or 'unknown'} "
+    some = ", ".join(printable(action) for action in sorted(unneeded)[:_MAX_SHOWN])
+    more = f" and {len(unneeded) - _MAX_SHOWN} more" if len(unneeded) > _MAX_SHOWN else ""
+    classes = ", ".join(_certain_classes(unneeded)) or "unknown"
+    text = (
+        f"the user may also {some}{more}: write class {classes} "
         "is too much, and whoever learns the secret has it too"
     )
     do = "if anything else logs in as this user, make one for the exporter alone instead"
-    return Finding(subject, Verdict.WRONG, said, lines, do)
+    return Finding(subject, Verdict.WRONG, text, lines, do)
 
 
 def _read_class(seen: Seen, user: str) -> Finding:
@@ -163,24 +164,24 @@ def _read_class(seen: Seen, user: str) -> Finding:
     classes = seen.classes(user, "read")
     if classes & {"call", "all"}:
         if wide := sorted(classes - {"call"}):
-            said = f"{printable(', '.join(wide))}: there, and more than is needed"
-            return Finding(subject, Verdict.WRONG, said, lines)
+            text = f"{printable(', '.join(wide))}: there, and more than is needed"
+            return Finding(subject, Verdict.WRONG, text, lines)
         return Finding(subject, Verdict.OK, "in the file")
     if seen.events:
         return Finding(subject, Verdict.OK, "a completion event came")
-    # Whoever has a write line in this file has no read line there either, if none was found.
+    # This section could be read, as it has a write line: so the read line is really missing.
     if classes or seen.classes(user, "write"):
-        said = "missing; without it no completion event comes, and results and failures are unknown"
-        return Finding(subject, Verdict.WRONG, said, lines)
+        text = "missing; without it no completion event comes, and results and failures are unknown"
+        return Finding(subject, Verdict.WRONG, text, lines)
     return cannot_be_told(subject, lines, seen, user)
 
 
 def _eventfilter(seen: Seen, user: str, version: Version) -> Finding:
     subject, lines = "eventfilter", Lines("manager.conf", user, manager_conf.eventfilters(version))
     if seen.unwanted:
-        said = "other events than SendFAX and ReceiveFAX come, up to thousands a second"
+        text = "other events than SendFAX and ReceiveFAX come, up to thousands a second"
         do = "put the lines in place of every eventfilter that is there" if seen.filters else ""
-        return Finding(subject, Verdict.WRONG, said, lines, do)
+        return Finding(subject, Verdict.WRONG, text, lines, do)
     if seen.filters:
         return _old_filters(seen, lines, version)
     known = manager_conf.knows_new_filters(version)
@@ -196,36 +197,36 @@ def _eventfilter(seen: Seen, user: str, version: Version) -> Finding:
             for name, value in NEW_EVENTFILTERS.items()
             if value.removeprefix("Event: ") not in new
         )
-        said = f"lets {', '.join(new)} through, and no line for {stopped} is seen"
-        return Finding(subject, Verdict.WRONG, said, replace(lines, lines=added))
+        text = f"lets {', '.join(new)} through, and no line for {stopped} is seen"
+        return Finding(subject, Verdict.WRONG, text, replace(lines, lines=added))
     if not seen.classes(user, "write"):
         return cannot_be_told(subject, lines, seen, user)
     if known is not False:
-        said = "none in the old syntax, and one in the new cannot be seen where it has no value; "
-        said += "no other event came"
-        return Finding(subject, Verdict.UNKNOWN, said, lines)
-    said = "missing; a busy PBX sends thousands of events a second that nobody wants"
-    return Finding(subject, Verdict.WRONG, said, lines)
+        text = "none in the old syntax, and one in the new cannot be seen where it has no value; "
+        text += "no other event came"
+        return Finding(subject, Verdict.UNKNOWN, text, lines)
+    text = "missing; a busy PBX sends thousands of events a second that nobody wants"
+    return Finding(subject, Verdict.WRONG, text, lines)
 
 
 def _old_filters(seen: Seen, lines: Lines, version: Version) -> Finding:
     subject = "eventfilter"
-    said = printable("; ".join(seen.filters))
+    text = printable("; ".join(seen.filters))
     do = "put the lines in place of every eventfilter that is there"
     effect = manager_conf.filters(seen.filters, basic=version.before_fax_actions)
     if effect is None:
-        said = f"{said}: is not one whose effect can be told"
-        return Finding(subject, Verdict.UNKNOWN, said, lines)
+        text = f"{text}: is not one whose effect can be told"
+        return Finding(subject, Verdict.UNKNOWN, text, lines)
     if effect.stopped:
-        said = f"{said}: lets no {' and no '.join(effect.stopped)} event through"
+        text = f"{text}: lets no {' and no '.join(effect.stopped)} event through"
         if not any(value.startswith("!") for value in seen.filters):
             do = ""  # one that lets them through is enough
         if version.before_fax_actions:
             do = (
                 "before Asterisk 13 a filter is a basic regular expression, where ( and | are plain"
             )
-        return Finding(subject, Verdict.WRONG, said, lines, do)
+        return Finding(subject, Verdict.WRONG, text, lines, do)
     if effect.wide:
-        said = f"{said}: lets other events through, and a busy PBX sends thousands a second"
-        return Finding(subject, Verdict.WRONG, said, lines, do)
+        text = f"{text}: lets other events through, and a busy PBX sends thousands a second"
+        return Finding(subject, Verdict.WRONG, text, lines, do)
     return Finding(subject, Verdict.OK, "in the file")

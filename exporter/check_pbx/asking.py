@@ -18,10 +18,10 @@ from exporter.polling import CORESETTINGS, CORESTATUS, FAXSESSIONS, FAXSTATS
 RES_FAX_SPANDSP: Final = "IFMODULE(res_fax_spandsp.so)"
 
 _LISTCOMMANDS: Final = Request("ListCommands")
-_FILTERS: Final = 10
-"""Lines at most that are asked for; who has more may have any number."""
+_MAX_FILTERS: Final = 10
+"""Lines asked for at most."""
 _STEP: Final = 0.05
-"""Seconds from look to look whether anything came."""
+"""Seconds between two looks whether anything came."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Seen:
 
     answers: dict[str, Answer] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
-    """What Getvar read; '' is also what it says where there is no such function."""
+    """What Getvar read; '' also where Asterisk lacks the function."""
     may_getvar: bool = True
     filters: list[str] = field(default_factory=list)
     """The eventfilter lines of the user, in the old syntax."""
@@ -39,7 +39,7 @@ class Seen:
     events: int = 0
     """Completion events, also those that could not be read."""
     unwanted: bool = False
-    """Other events came too, which a filter should stop."""
+    """Other events came too, which an eventfilter should stop."""
 
     def hear(self, event: str) -> None:
         """Takes a completion event."""
@@ -59,7 +59,7 @@ class Seen:
     @property
     def reads_files(self) -> bool:
         """Whether Getvar told what stands in files."""
-        # `enabled` stands in every manager.conf that lets anybody in.
+        # `enabled` is in every manager.conf that lets anybody in.
         return bool(self.value("manager.conf", "general", "enabled"))
 
     @property
@@ -74,7 +74,7 @@ class Seen:
 
 
 async def ask(connection: Connection, user: str, seen: Seen) -> None:
-    """Asks all there is to ask, as this user. Raises ConnectionLost."""
+    """Asks everything, as this user, and notes in `seen` what comes. Raises ConnectionLost."""
     requests = [_LISTCOMMANDS, CORESETTINGS, CORESTATUS, FAXSESSIONS, FAXSTATS]
 
     def take(answer: Answer) -> None:
@@ -91,9 +91,9 @@ async def ask(connection: Connection, user: str, seen: Seen) -> None:
     # Asterisk logs an error for a function it does not have, so the rest only if there is one.
     if not await get("manager.conf", "general", "enabled"):
         return
-    there = await get("manager.conf", "general", "channelvars")
-    if manager_conf.missing_variables(there):
-        # Only then: of a file that adds to the section of another Asterisk logs a warning.
+    channelvars = await get("manager.conf", "general", "channelvars")
+    if manager_conf.missing_variables(channelvars):
+        # Only then, since Asterisk logs a warning if such a file adds to a section of another.
         for file in INCLUDED:
             await get(file, "general", "channelvars")
     await get("manager.conf", "general", "disabledevents")
@@ -104,7 +104,7 @@ async def ask(connection: Connection, user: str, seen: Seen) -> None:
         if not any(seen.classes(user, name) for name in ("read", "write")):
             await get("users.conf", user, "hasmanager")
             await get("users.conf", "general", "hasmanager")
-        for index in range(_FILTERS):
+        for index in range(_MAX_FILTERS):
             if not (value := await get("manager.conf", user, "eventfilter", index)):
                 break
             seen.filters.append(value)
@@ -122,7 +122,8 @@ async def _get(connection: Connection, variable: str, seen: Seen) -> str:
 
 
 async def unwanted_events(connection: Connection, seen: Seen, seconds: float) -> bool:
-    """Whether anything but completion events comes: nothing is asked now, so it is an event."""
+    """Whether anything but completion events comes. Nothing is asked meanwhile, so it can only be
+    other events. Raises ConnectionLost."""
     loop = asyncio.get_running_loop()
     unwanted, end = False, loop.time() + seconds
     while (begun := loop.time()) < end:
@@ -135,6 +136,6 @@ async def unwanted_events(connection: Connection, seen: Seen, seconds: float) ->
     return unwanted
 
 
-def said_by(answer: Answer) -> str:
-    """Asterisk's words, or what it did instead of saying any."""
+def message_of(answer: Answer) -> str:
+    """Asterisk's words, or that there are none."""
     return printable(answer.message) or ("never answered" if answer.lost else "no reason given")

@@ -1,7 +1,6 @@
-"""What an Asterisk lacks for the exporter: one connection to it, and what it tells, in order.
+"""The check of one Asterisk: one connection to it, and all findings, in the order of the report.
 
-How it is asked is `asking`'s business; what the answers mean, that of `ami_user`, `general` and
-`fax_modules`; how it is printed, `report`'s.
+asking.py asks, ami_user.py, general.py and fax_modules.py judge the answers, report.py prints.
 """
 
 import asyncio
@@ -30,10 +29,10 @@ async def check(
     listen: float = LISTEN,
     folder: Path = manager_files.FOLDER,
 ) -> Report:
-    """Connects, asks, listens for `listen` seconds and leaves. Raises nothing of AMI's: what goes
-    wrong is a finding. `folder`: where manager.conf is, if the PBX is on this machine."""
+    """Connects, asks, listens for `listen` seconds and leaves. Errors of AMI are findings, and
+    none is raised. `folder`: where manager.conf is, if the PBX is on this machine."""
     user, timeout, seen = settings.username, settings.timeout, Seen()
-    waited = f"no answer within {timeout:g} s; {troubles.SLOW}, see --ami.timeout"
+    no_answer = f"no answer within {timeout:g} s; {troubles.SLOW}, see --ami.timeout"
     try:
         connection = await connect(settings, seen.hear)
     except AmiError as error:
@@ -44,8 +43,8 @@ async def check(
         seen.unwanted = await unwanted_events(connection, seen, listen)
         ami_version = connection.ami_version
     except (AmiError, TimeoutError) as error:
-        said = str(error) or waited
-        return Report(name, (Finding("connection", Verdict.WRONG, f"logged in, then: {said}"),))
+        text = str(error) or no_answer
+        return Report(name, (Finding("connection", Verdict.WRONG, f"logged in, then: {text}"),))
     finally:
         connection.close()
     if seen.shutting_down:
@@ -57,7 +56,7 @@ async def check(
 def _findings(
     seen: Seen, settings: AmiSettings, ami_version: str, here: Address | None, folder: Path
 ) -> Iterator[Finding]:
-    """In the order in which they are told. `here`: as `address_here`."""
+    """In the order of the report. `here`: see `address_here`."""
     user, version = settings.username, Version.parse(seen.version)
     unknown = "an Asterisk that may not tell its version"
     what = f"Asterisk {seen.version}" if seen.version else unknown

@@ -13,9 +13,9 @@ from exporter.check_pbx.unread import NOT_RELOADED, RELOAD, cannot_be_told
 from exporter.fax import Version, printable
 from exporter.polling import troubles
 
-_VALUE: Final = 1000
+_MAX_WHOLE: Final = 1000
 """Characters from which on a value may have been cut: Getvar has room for 1023 bytes."""
-_FIRST: Final = (
+_SECOND_GENERAL: Final = (
     "if the file has this line, it is below a second [general], and Asterisk only takes the first: "
     "make that [general](+), or add the lines at the end of the file"
 )
@@ -32,71 +32,71 @@ def channelvars(seen: Seen, version: Version) -> Finding:
     """Whether completion events carry the variables that tell a fax's result."""
     subject = "channelvars"
     if version.before_fax_actions:
-        said = (
+        text = (
             f"Asterisk {version.major} puts no variables on fax events, whatever the file says: "
             "failures and their reasons stay unknown"
         )
-        return Finding(subject, Verdict.WRONG, said, do="use Asterisk 13 or newer")
-    there = seen.value("manager.conf", "general", "channelvars")
-    missing = manager_conf.missing_variables(there)
-    line = manager_conf.all_variables(there)
-    # A line that lacks a name of theirs would take it away.
-    whole = len(there) < _VALUE and printable(line) == line
+        return Finding(subject, Verdict.WRONG, text, do="use Asterisk 13 or newer")
+    value = seen.value("manager.conf", "general", "channelvars")
+    missing = manager_conf.missing_variables(value)
+    line = manager_conf.all_variables(value)
+    # A line that was cut, or has what cannot be pasted, would take away names that are there.
+    whole = len(value) < _MAX_WHOLE and printable(line) == line
     lines = Lines("manager.conf", "general", (line,)) if whole else None
     came = any(result.succeeded is not None for result in seen.results)
     unknown = f"{troubles.NO_REASONS} without"
     if seen.results and not came and seen.reads_files and not missing:
-        said = f"in the file, but a completion event came without its result; {unknown}"
-        return Finding(subject, Verdict.WRONG, said, None, *NOT_RELOADED)
+        text = f"in the file, but a completion event came without its result; {unknown}"
+        return Finding(subject, Verdict.WRONG, text, None, *NOT_RELOADED)
     if not seen.reads_files:
         if came:
             return Finding(subject, Verdict.OK, "a completion event came with its result")
         if seen.results:
-            said = f"a completion event came without its result; {unknown}"
-            return Finding(subject, Verdict.WRONG, said, lines, _FIRST)
+            text = f"a completion event came without its result; {unknown}"
+            return Finding(subject, Verdict.WRONG, text, lines, _SECOND_GENERAL)
         return cannot_be_told(subject, lines, seen)
     if not missing:
-        said = "a completion event came with its result" if came else "in the file"
-        return Finding(subject, Verdict.OK, said)
-    said = f"{', '.join(missing)} missing; {unknown}"
+        text = "a completion event came with its result" if came else "in the file"
+        return Finding(subject, Verdict.OK, text)
+    text = f"{', '.join(missing)} missing; {unknown}"
     if came:
-        said = (
+        text = (
             f"{', '.join(missing)} missing in the file, yet a completion event came with its "
             "result: Asterisk keeps what it once read until it restarts, and then loses it"
         )
-    if blanks := [name for name in manager_conf.with_blanks(there) if name in missing]:
-        said += f"; {', '.join(blanks)} has a blank beside it, and Asterisk takes that for a part "
-        said += "of the name"
+    if blanks := [name for name in manager_conf.with_blanks(value) if name in missing]:
+        text += f"; {', '.join(blanks)} has a blank beside it, and Asterisk takes that for a part "
+        text += "of the name"
     for file in INCLUDED:
         if lines and not manager_conf.missing_variables(seen.value(file, "general", subject)):
-            return Finding(subject, Verdict.WRONG, said, lines, _second_in(file))
+            return Finding(subject, Verdict.WRONG, text, lines, _second_in(file))
     if lines is None:
         do = f"add ,{','.join(missing)} to the line that is there, which cannot be shown whole"
-        return Finding(subject, Verdict.WRONG, said, None, do, (RELOAD,))
-    return Finding(subject, Verdict.WRONG, said, lines, "" if there else _FIRST)
+        return Finding(subject, Verdict.WRONG, text, None, do, (RELOAD,))
+    return Finding(subject, Verdict.WRONG, text, lines, "" if value else _SECOND_GENERAL)
 
 
 def disabledevents(seen: Seen) -> Iterable[Finding]:
     """A finding if completion events are disabled for everybody."""
-    there = seen.value("manager.conf", "general", "disabledevents")
-    if events := manager_conf.disabled(there):
-        said = f"{', '.join(events)} disabled for all users: no such event comes"
-        line = manager_conf.without_completions(there)
-        if len(there) < _VALUE and printable(line) == line:
+    value = seen.value("manager.conf", "general", "disabledevents")
+    if events := manager_conf.disabled(value):
+        text = f"{', '.join(events)} disabled for all users: no such event comes"
+        line = manager_conf.without_completions(value)
+        if len(value) < _MAX_WHOLE and printable(line) == line:
             lines = Lines("manager.conf", "general", (line,))
-            yield Finding("disabledevents", Verdict.WRONG, said, lines)
+            yield Finding("disabledevents", Verdict.WRONG, text, lines)
         else:
             do = f"take {' and '.join(events)} out of the line, which cannot be shown whole"
-            yield Finding("disabledevents", Verdict.WRONG, said, None, do, (RELOAD,))
+            yield Finding("disabledevents", Verdict.WRONG, text, None, do, (RELOAD,))
 
 
-def second_general(there: Sequence[Section], user: str) -> Iterable[Finding]:
-    """Each [general] after the first. Only of files in which this user is too: others are not
-    those of this PBX."""
-    if not any(section.name == user for section in there):
+def second_general(sections: Sequence[Section], user: str) -> Iterable[Finding]:
+    """A finding for each [general] after the first. None if the files have no section of this user:
+    then they are not those of this PBX."""
+    if not any(section.name == user for section in sections):
         return
-    for section in manager_files.repeated("general", there):
+    for section in manager_files.repeated("general", sections):
         where = f"{section.file}:{section.line}"
-        said = f"{where} begins another [general]; Asterisk takes the first alone, and ignores this"
+        text = f"{where} begins another [general]; Asterisk takes the first alone, and ignores this"
         do = "make it [general](+), which adds to the first; then, what is below it is read by:"
-        yield Finding("second [general]", Verdict.WRONG, said, None, do, (RELOAD,))
+        yield Finding("second [general]", Verdict.WRONG, text, None, do, (RELOAD,))

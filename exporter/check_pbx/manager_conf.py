@@ -5,7 +5,7 @@ here does I/O.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ NEW_EVENTFILTERS: Final = {
     f"eventfilter(action(include),name({event}),method(starts_with))": f"Event: {event}"
     for event in COMPLETIONS
 }
-"""The new syntax, with values: a line without one AST_CONFIG cannot tell from no line."""
+"""The new syntax, with values, since AST_CONFIG cannot tell a line without a value from no line."""
 INCLUDED: Final = ("manager_custom.conf", "manager_additional.conf", "manager.d/*.conf")
 """What manager.conf includes at FreePBX, Issabel and Debian."""
 
@@ -37,7 +37,7 @@ def setting(file: str, section: str, name: str, index: int = -1) -> str:
 
 
 def can_ask_for(section: str) -> bool:
-    """Whether its name can be taken for nothing but one argument of AST_CONFIG."""
+    """Whether this name can be an argument of AST_CONFIG and is sure to be taken for just one."""
     return section.isprintable() and not _NO_ARGUMENT.search(section)
 
 
@@ -72,8 +72,8 @@ def all_variables(channelvars: str) -> str:
     """The line with the names of this value, and those that tell a fax's result."""
     # Asterisk takes names in quotes for one; whoever wrote them meant several.
     parted = [part.strip() for name in _split(channelvars) for part in _split(name)]
-    theirs = [name for name in parted if name]
-    return f"channelvars = {','.join(dict.fromkeys([*theirs, *RESULT_VARIABLES]))}"
+    present = [name for name in parted if name]
+    return f"channelvars = {','.join(dict.fromkeys([*present, *RESULT_VARIABLES]))}"
 
 
 def _split(value: str) -> list[str]:
@@ -118,8 +118,10 @@ _NEW_SYNTAX: Final = {18: 26, 20: 11, 21: 6, 22: 1}
 def knows_new_filters(version: Version) -> bool | None:
     """Whether this version has the filter syntax that AST_CONFIG cannot see; None if its number
     does not tell."""
-    if version.major is None or version.major > 22:
-        return None if version.major is None else True
+    if version.major is None:
+        return None
+    if version.major > 22:
+        return True
     if version.major not in _NEW_SYNTAX:
         return False
     if version.minor is not None and version.minor >= _NEW_SYNTAX[version.major]:
@@ -133,13 +135,13 @@ def eventfilters(version: Version) -> tuple[str, ...]:
 
 
 _OTHERS: Final = ("Newchannel", "Newexten", "VarSet", "Hangup", "RTCPSent", "DTMFBegin")
-"""What a busy PBX sends most of."""
+"""The events that a busy PBX sends most of."""
 _ABOUT_A_FAX: Final = "\r\nApplication: SendFAX\r\nAppData: ReceiveFAX\r\nVariable: FAXSTATUS"
-"""What stands in some of these: a filter is looked for in all lines of an event."""
+"""Lines that some of these have: a filter is looked for in all lines of an event."""
 _PLAIN: Final = re.compile(r"(?:[\w :/,^$|-]|\.\*?|\\[()|]|\([\w :|]*\))*", re.ASCII)
 """Expressions that Python reads as Asterisk does, and that take no time to match."""
 _BASIC: Final = re.compile(r"(\\?)([()|])")
-_LONGEST: Final = 200
+_MAX_LENGTH: Final = 200
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Filters:
     passing: tuple[str, ...]
     """The completion events that come."""
     wide: bool
-    """Others do, too."""
+    """Whether other events come, too."""
 
     @property
     def stopped(self) -> list[str]:
@@ -167,9 +169,9 @@ def filters(values: Sequence[str], *, basic: bool = False) -> Filters | None:
         expression = value[exclude:]
         if basic:
             if re.search(r".\^|\$.", expression):
-                return None  # plain there
+                return None  # there ^ and $ are plain characters
             expression = _BASIC.sub(lambda m: m[2] if m[1] else f"\\{m[2]}", expression)
-        known = len(value) <= _LONGEST and expression.count(".*") <= 2
+        known = len(value) <= _MAX_LENGTH and expression.count(".*") <= 2
         if not known or not _PLAIN.fullmatch(expression) or not re.search("Event|FAX", expression):
             return None
         (excluded if exclude else included).append(re.compile(expression, re.DOTALL))
@@ -185,7 +187,5 @@ def filters(values: Sequence[str], *, basic: bool = False) -> Filters | None:
 
 def new_filters(values: Mapping[str, str]) -> list[str]:
     """The completion events that lines in the new syntax, written as ours are, let through."""
-    pairs: Iterable[tuple[str, tuple[str, str]]] = zip(
-        COMPLETIONS, NEW_EVENTFILTERS.items(), strict=True
-    )
+    pairs = zip(COMPLETIONS, NEW_EVENTFILTERS.items(), strict=True)
     return [event for event, (name, value) in pairs if values.get(name) == value]

@@ -13,55 +13,55 @@ FOLDER: Final = Path("/etc/asterisk")
 _SECTION: Final = re.compile(r"\[([^\]]*)\](?:\(([^)]*)\))?")
 _INCLUDE: Final = re.compile(r"#(?:try)?include\s+[\"<']?([^\"<>';]+)", re.IGNORECASE)
 _SEMICOLON: Final = re.compile(r"(?<!\\);(?:--(?!-))?")
-_MOST: Final = 200
-"""Files and sections; more is a file that includes itself."""
-_BYTES: Final = 1024 * 1024
+_MAX_FOUND: Final = 200
+"""Files of one include, and sections; there are more only if a file includes itself."""
+_MAX_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Section:
-    """Where one begins."""
+    """Where a section begins."""
 
     name: str
     adds: bool
-    """It has (+), so it is a part of the first of its name."""
+    """Whether it has (+), and so is a part of the first one of its name."""
     file: Path
     line: int
 
 
 def sections(folder: Path = FOLDER) -> list[Section]:
-    """Those of manager.conf and what it includes, in their order; none if it cannot be read."""
+    """The sections of manager.conf and what it includes, in order; none if it cannot be read."""
     found: list[Section] = []
-    for section in _of(folder, folder / "manager.conf", 0):
+    for section in _sections_of(folder, folder / "manager.conf", 0):
         found.append(section)
-        if len(found) == _MOST:
+        if len(found) == _MAX_FOUND:
             break
     return found
 
 
-def repeated(name: str, there: Sequence[Section]) -> list[Section]:
-    """Those of that name that are not its first and do not add to it."""
-    named = [section for section in there if section.name.lower() == name.lower()]
+def repeated(name: str, found: Sequence[Section]) -> list[Section]:
+    """The sections of this name that are not the first and do not add to it."""
+    named = [section for section in found if section.name.lower() == name.lower()]
     return list(dict.fromkeys(section for section in named[1:] if not section.adds))
 
 
-def _of(folder: Path, file: Path, depth: int) -> Iterator[Section]:
+def _sections_of(folder: Path, file: Path, depth: int) -> Iterator[Section]:
     try:
         with file.open(encoding="utf-8", errors="replace") as opened:
-            lines = opened.read(_BYTES).splitlines()
+            lines = opened.read(_MAX_BYTES).splitlines()
     except (OSError, ValueError):
         return
-    for number, said in enumerate(_without_comments(lines), 1):
-        if match := _SECTION.match(said):
+    for number, line in enumerate(_without_comments(lines), 1):
+        if match := _SECTION.match(line):
             yield Section(match[1], "+" in (match[2] or ""), file, number)
-        elif depth < 5 and (match := _INCLUDE.match(said)):
+        elif depth < 5 and (match := _INCLUDE.match(line)):
             for included in _files(folder, match[1].strip()):
-                yield from _of(folder, included, depth + 1)
+                yield from _sections_of(folder, included, depth + 1)
 
 
 def _without_comments(lines: Sequence[str]) -> Iterator[str]:
-    """Each line without what follows a `;`, and without what stands between `;--` and `--;`, maybe
-    lines below, one in the other. Source: config_text_file_load."""
+    """Each line without what follows a `;`, and without what stands between `;--` and `--;`, which
+    can be on other lines, and within each other. Source: config_text_file_load."""
     depth = 0
     for line in lines:
         kept, at = "", 0
@@ -80,9 +80,9 @@ def _without_comments(lines: Sequence[str]) -> Iterator[str]:
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     """What an include means: a path below the folder of manager.conf, or with wildcards."""
-    pattern = pattern.replace("**", "*")  # which means no more to Asterisk
+    pattern = pattern.replace("**", "*")  # to Asterisk it is the same
     base, relative = (Path("/"), pattern[1:]) if pattern.startswith("/") else (folder, pattern)
     try:
-        return sorted(path for path in base.glob(relative) if path.is_file())[:_MOST]
+        return sorted(path for path in base.glob(relative) if path.is_file())[:_MAX_FOUND]
     except (OSError, ValueError, NotImplementedError):
         return []

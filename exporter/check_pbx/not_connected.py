@@ -1,6 +1,6 @@
-"""Why there is no connection to a PBX, or no login, and what in manager.conf gives one.
+"""Why there is no connection to a PBX, or no login, and what to change in its manager.conf.
 
-Lines are chosen so that they shut out nobody else, or say whom.
+The lines to add shut out nobody else, or the advice says whom.
 """
 
 from typing import Final
@@ -11,38 +11,38 @@ from exporter.check_pbx.report import Finding, Lines, Verdict
 from exporter.settings import AmiSettings
 
 _LOWEST_PORT: Final = 1024
-"""What `port` in manager.conf may be at least."""
+"""The least that `port` in manager.conf may be."""
 
 
 async def not_connected(error: AmiError, settings: AmiSettings) -> Finding:
     """Why there is none, and what to do where that is for Asterisk to mend."""
-    said = str(error)
+    text = str(error)
     if isinstance(error, ShuttingDown):
-        return shutting_down(said)
+        return shutting_down(text)
     if isinstance(error, LoginRefused):
         if error.cause is Cause.CREDENTIALS:
-            return await _login_refused(said, settings)
-        return Finding("login", Verdict.WRONG, said)
+            return await _login_refused(text, settings)
+        return Finding("login", Verdict.WRONG, text)
     if isinstance(error, ConnectError) and error.cause is Cause.REFUSED:
-        return await nothing_listens(said, settings)
-    return Finding("connection", Verdict.WRONG, said)
+        return await nothing_listens(text, settings)
+    return Finding("connection", Verdict.WRONG, text)
 
 
-def shutting_down(said: str) -> Finding:
+def shutting_down(text: str) -> Finding:
     """Asterisk is about to end, and lets nobody in."""
     do = (
         "wait: it refuses every action and login until its last call has ended, and then stops or "
         "starts again. Name and secret were not looked at. What calls it off:"
     )
     commands = ("asterisk -rx 'core abort shutdown'",)
-    return Finding("shutting down", Verdict.WRONG, said, None, do, commands)
+    return Finding("shutting down", Verdict.WRONG, text, None, do, commands)
 
 
-async def _login_refused(said: str, settings: AmiSettings) -> Finding:
+async def _login_refused(text: str, settings: AmiSettings) -> Finding:
     """Asterisk gives one answer for a wrong name, a wrong secret and a wrong address."""
     secret = settings.secret.get_secret_value()
     lines = ["secret = what --ami.secret-file holds"]
-    # Asterisk does not say which, and (+) to a section that is not there has it refuse the file.
+    # Asterisk does not say which. It refuses a file that adds with (+) to a section not there.
     do = (
         f"the user has to be there: if manager.conf and what it includes have no "
         f"[{settings.username}], paste a whole one, from the README or its snippets, and not the "
@@ -61,10 +61,10 @@ async def _login_refused(said: str, settings: AmiSettings) -> Finding:
     do += ". Who is there:"
     commands = ("asterisk -rx 'manager show users'",)
     found = Lines("manager.conf", settings.username, tuple(lines))
-    return Finding("login", Verdict.WRONG, said, found, do, commands)
+    return Finding("login", Verdict.WRONG, text, found, do, commands)
 
 
-async def nothing_listens(said: str, settings: AmiSettings) -> Finding:
+async def nothing_listens(text: str, settings: AmiSettings) -> Finding:
     """What makes Asterisk listen there, and nowhere else."""
     host, port = settings.host, settings.port
     flag, default = ("tlsbindaddr", 5039) if settings.tls else ("bindaddr", 5038)
@@ -75,9 +75,9 @@ async def nothing_listens(said: str, settings: AmiSettings) -> Finding:
     commands = ("asterisk -rx 'manager show settings'",)
     if port < _LOWEST_PORT:
         do += f"it cannot have one below {_LOWEST_PORT}. Where it listens:"
-        return Finding("connection", Verdict.WRONG, said, None, do, commands)
+        return Finding("connection", Verdict.WRONG, text, None, do, commands)
     address = await address_of(host)
-    # There is one such line: moved to this address, it is gone for whoever uses another.
+    # There can be only one such line: with another address, it shuts out who uses the old one.
     if address is not None and address.is_loopback:
         do += "if another address, set --ami.host to that, which others may use; if it listens "
         do += "nowhere, add the lines, (+) only if there is a [general]"
@@ -100,7 +100,7 @@ async def nothing_listens(said: str, settings: AmiSettings) -> Finding:
     return Finding(
         "connection",
         Verdict.WRONG,
-        said,
+        text,
         Lines("manager.conf", "general", ("enabled = yes", *lines)),
         do,
         commands,

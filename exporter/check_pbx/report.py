@@ -1,6 +1,6 @@
-"""What --check-pbx found, as people read it: what came back, and apart from it what to do.
+"""The report of --check-pbx: its findings as values, and how they are printed.
 
-Nothing here asks or judges; see `checking`.
+Of each finding what came back is printed first, then what to do. checking.py asks and judges.
 """
 
 import textwrap
@@ -13,15 +13,17 @@ WIDTH: Final = 100
 """Columns, where neither the terminal nor COLUMNS says another number."""
 _NARROWEST: Final = 40
 
-_READ_AGAIN: Final = {
+_RELOAD_COMMANDS: Final = {
     "manager.conf": "asterisk -rx 'manager reload'",
     "modules.conf": "asterisk -rx 'module load {module}'",
 }
-_ANEW: Final = "and restart the exporter if it runs: a login keeps the classes and filters it had"
+_RESTART: Final = (
+    "and restart the exporter if it runs: a login keeps the classes and filters it had"
+)
 
 
 class Verdict(StrEnum):
-    """As it is printed."""
+    """Of one finding, as it is printed."""
 
     OK = "ok"
     WRONG = "WRONG"
@@ -30,13 +32,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Lines:
-    """What belongs into a file of Asterisk's, and where."""
+    """Lines to add to a configuration file of Asterisk, and where."""
 
     file: str
     section: str
     lines: tuple[str, ...]
     new: bool = False
-    """The section is made by these lines; else it is there, and they are added to it."""
+    """Whether these lines make the section; otherwise it is there, and they are added to it."""
 
     @property
     def head(self) -> str:
@@ -45,8 +47,8 @@ class Lines:
 
     @property
     def block(self) -> str:
-        """As it can be pasted at the end of the file, whatever stands above: a second section of
-        the same name Asterisk ignores, (+) adds to the first."""
+        """As it can be pasted at the end of the file, whatever is above: Asterisk ignores a second
+        section of one name, unless (+) adds it to the first."""
         return "\n".join([self.head + ("" if self.new else "(+)"), *self.lines, ""])
 
     @property
@@ -58,7 +60,7 @@ class Lines:
     def then(self) -> tuple[str, ...]:
         """The commands that make Asterisk read them."""
         names = [line.partition("= ")[2] for line in self.lines]
-        command = _READ_AGAIN[self.file]
+        command = _RELOAD_COMMANDS[self.file]
         # Each command once, though several lines need it.
         return tuple(dict.fromkeys(command.format(module=name) for name in names))
 
@@ -76,11 +78,11 @@ class Finding:
     text: str
     """What was asked or looked at, and what came back."""
     lines: Lines | None = None
-    """To add if it is wrong, to look for if unknown."""
+    """To add if the verdict is WRONG, to look for if it is UNKNOWN."""
     do: str = ""
-    """What to do besides, or what to know before the lines are added."""
+    """What to do besides adding the lines, or to know before."""
     commands: tuple[str, ...] = ()
-    """To type for that."""
+    """To type for what `do` says."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Report:
 
     @property
     def wrong(self) -> int:
-        """How many things are; what is unknown is not."""
+        """How many findings are WRONG."""
         return sum(finding.verdict is Verdict.WRONG for finding in self.findings)
 
 
@@ -100,12 +102,12 @@ def text(report: Report, width: int = WIDTH) -> str:
     """The report as people read it, `width` columns wide: the name, each finding, and how many are
     wrong.
 
-    What is to be pasted or typed is never broken, be it wider.
+    What is to be pasted or typed is never wrapped, even if it is wider.
     """
     lines = [f"{report.name}:"]
     told = set()
     for finding in report.findings:
-        # How to have something checked is often the same, and told once.
+        # The advice how to have something checked is often the same, and printed once.
         again = finding.verdict is Verdict.UNKNOWN and finding.do in told
         told.add(finding.do)
         shown = replace(finding, do="", commands=()) if again else finding
@@ -113,13 +115,12 @@ def text(report: Report, width: int = WIDTH) -> str:
     unknown = sum(finding.verdict is Verdict.UNKNOWN for finding in report.findings)
     rest = f", {unknown} cannot be told from here" if unknown else ""
     lines.append(f"  {report.wrong or 'nothing'} wrong{rest}")
-    # What a PBX says could hold commands to the terminal.
+    # What a PBX says could contain commands to the terminal.
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 
 def _shown(finding: Finding, width: int) -> Iterator[str]:
-    said = f"{finding.subject}: {finding.text}"
-    yield from _wrapped(said, f"  {finding.verdict:<5}  ", width)
+    yield from _wrapped(f"{finding.subject}: {finding.text}", f"  {finding.verdict:<5}  ", width)
     if finding.do:
         yield from _wrapped(finding.do, f"{'':9}-> ", width)
         yield from _typed(finding.commands)
@@ -135,16 +136,16 @@ def _shown(finding: Finding, width: int) -> Iterator[str]:
         yield f"{'':12}then:"
         yield from _typed(lines.then)
         if lines.of_login:
-            yield from _wrapped(_ANEW, f"{'':12}", width)
+            yield from _wrapped(_RESTART, f"{'':12}", width)
 
 
 def _typed(lines: Iterable[str]) -> Iterator[str]:
     return (f"{'':16}{line}" for line in lines)
 
 
-def _wrapped(said: str, begin: str, width: int) -> list[str]:
+def _wrapped(words: str, begin: str, width: int) -> list[str]:
     return textwrap.wrap(
-        " ".join(said.split()),
+        " ".join(words.split()),
         width,
         initial_indent=begin,
         subsequent_indent=" " * len(begin),

@@ -1,4 +1,4 @@
-"""What cannot be told because Asterisk did not let it be read: why not, and how to have it read."""
+"""Findings of what cannot be told, since Asterisk does not let it be read: why, and what helps."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ NOT_RELOADED: Final = ("the file has this line, but was not read since", (RELOAD
 
 
 def why_unread(seen: Seen, module: str) -> tuple[str, str, tuple[str, ...]]:
-    """Why a function told nothing, how to have it tell, and the command."""
+    """Why a function of this module told nothing, what to do about it, and the commands."""
     if not seen.may_getvar:
         return "the user may not Getvar", "", ()
     do = f"load {module}.so to have this checked, check again, and unload it if it is not wanted:"
@@ -21,12 +21,13 @@ def why_unread(seen: Seen, module: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def cannot_be_told(subject: str, lines: Lines | None, seen: Seen, user: str = "") -> Finding:
-    """Neither a file, in it the section of `user` if one is named, nor an event tells of it."""
+    """The finding where neither manager.conf, and in it the section of `user` if one is named, nor
+    an event tells."""
     why, do, commands = why_unread(seen, "func_config")
     if seen.reads_files and user:
         name = printable(user)
         why, do, commands = f"manager.conf has no [{name}] with classes to be read", "", ()
         if not manager_conf.can_ask_for(user):
             why = f"the name {name} cannot be asked for"
-    said = f"cannot be told before a fax ends, since {why}"
-    return Finding(subject, Verdict.UNKNOWN, said, lines, do, commands)
+    text = f"cannot be told before a fax ends, since {why}"
+    return Finding(subject, Verdict.UNKNOWN, text, lines, do, commands)

@@ -1,7 +1,7 @@
-"""The reading of each message about faxes: its text in, a value and what is wrong with it out.
+"""Messages about faxes: the text of one goes in, a value and its problems come out.
 
 No parser raises: what cannot be read is left out and named in `problems`. How one header is read is
-the business of fields.py.
+in fields.py.
 """
 
 from typing import Final
@@ -56,6 +56,7 @@ _LISTED: Final = Layout(
     _OPERATION,
     _STATE,
     text_field("Files"),
+    key=_NUMBER,
 )
 _SESSION: Final = Layout(
     _NUMBER,
@@ -69,8 +70,9 @@ _SESSION: Final = Layout(
     number_field("PagesTransmitted", MAX_PAGES),
     number_field("PagesReceived", MAX_PAGES),
     number_field("TotalBadLines", MAX_BAD_LINES),
+    key=_NUMBER,
 )
-"""Of a fax; a gateway's lacks some."""
+"""The headers of a fax. A gateway's event lacks some, and is read header by header."""
 _NEVER_BEGAN: Final = frozenset(
     {"error before fax transmission started.", "error starting fax session"}
 )
@@ -89,18 +91,19 @@ _NO_MODEM: Final = frozenset(
 
 def parse_listed(event: str, problems: list[Problem]) -> ListedSession | None:
     """A FAXSessionsEntry; None, and why in `problems`, if it has no usable session number."""
-    channel, number, transport, operation, state, files = _LISTED.read(event, problems)
-    if number is None:
+    values = _LISTED.read(event, problems)
+    if values is None:
         return None
+    channel, number, transport, operation, state, files = values
     return ListedSession(number, channel, operation, state, transport, files)
 
 
 def parse_session(event: str, problems: list[Problem]) -> FaxSession | None:
     """A FAXSession event; None, and why in `problems`, if it has no usable session number."""
     values = _SESSION.read(event, problems)
-    number, operation, state, ecm, rate, resolution, page, sent, received, bad_lines = values
-    if number is None:
+    if values is None:
         return None
+    number, operation, state, ecm, rate, resolution, page, sent, received, bad_lines = values
     pages = None
     if operation is Operation.SEND:
         pages = sent
@@ -139,7 +142,7 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
     operation = {"SendFAX": Operation.SEND, "ReceiveFAX": Operation.RECEIVE}.get(
         text(headers, "Event")
     )
-    # The far end writes its station id itself, and "\r\n\r\nEvent: SendFAX" fits into one.
+    # It can be made up: the far end may put "\r\n\r\nEvent: SendFAX" into its station id.
     if operation is None or "Channel" not in headers:
         return None
     variables = _channel_variables(headers)
@@ -158,7 +161,7 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
         or (empty and pages == 0 and error.lower() in ("", "init_error") and not succeeded)
     )
     if not began or status_string.lower() in _NO_MODEM or error.lower() == "init_error":
-        # Nobody filled these in: they are empty, or still those of the fax before on this channel.
+        # Asterisk did not set these: they are empty, or still those of the channel's last fax.
         pages, rate, resolution = None, "", ""
     transport = Transport.NONE
     if mode:

@@ -1,4 +1,4 @@
-"""Who is at the far end of a fax, by the name of its channel, whatever made that name."""
+"""Which trunk or endpoint a fax goes through, by the name of its channel, for all technologies."""
 
 import re
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 from exporter.fax.values import MAX_TEXT
 
 _WRAPPERS: Final = frozenset({"AsyncGoto", "Bridge", "Parked", "Surrogate", "Transfered"})
-"""What Asterisk, of one version or another, puts before the whole name of a channel."""
-_ENDED: Final = re.compile(r"(?:<(?:ZOMBIE|MASQ)>|[;,][12])+$")
+"""What Asterisk, in some versions, puts before the whole name of a channel."""
+_SUFFIXES: Final = re.compile(r"(?:<(?:ZOMBIE|MASQ)>|[;,][12])+$")
 """What it puts behind one that was masqueraded, and behind each half of a Local channel."""
 _SERIAL: Final = re.compile(
     r"-(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # AudioSocket, a UUID
@@ -16,8 +16,8 @@ _SERIAL: Final = re.compile(
     r"|[0-9]+\.[0-9]+"  # Khomp
     r"|[0-9A-Fa-f]+)$"  # all others
 )
-_PASSING: Final = re.compile(r"0x[0-9A-Fa-f]+|tmp[0-9]+")
-"""Instead of an endpoint: MulticastRTP's address, mISDN before it has a port. Snoop's is a call."""
+_NO_ENDPOINT: Final = re.compile(r"0x[0-9A-Fa-f]+|tmp[0-9]+")
+"""Instead of an endpoint: MulticastRTP has an address, mISDN this until it has a port."""
 _WITH_SLASH: Final = frozenset({"MGCP"})
 """Technologies whose endpoints may have a slash: MGCP/aaln/1@gateway."""
 
@@ -25,14 +25,14 @@ _WITH_SLASH: Final = frozenset({"MGCP"})
 def peer_of(channel: str) -> str:
     """A channel's technology and endpoint without its serial: `PJSIP/trunk-berlin`.
 
-    What a technology adds behind the endpoint is left out: in `DAHDI/i1/5551234-2` it is the
-    number dialled. So is what stands before the context of a Local channel, and for the same
-    reason: `Local/5551234@faxes-0000002a;1` is of `Local/faxes`. What is not printable becomes a
+    What a technology adds behind the endpoint is left out, since a number dialled is no endpoint:
+    `DAHDI/i1/5551234-2` belongs to `DAHDI/i1`. So is what a Local channel has before its context:
+    `Local/5551234@faxes-0000002a;1` belongs to `Local/faxes`. What is not printable becomes a
     question mark. Empty if the name is not of the form technology/endpoint.
     """
-    technology, slash, rest = _ENDED.sub("", channel[:MAX_TEXT]).partition("/")
+    technology, slash, rest = _SUFFIXES.sub("", channel[:MAX_TEXT]).partition("/")
     while technology in _WRAPPERS and "/" in rest:
-        technology, slash, rest = _ENDED.sub("", rest).partition("/")
+        technology, slash, rest = _SUFFIXES.sub("", rest).partition("/")
     if not slash:
         return ""
     endpoint = _SERIAL.sub("", rest)
@@ -40,7 +40,8 @@ def peer_of(channel: str) -> str:
         endpoint = endpoint.rpartition("@")[2] if "@" in endpoint else ""
     if technology not in _WITH_SLASH:
         endpoint = endpoint.partition("/")[0]
-    if technology == "Snoop" or _PASSING.fullmatch(endpoint):
+    # A Snoop channel has the name of a call.
+    if technology == "Snoop" or _NO_ENDPOINT.fullmatch(endpoint):
         endpoint = ""
     peer = f"{technology}/{endpoint}" if technology and endpoint else ""
     return "".join([c if c.isprintable() else "?" for c in peer])

@@ -1,4 +1,7 @@
-"""Why a fax failed: some 80 texts of Asterisk and spandsp to reasons of which there are few."""
+"""Why a fax failed: some 80 texts of Asterisk and spandsp, grouped into a few reasons.
+
+The reasons are values of a label, so what is not known is OTHER.
+"""
 
 from enum import StrEnum
 from typing import Final
@@ -121,7 +124,7 @@ _REASONS: Final[dict[str, Reason]] = {
 
 
 def failure_reason(error: str, status_string: str) -> Reason:
-    """One of the bounded reasons for FAXERROR, or else for FAXSTATUSSTRING, or else OTHER.
+    """The reason that FAXERROR gives, or else FAXSTATUSSTRING, or else OTHER.
 
     A code of res_fax that says nothing (UNKNOWN) gives way to a text that does.
     """

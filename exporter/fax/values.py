@@ -1,4 +1,4 @@
-"""What Asterisk says about faxes, as values, and the rule of what it may be asked.
+"""What Asterisk says about faxes, as values, and the rule which sessions it may be asked about.
 
 No parsing, no I/O, no clock. The facts are from Asterisk's res_fax.c and res_fax_spandsp.c, and
 spandsp.
@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 from exporter.fax.reasons import Reason
 
 MAX_TEXT: Final = 1024
-"""Characters kept of free text. Channel names have at most 80; strangers may write more."""
+"""Characters kept of free text. Channel names have at most 80; a far end can write more."""
 MAX_NUMBER: Final = 2**31 - 1
 MAX_PAGES: Final = 10_000
 """More pages than a day of faxing has: a larger reading is no page count."""
 MAX_BAD_LINES: Final = 200_000
 """More than the lines of one page (4,600 at superfine, A4): a larger reading is no line count."""
 MODEM_RATES: Final = (2400, 4800, 7200, 9600, 12000, 14400, 28800, 33600)
-"""bit/s. spandsp can read out of bounds and report others, such as 16843010."""
+"""bit/s. spandsp can read beyond its table and report others, such as 16843010."""
 
 
 class Operation(StrEnum):
@@ -69,11 +69,11 @@ class ListedSession(NamedTuple):
     state: State
     transport: Transport
     files: str = ""
-    """As Asterisk writes them, with commas between."""
+    """With commas between, as Asterisk writes them."""
 
 
 class FaxSession(NamedTuple):
-    """One answer of FAXSession. `None` where Asterisk said nothing, or nothing that is true."""
+    """One answer of FAXSession. `None` where Asterisk gave no value, or none that can be true."""
 
     number: int
     operation: Operation
@@ -92,7 +92,7 @@ class FaxSession(NamedTuple):
 
     @property
     def negotiated(self) -> bool:
-        """Whether rate and ECM are real; before negotiation Asterisk reads 14400 and No."""
+        """Whether rate and ECM are agreed; until then Asterisk reports 14400 and No."""
         if self.data_rate is None or self.ecm is None:
             return False
         if self.operation is Operation.GATEWAY:
@@ -109,33 +109,33 @@ class FaxStats:
     transmit_attempts: int | None
     receive_attempts: int | None
     completed: int | None
-    """Failed ones are in it too."""
+    """Failed ones included."""
     failed: int | None
 
 
 RESULT_VARIABLES: Final = ("FAXSTATUS", "FAXERROR", "FAXMODE", "FAXSTATUSSTRING")
-"""What tells a fax' result, if `channelvars` in manager.conf names it."""
+"""Variables with the result of a fax; its event has those that `channelvars` names."""
 CHANNELVARS: Final = f"channelvars = {','.join(RESULT_VARIABLES)}"
-"""The line that puts it on its completion event."""
-
+"""The line of manager.conf that puts them on completion events."""
 
 _NUMBERS: Final = re.compile(r"(?:^|[-/ ])(\d{1,2})(?:\.(\d{1,3}))?(?=[-.~+]|$)")
 
 
 @dataclass(frozen=True)
 class Version:
-    """What AsteriskVersion tells: `22.10.1`, `certified/18.9-cert4`, `SVN-branch-13-r4`,
-    `GIT-18-1a2b3c`; None is not said."""
+    """The numbers in AsteriskVersion: `22.10.1`, `certified/18.9-cert4`, `SVN-branch-13-r4`,
+    `GIT-18-1a2b3c`; None where there is none."""
 
     major: int | None = None
     minor: int | None = None
     released: bool = False
-    """Under this number alone: of others, the minor one does not say what they have."""
+    """Whether it is the plain release of this number. For others, such as certified ones, the minor
+    number does not tell which features they have."""
 
     @classmethod
-    def parse(cls, said: str) -> "Version":
-        """None of the numbers if there are none."""
-        match = _NUMBERS.search(said)
+    def parse(cls, text: str) -> "Version":
+        """From the text of AsteriskVersion; without numbers if it has none."""
+        match = _NUMBERS.search(text)
         if match is None:
             return cls()
         minor = None if match[2] is None else int(match[2])
@@ -143,20 +143,20 @@ class Version:
 
     @property
     def before_fax_actions(self) -> bool:
-        """Up to 12: without FAXSessions, FAXSession and FAXStats, with basic expressions as event
-        filters, and without channel variables on fax events. 13.0.0 has all three."""
+        """Whether it is 12 or older: without FAXSessions, FAXSession and FAXStats, without channel
+        variables on fax events, and with event filters that are basic regular expressions."""
         return self.major is not None and self.major < 13
 
 
 class CoreStatus(NamedTuple):
-    """One answer of CoreStatus: what tells one life of Asterisk from another."""
+    """One answer of CoreStatus: by it a restart of Asterisk is noticed."""
 
     started: str
-    """Date and time to the second, in the PBX' own words; empty if it did not tell."""
+    """Date and time to the second, as Asterisk writes them; empty if it did not."""
     reloaded: str
     """The same as `started` until modules are reloaded."""
     calls: int | None
-    """Processed since the start; older Asterisks do not tell."""
+    """Processed since the start; None from older Asterisks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +165,15 @@ class FaxResult:
 
     operation: Operation
     channel: str
-    """The name that the channel has now; in the list it keeps the first."""
+    """The name that the channel has now; FAXSessions keeps the first one."""
     pages: int | None
-    """Final, but 0 when the call dropped before the end although pages went through."""
+    """Of the whole fax; but 0 if the call dropped, although pages went through."""
     data_rate: int | None
     """bit/s; None if none was agreed."""
     transport: Transport
     """From FAXMODE; NONE without `channelvars`."""
     succeeded: bool | None
-    """From FAXSTATUS; None without `channelvars`: Asterisk did not say, nobody guesses."""
+    """From FAXSTATUS; None without `channelvars`: it is not guessed."""
     reason: Reason | None
     """Why it failed; None unless `succeeded` is False."""
     local_station: str = ""
@@ -186,7 +186,7 @@ class FaxResult:
     began: bool = True
     """False if no modem ever ran: FAXStats counts it as failed, and not as completed."""
     agreed: bool | None = None
-    """Whether the two ends had agreed on anything; None if that was not told."""
+    """Whether the two ends had agreed on a resolution; None if the event does not tell."""
     missing: tuple[str, ...] = ()
     """Those of RESULT_VARIABLES that `channelvars` did not put on the event."""
 
@@ -207,8 +207,9 @@ def may_ask(session: ListedSession) -> bool:
 
 
 def last_file(files: str) -> str:
-    """The file of a fax, of those that its channel has been given so far, with commas between, and
-    with what a far end put before it by its station id; empty if that cannot be told."""
+    """A fax's own file: the last of `files`, which are all that its channel was given so far, with
+    commas between. A far end can add some by its station id, but only before it. Empty if `files`
+    is so long that its end was cut off."""
     return "" if len(files) >= MAX_TEXT else files.rpartition(",")[2]
 
 
@@ -216,5 +217,5 @@ _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
 def printable(text: str) -> str:
-    """With a question mark for all that is not printable ASCII: fit for a label."""
+    """A text fit for a label: all that is not printable ASCII is a question mark."""
     return _UNPRINTABLE.sub("?", text[:MAX_TEXT])

@@ -21,8 +21,9 @@ _ALL_TRANSPORTS: Final = tuple(product(Operation, Transport, [""]))
 
 @dataclass(slots=True)
 class Gauges:
-    """By operation, state or transport, and peer. Keys once seen stay, with 0; and those without a
-    peer are there also where peers are told apart: no session is not the same as no list."""
+    """Values by operation, state or transport, and peer. A key that was there once stays, with 0.
+    Those with an empty peer are there even where peers are told apart: with 0 sessions they tell
+    "none" from "not known"."""
 
     sessions: dict[StateKey, int] = field(default_factory=lambda: dict.fromkeys(_ALL_STATES, 0))
     negotiated: dict[StateKey, int] = field(default_factory=dict)
@@ -38,8 +39,8 @@ class Gauges:
     """Seconds since the epoch; no key without a running session that has pages."""
 
     def measured(self, sessions: Iterable[Session], at: float, wall: float) -> "Gauges":
-        """The gauges of these sessions, with all keys there were before. `at` and `wall`: now, by
-        the monotonic clock and since the epoch."""
+        """The gauges of these sessions, with all keys that there were. `at` and `wall`: now, by the
+        monotonic clock and since the epoch."""
         new = Gauges(
             sessions=dict.fromkeys(self.sessions, 0),
             negotiated=dict.fromkeys(self.sessions, 0),
@@ -63,7 +64,7 @@ class Gauges:
 
 @dataclass(slots=True)
 class _Group:
-    """Sessions that add to the same keys. So a thousand of them look up few keys."""
+    """Sessions with the same keys, added up first: a thousand sessions have few different keys."""
 
     sessions: int = 0
     negotiated: int = 0
@@ -79,10 +80,10 @@ def _grouped(
     groups: dict[tuple[Operation, State, Transport, str], _Group] = {}
     for session in sessions:
         listed, detail = session.listed, session.detail
-        place = (session.operation, listed.state, listed.transport, session.peer)
-        group = groups.get(place)
+        key = (session.operation, listed.state, listed.transport, session.peer)
+        group = groups.get(key)
         if group is None:
-            group = groups[place] = _Group()
+            group = groups[key] = _Group()
         group.sessions += 1
         if detail is not None and detail.negotiated and detail.data_rate is not None:
             group.negotiated += 1

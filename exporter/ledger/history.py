@@ -1,4 +1,4 @@
-"""The last faxes that ended, as values: what is too much to be a metric and good to look at."""
+"""The last faxes that ended, for page and API: single faxes are too detailed for metrics."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Final
 from exporter.fax import FaxResult, Operation, Reason, Transport
 
 KEPT: Final = 20
-"""Faxes remembered of each kind."""
+"""Failures remembered, and as many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class EndedFax:
     transport: Transport
     channel: str
     succeeded: bool | None
-    """None if nobody said: gateways, no `channelvars`, a lost connection."""
+    """None if it is not known: gateways, no `channelvars`, a lost connection."""
     reason: Reason | None
     """Why it failed; None unless `succeeded` is False."""
     pages: int | None
     bad_lines: int | None
-    """None where they are not counted: all but what was received and seen."""
+    """None where they are not counted: only received faxes that a list showed have them."""
     seconds: float | None
     """How long it was listed; None if it was not, or its start was not seen."""
     data_rate: int | None
@@ -37,7 +37,7 @@ class EndedFax:
 
     @classmethod
     def never_listed(cls, result: FaxResult, at: float) -> "EndedFax":
-        """One of which there is only its event, which came `at` that time."""
+        """A fax that no list showed, by its event, which came `at` that time."""
         return cls(
             ended_at=at,
             operation=result.operation,
@@ -56,8 +56,8 @@ class EndedFax:
 
 
 def trained(result: FaxResult) -> bool:
-    """Whether the rate can be true: after "cannot train" it jumps back to 14400, which no fax
-    ever had."""
+    """Whether its data rate can be true: after a failed training Asterisk reports 14400 again, at
+    which nothing was sent."""
     return result.reason is not Reason.TRAINING
 
 
@@ -79,5 +79,5 @@ class History:
 
     @property
     def others(self) -> Iterator[EndedFax]:
-        """Successes, and those of which nobody said how they ended; the newest first."""
+        """Successes, and those whose result is not known; the newest first."""
         return reversed(self._others)

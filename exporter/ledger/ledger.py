@@ -1,7 +1,7 @@
-"""The order in which a poll, an event and a connection are taken, and what each is handed to.
+"""The ledger of one Asterisk: takes connections, polls and events, and has each counted in order.
 
-What is read of a session is in session.py, whose an event is in matching.py, whether Asterisk was
-restarted in lives.py; what comes out is in totals.py, gauges.py, unobserved.py and history.py.
+session.py reads the values of a session, matching.py tells whose an event is, lives.py whether
+Asterisk was restarted; totals.py, gauges.py, unobserved.py and history.py hold what comes out.
 """
 
 import math
@@ -22,12 +22,12 @@ from exporter.ledger.unobserved import Unobserved
 class Ledger:
     """Everything counted of one Asterisk, over all its connections and restarts.
 
-    Nothing here goes down, each fax is counted once, and all of it is bounded whatever Asterisk
-    says. There is no clock: every time is an argument, in seconds of a monotonic clock.
+    No counter goes down, each fax is counted once, and memory is bounded whatever Asterisk says.
+    There is no clock: every time is an argument, in seconds of a monotonic clock.
     """
 
     def __init__(self, peer_limit: int | None = None) -> None:
-        """`peer_limit`: names of far ends told apart at most; None: they are not told apart."""
+        """`peer_limit`: peers that have counters of their own at most; None: none has."""
         self.totals = Totals()
         self.gauges = Gauges()
         self.unobserved = Unobserved()
@@ -35,10 +35,11 @@ class Ledger:
         self._peers = Peers(peer_limit)
         self._matching: Matching[Session] = Matching()
         self._lives = Lives()
-        self._began: float | None = None
+        self._first_poll_at: float | None = None
+        """When the first poll was taken."""
         self._new_connection_at: float | None = -math.inf
-        """When, until the first list over the connection was taken: what that shows may have begun,
-        and what it lacks may have ended, at any time since the list before. None after it."""
+        """When the present connection began; None once a list came over it. What that first list
+        shows may have begun, and what it lacks may have ended, any time since the list before."""
         if peer_limit is None:
             for operation in Operation:
                 self.totals.open(operation, "")
@@ -49,16 +50,15 @@ class Ledger:
         return [session.running for session in self._matching.listed]
 
     def connected(self, status: CoreStatus, at: float) -> None:
-        """A new connection, on which events can have come since `at`, and what Asterisk says of its
-        life."""
+        """A new connection, over which events can have come since `at`, and its CoreStatus."""
         self._new_connection_at = at
-        if self._lives.connected(status):
+        if self._lives.status_shows_restart(status):
             self._matching.restarted(at)
             self.unobserved.restarted()
 
     def hear(self, result: FaxResult, received_at: float) -> None:
-        """A completion event. Its pages wait for the next list, which tells whose they are; and so
-        does all else that it says if peers are told apart."""
+        """A completion event. Its pages are counted when the next list tells which session they are
+        of; so is its result if peers are told apart."""
         if result.began:
             self.unobserved.heard()
         if not self._peers.told_apart:
@@ -66,12 +66,12 @@ class Ledger:
         self._close(self._matching.hear(result, received_at))
 
     def observe(self, seen: Observation) -> None:
-        """One poll's list, and what FAXSession said of the sessions in it."""
+        """A poll that brought a list, and what FAXSession said of the sessions in it."""
         listed: dict[tuple[int, str], ListedSession] = {}
         for entry in seen.listed or ():
             listed.setdefault((entry.number, entry.channel), entry)
-        fell = seen.stats is not None and self._lives.counted(seen.stats)
-        if self._new_connection_at is not None and (fell or self._shows_others(seen)):
+        restarted = seen.stats is not None and self._lives.stats_show_restart(seen.stats)
+        if self._new_connection_at is not None and (restarted or self._shows_others(seen)):
             self._matching.restarted(self._new_connection_at)
         running = []
         for (number, channel), entry in listed.items():
@@ -89,23 +89,23 @@ class Ledger:
                 added = session.read(detail, entry.transport, seen.at)
                 if added is not None:
                     self.totals.add(added, session.operation, detail.state, session.peer)
-        if self._began is None:
-            self._began = seen.at
+        if self._first_poll_at is None:
+            self._first_poll_at = seen.at
         for session in self._matching.leave(listed.keys(), seen.at, whole=seen.whole):
             self._end(session, seen.at)
         self._close(self._matching.settle(seen.at, seen.listed_at if seen.whole else -math.inf))
         self.gauges = self.gauges.measured(running, seen.at, seen.wall)
         self._new_connection_at = None
 
-    def unlisted(self, at: float) -> None:
-        """A poll to which FAXSessions was refused: results of faxes never listed count now."""
-        if self._began is None:
-            self._began = at
+    def observe_without_list(self, at: float) -> None:
+        """A poll to which FAXSessions was refused: events no longer wait for a list."""
+        if self._first_poll_at is None:
+            self._first_poll_at = at
         self._close(self._matching.settle(at, None))
 
     def _shows_others(self, seen: Observation) -> bool:
         """Whether a list, the first over a connection, has another fax under the number and channel
-        of one before."""
+        of one that is known: then Asterisk was restarted."""
         for entry in seen.listed or ():
             session = self._matching.known(entry.number, entry.channel)
             if session is not None:
@@ -116,14 +116,14 @@ class Ledger:
 
     def _begin(self, entry: ListedSession, seen: Observation) -> Session:
         start = Start.SEEN
-        if self._began is None and entry.state not in NOT_BEGUN:
-            start = Start.BEFORE_US
+        if self._first_poll_at is None and entry.state not in NOT_BEGUN:
+            start = Start.BEFORE_EXPORTER
         elif self._new_connection_at is not None:
             start = Start.MISSED
         session = Session(entry, self._peers.name(entry.channel), start, seen.at, seen.listed_at)
         self._matching.begin(entry.number, session)
         self.totals.open(entry.operation, session.peer)
-        if start is not Start.BEFORE_US:
+        if start is not Start.BEFORE_EXPORTER:
             self.totals.started[entry.operation] += 1
         return session
 
@@ -131,11 +131,11 @@ class Ledger:
         """It has left the list: counted once, though it may be back and leave again."""
         if session.ended_at is None:
             self.totals.ended[session.started_as] += 1
-        # Over a lost connection nobody knows when it ended: the last time it was seen must do.
+        # If it ended while there was no connection, the last time it was seen is the best known.
         session.ended_at = at if self._new_connection_at is None else session.last_seen
 
     def _close(self, outcomes: Iterable[Outcome[Session]]) -> None:
-        """Counts what is known only once it is certain which event is whose."""
+        """Counts what can be counted only once it is certain which event is whose."""
         for outcome in outcomes:
             if outcome.session is not None:
                 self._close_session(outcome.session, outcome.heard)
@@ -149,7 +149,7 @@ class Ledger:
             if self._peers.told_apart:
                 self.totals.add_result(result, session.peer)
             if session.ended_at is None:
-                self._end(session, heard.at)  # no list tells of it
+                self._end(session, heard.at)  # while the list still has it
             added = session.read_event(result)
             self.totals.add(added, session.operation, State.COMPLETE, session.peer)
         fax = session.ended(result)
@@ -163,6 +163,6 @@ class Ledger:
             self.totals.add_result(heard.result, peer)
         fax = EndedFax.never_listed(heard.result, heard.at)
         self.history.add(fax)
-        # No fax with a page is over so soon: it ended before the exporter began to look.
-        if self._began is None or heard.at > self._began + EVENT_LATENESS:
+        # No fax is over so soon after the first poll: one that ended until then began before it.
+        if self._first_poll_at is None or heard.at > self._first_poll_at + EVENT_LATENESS:
             self.totals.add_unlisted(fax, peer)

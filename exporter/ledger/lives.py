@@ -1,4 +1,4 @@
-"""Whether Asterisk has been restarted since it was last asked, by all signs there are of it.
+"""Whether Asterisk has been restarted since it was last asked, by every sign of it.
 
 Pure: no I/O, no clock. After a restart numbers and channel names begin again and mean other
 sessions. Asterisk tells to the second when it started, but a machine without a clock of its own
@@ -11,18 +11,18 @@ from typing import Final
 from exporter.fax import CoreStatus, FaxSession, FaxStats, ListedSession, State, Transport
 
 _RUNNING: Final = frozenset({State.ACTIVE, State.COMPLETE})
-_BEFORE: Final = frozenset(State) - _RUNNING - {State.UNKNOWN}
+_NOT_YET_RUNNING: Final = frozenset(State) - _RUNNING - {State.UNKNOWN}
 
 
 class Lives:
-    """What Asterisk said last of its present life: the time from one start to the next."""
+    """The last values of what a restart changes. A life is the time from one start to the next."""
 
     def __init__(self) -> None:
         self._status = CoreStatus("", "", None)
         self._stats: FaxStats | None = None
 
-    def connected(self, status: CoreStatus) -> bool:
-        """Whether CoreStatus, asked over a new connection, tells of a restart."""
+    def status_shows_restart(self, status: CoreStatus) -> bool:
+        """Takes a CoreStatus asked over a new connection. Whether it shows a restart."""
         before = self._status
         if status.started:
             self._status = status
@@ -32,11 +32,13 @@ class Lives:
             or _fell(before.calls, status.calls)
         )
         if restarted:
-            self._stats = None  # or the counts that fall by it would be taken for another restart
+            self._stats = (
+                None  # or its counts, which fall now, would show the same restart once more
+            )
         return restarted
 
-    def counted(self, stats: FaxStats) -> bool:
-        """Whether FAXStats tells of a restart, at least of res_fax: a count of it has fallen."""
+    def stats_show_restart(self, stats: FaxStats) -> bool:
+        """Takes a FAXStats. Whether it shows a restart, at least of res_fax: a count has fallen."""
         before, self._stats = self._stats, stats
         return before is not None and (
             _fell(before.completed, stats.completed)
@@ -53,10 +55,10 @@ def is_another(
     detail: FaxSession | None,
 ) -> bool:
     """Whether a session listed `now` is another fax than the one with the same number and channel
-    that was listed `before` the connection was lost and had so many `pages`. In one fax the state
-    only advances, T.38 stays, and so does the file."""
+    that was listed `before` the connection was lost and had so many `pages`. Within one fax the
+    state only advances, T.38 stays T.38, and the file is the same."""
     return (
-        (before.state in _RUNNING and now.state in _BEFORE)
+        (before.state in _RUNNING and now.state in _NOT_YET_RUNNING)
         or (before.transport is Transport.T38 and now.transport is Transport.G711)
         or (bool(before.files and now.files) and before.files != now.files)
         or (

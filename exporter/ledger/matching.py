@@ -1,11 +1,12 @@
-"""Which session a completion event is of: sessions and events in, pairs of them out.
+"""Which session a completion event belongs to: sessions and events in, pairs of them out.
 
 Pure: no I/O, no clock, no counting. Every time is an argument, in seconds of a monotonic clock.
 
 An event names no session. It comes 20 to 50 ms after its session has left the list, by Asterisk's
-source up to 5 s, or never. Its channel tells whose it is. If the call was moved (masqueraded),
-the event has the channel's new name and the list the first, and then the file tells (measured on
-Asterisk 16.28 and 22.10). Faxes in a row on one channel share its name, and mostly differ in file.
+source at most 5 s after, or never. Its channel tells whose it is. If the call was moved
+(masqueraded), the event has the channel's new name and the list the first, and then the file tells
+(measured on Asterisk 16.28 and 22.10). Faxes in a row on one channel share its name, and mostly
+differ in file.
 """
 
 from collections import Counter, defaultdict, deque
@@ -18,8 +19,8 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from exporter.fax import FaxResult, Operation, Reason, Transport, last_file
 
 EVENT_LATENESS: Final = 8.0
-"""Seconds a completion event is waited for: measured, they come up to 5 s after the session has
-left the list. Waiting longer would let a session without an event take that of the next one."""
+"""Seconds a completion event is waited for: they come up to 5 s after the session has left the
+list. Waiting longer would let a session without an event take that of the next one."""
 LIST_PATIENCE: Final = 60.0
 """Seconds that an event waits for a list that lacks its session. While FAXSessions is refused, or
 no list is whole, it would wait for ever, and so would those of all faxes with the same file."""
@@ -98,10 +99,10 @@ class Outcome(Generic[S]):
     heard: Heard | None
 
 
-_Key: TypeAlias = tuple[int, int, str]
+_SessionKey: TypeAlias = tuple[int, int, str]
 """Life of Asterisk, number and channel: only together they identify a session."""
-_Place: TypeAlias = tuple[int, Operation, str]
-"""Life of Asterisk, operation, and a channel or a file: by these sessions of an event are found."""
+_SearchKey: TypeAlias = tuple[int, Operation, str]
+"""Life of Asterisk, operation, and a channel or a file: what an event is looked up by."""
 
 
 class Matching(Generic[S]):
@@ -112,10 +113,10 @@ class Matching(Generic[S]):
 
     def __init__(self) -> None:
         self._life = 0
-        """Counted up by each restart of Asterisk."""
-        self._listed: dict[_Key, S] = {}
-        self._left: dict[_Key, S] = {}
-        """In the order in which they left, for as long as they may be back."""
+        """Counted up at each restart of Asterisk."""
+        self._listed: dict[_SessionKey, S] = {}
+        self._left: dict[_SessionKey, S] = {}
+        """In the order in which they left, for as long as they may come back."""
         self._heard: deque[Heard] = deque()
 
     @property
@@ -125,7 +126,7 @@ class Matching(Generic[S]):
 
     def restarted(self, since: float) -> None:
         """Asterisk has been restarted: numbers and channels mean other sessions now. Events that
-        came at `since` or later are of these."""
+        came at `since` or later belong to these."""
         self._life += 1
         for index, heard in enumerate(self._heard):
             if heard.at >= since:
@@ -133,7 +134,7 @@ class Matching(Generic[S]):
 
     def find(self, number: int, channel: str, listed_at: float) -> S | None:
         """The session that a list shows, which was asked for at `listed_at`; None if it is new. One
-        that had left the list is back in it."""
+        that had left is among the listed again."""
         key = (self._life, number, channel)
         session = self._listed.get(key)
         if session is None and (session := self._left.pop(key, None)) is not None:
@@ -174,7 +175,7 @@ class Matching(Generic[S]):
 
     def hear(self, result: FaxResult, at: float) -> list[Outcome[S]]:
         """Takes an event, which waits for the next list to tell whose it is. The oldest of too many
-        waits no longer, and is of no session."""
+        waits no longer, and belongs to no session."""
         self._heard.append(Heard(at, self._life, result))
         if len(self._heard) <= MAX_TRACKED:
             return []
@@ -182,8 +183,8 @@ class Matching(Generic[S]):
 
     def settle(self, at: float, listed_at: float | None) -> list[Outcome[S]]:
         """What is certain by now. `listed_at`: when the last list was asked for, -inf if it was not
-        whole; None if Asterisk gives none. An event that came before is of no session in that list,
-        a later one may be."""
+        whole; None if Asterisk gives none. An event that came before belongs to no session in that
+        list, a later one may."""
         events, self._heard = self._heard, deque()
         outcomes: list[Outcome[S]] = []
         undecided: list[Heard] = []
@@ -203,9 +204,9 @@ class Matching(Generic[S]):
         listed_at: float | None,
         outcomes: list[Outcome[S]],
     ) -> list[Heard]:
-        """Returns the events that are of no session in the last list. One that came after the list
-        was asked for, and may be of a session in it, waits for the next list; after LIST_PATIENCE
-        it is that session's."""
+        """Returns the events that belong to no session in the last list. One that came after the
+        list was asked for, and may belong to a session in it, waits for the next list; after
+        LIST_PATIENCE it is given to that session."""
         earlier = [h for h in events if listed_at is not None and h.at < listed_at]
         later = [h for h in events if listed_at is None or h.at >= listed_at]
         left_over = earlier
@@ -244,17 +245,18 @@ class Matching(Generic[S]):
         listed_at: float | None,
         outcomes: list[Outcome[S]],
     ) -> list[Heard]:
-        """Returns the events that may be of one of several sessions, until more of these have had
-        their own. Only after all channels: by its file an event could take a session whose own
-        event stands behind it."""
+        """Returns the events that may belong to one of several sessions: they wait until more of
+        these have had their own. To be called when all events were tried by channel: by its file
+        an event could take a session whose own event comes later in the list."""
         undecided: list[Heard] = []
         of_same_file = Counter(map(_file_of, events))
         for heard in events:
             fitting = awaiting.of_file(heard)
             best = _best(fitting, heard)
             pages_seen = {session.pages_seen for session in fitting}
-            # No page is lost or counted twice by which of them has it, if as many events wait as
-            # sessions, or one for some that were seen alike; and if it says no less than was seen.
+            # Whichever of them it is given to, no page is lost or counted twice: if as many events
+            # wait as sessions, or one for sessions of which equally many pages were seen; and if
+            # it says no fewer.
             rivals = of_same_file[_file_of(heard)]
             equal = awaiting.alike(heard) <= rivals or (rivals == 1 and len(pages_seen) == 1)
             if best is not None and equal and min(pages_seen) <= (heard.result.pages or 0):
@@ -271,9 +273,9 @@ class Matching(Generic[S]):
         return undecided
 
     def _forget(self, at: float, undecided: list[Heard]) -> Iterator[Outcome[S]]:
-        """Sessions whose own event can no longer come, or that are too many. One of them may have
-        an event that is `undecided`, which is taken out there."""
-        leaving: dict[S, _Key] = {}
+        """Forgets sessions whose own event can no longer come, and the oldest of too many. Each may
+        still be given an event that is `undecided`, which is then removed there."""
+        leaving: dict[S, _SessionKey] = {}
         too_many = len(self._left) - MAX_TRACKED
         for key, session in self._left.items():
             if at - session.gone_at <= EVENT_LATENESS and len(leaving) >= too_many:
@@ -288,7 +290,7 @@ class Matching(Generic[S]):
                 yield awaiting.take(best, heard)
             elif too_many <= 0:
                 for session in fitting:
-                    # If the best has an event of its own, this event is one of these others'.
+                    # They stay: if the best one's own event comes, this one belongs to another.
                     leaving.pop(session, None)
         for session, key in leaving.items():
             del self._left[key]
@@ -297,18 +299,18 @@ class Matching(Generic[S]):
                 yield Outcome(session, None)
 
 
-def _channel_of(heard: Heard) -> _Place:
+def _channel_of(heard: Heard) -> _SearchKey:
     return heard.life, heard.result.operation, heard.result.channel
 
 
-def _file_of(heard: Heard) -> _Place:
+def _file_of(heard: Heard) -> _SearchKey:
     return heard.life, heard.result.operation, last_file(heard.result.files)
 
 
 def _best(fitting: Sequence[S], heard: Heard) -> S | None:
-    """The session with the most pages seen, but no more than the event says: so no event is left
-    over that says less than was seen of the sessions left. The event's own transport goes before
-    the number of pages, which begins again at 0 with the other."""
+    """The session with the most pages seen, but no more than the event says: so that a later event
+    with fewer pages finds a session that fits. One with the event's own transport is better than
+    one with more pages, since their count begins again at 0 with the other."""
     result = heard.result
     pages = result.pages or 0
     return max(
@@ -323,33 +325,33 @@ def _best(fitting: Sequence[S], heard: Heard) -> S | None:
 
 
 class _Index(Generic[S]):
-    """The sessions in one phase, by channel and by file, to find those whose event it may be."""
+    """The sessions in one phase, to be found by the channel and the file of an event."""
 
-    def __init__(self, sessions: Mapping[_Key, S], phase: Phase) -> None:
+    def __init__(self, sessions: Mapping[_SessionKey, S], phase: Phase) -> None:
         self._phase = phase
-        self._channels: defaultdict[_Place, dict[S, None]] = defaultdict(dict)
-        self._files: defaultdict[_Place, dict[S, None]] = defaultdict(dict)
-        self._places: dict[S, tuple[dict[S, None], dict[S, None]]] = {}
+        self._channels: defaultdict[_SearchKey, dict[S, None]] = defaultdict(dict)
+        self._files: defaultdict[_SearchKey, dict[S, None]] = defaultdict(dict)
+        self._found_in: dict[S, tuple[dict[S, None], dict[S, None]]] = {}
         for (life, _, channel), session in sessions.items():
             if session.phase is phase:
                 channels = self._channels[life, session.operation, channel]
                 files = self._files[life, session.operation, last_file(session.files)]
                 channels[session] = files[session] = None
-                self._places[session] = channels, files
+                self._found_in[session] = channels, files
 
     def likeliest(self, heard: Heard) -> S | None:
-        """The session that most likely has the event; None if it can be of none."""
+        """The session that the event most likely belongs to; None if it can be none."""
         return self.of_channel(heard, 1, any_file=True) or _best(self.of_file(heard), heard)
 
     def of_channel(self, heard: Heard, rivals: int, *, any_file: bool = False) -> S | None:
-        """The session that has the event's channel and file. With `any_file` also one of another
-        file whose event came as soon as it had left the list; a later event of another file is the
-        next fax' own.
+        """The session that has the event's channel and file. With `any_file` also one with
+        another file, if the event came no later than the session left the list: a later event with
+        another file belongs to the next fax.
 
-        Of several it is one that has all the event's files, then one with no more pages than it
-        says. Of those it is the first, since events come in the order of faxes; but the last if
-        fewer events have come on this channel (`rivals`) than there are sessions: an event comes
-        soon if it comes at all, so the first sessions have none."""
+        Of several, one with all the event's files is preferred, then one with no more pages than
+        it says. Of equal ones it is the first, since events come in the order of faxes; but the
+        last if fewer events came on this channel (`rivals`) than there are sessions: an event comes
+        soon if it comes at all, so it is the first sessions that have none."""
         result, file = heard.result, last_file(heard.result.files)
         if result.reason is Reason.INIT and not result.began:
             return None  # a fax that never began was never listed
@@ -360,7 +362,7 @@ class _Index(Generic[S]):
             and (
                 not file
                 or last_file(one.files) in ("", file)
-                or (any_file and result.began and self._at_once(one, heard))
+                or (any_file and result.began and self._came_at_once(one, heard))
             )
         ]
         if len(fitting) > rivals:
@@ -374,12 +376,12 @@ class _Index(Generic[S]):
     def of_file(self, heard: Heard) -> list[S]:
         """The sessions that have the event's file, and whose call may have been moved to its
         channel. A fax that never began was never listed, and many such can have one file."""
-        result, place = heard.result, _file_of(heard)
-        if not place[2] or not result.began:
+        result, key = heard.result, _file_of(heard)
+        if not key[2] or not result.began:
             return []
         return [
             one
-            for one in islice(self._files.get(place, ()), _MAX_ALIKE)
+            for one in islice(self._files.get(key, ()), _MAX_ALIKE)
             if self._in_time(one, heard)
             and _may_have_pages(one, result)
             and _may_have_travelled(one, result)
@@ -391,17 +393,17 @@ class _Index(Generic[S]):
         return heard.result.began and bool(_file_of(heard)[2]) and self.alike(heard) > _MAX_ALIKE
 
     def alike(self, heard: Heard) -> int:
-        """How many have the event's operation and file."""
+        """How many sessions have the event's operation and file."""
         return len(self._files.get(_file_of(heard), ()))
 
     def take(self, session: S, heard: Heard) -> Outcome[S]:
-        """The session has its event, and is found by no other."""
-        for place in self._places.pop(session):
-            del place[session]
+        """Pairs the session with its event: no other event finds it any more."""
+        for sessions in self._found_in.pop(session):
+            del sessions[session]
         session.phase = Phase.OVER
         return Outcome(session, heard)
 
-    def _at_once(self, session: S, heard: Heard) -> bool:
+    def _came_at_once(self, session: S, heard: Heard) -> bool:
         return self._phase is Phase.LISTED or heard.at <= session.gone_at
 
     def _in_time(self, session: S, heard: Heard) -> bool:

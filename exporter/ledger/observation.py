@@ -8,7 +8,7 @@ from exporter.fax import FaxSession, FaxStats, ListedSession
 
 @dataclass(slots=True)
 class Observation:
-    """Filled while the answers come, and recorded also if they were cut short."""
+    """Filled while the answers come, and recorded even if not all of them came."""
 
     listed_at: float
     """Seconds, monotonic: when the list was asked for."""

@@ -1,4 +1,4 @@
-"""The far ends whose faxes are counted apart, and how many of them: a label must be bounded."""
+"""The peers that have counters of their own, and no more than a limit: a label must be bounded."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ OTHER_PEER: Final = "other"
 
 
 class Peers:
-    """Names of the far ends, at most `limit` of them; None: peers are not told apart."""
+    """Names of peers, at most `limit` of them; None: peers are not told apart."""
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit

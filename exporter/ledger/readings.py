@@ -1,4 +1,4 @@
-"""Pages and bad lines of one session, from readings that Asterisk sets back on the way.
+"""Pages and bad lines of one session, from counts that Asterisk sets back to 0 in the middle of it.
 
 Each reader turns one reading into what it adds, by the table in its docstring.
 """
@@ -26,10 +26,11 @@ class PageReader:
     """
 
     last: int = 0
-    """Pages by the present transport."""
+    """The most pages read by the present transport."""
     before_switch: int = 0
+    """Pages by G.711 before the switch to T.38."""
     transport: Transport = Transport.NONE
-    """T.38 once it was, and otherwise the last that was not none."""
+    """T.38 once that was seen; until then the last one that was not NONE."""
 
     @property
     def total(self) -> int:

@@ -1,6 +1,6 @@
 """One fax session from the first list that shows it to its event, and what each reading adds.
 
-Which event is its own is for matching.py to tell; totals.py adds up what is counted here.
+matching.py tells which event is its own; totals.py adds up what is counted here.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ class Start(Enum):
 
     SEEN = "the list before lacked it: it is counted whole, and its duration is known"
     MISSED = "while there was no connection: it is counted whole, but its duration is not known"
-    BEFORE_US = "before the exporter did: what its first reading says is not counted"
+    BEFORE_EXPORTER = "before the exporter did: what its first reading says is not counted"
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class Session:
 
     @property
     def running(self) -> RunningSession:
-        """What of it the page and the API show while it runs."""
+        """What page and API show of it while it runs."""
         return RunningSession(
             listed=self.listed,
             detail=self.detail,
@@ -141,7 +141,7 @@ class Session:
         already. `transport` is as the list has it."""
         if self._last_reading == (detail, transport):
             return None
-        if self.start is Start.BEFORE_US:
+        if self.start is Start.BEFORE_EXPORTER:
             self._count_from(detail, transport)
             return None
         self._last_reading = detail, transport
@@ -180,19 +180,19 @@ class Session:
 
     def read_event(self, result: FaxResult) -> Added:
         """What its event adds: often the last page, which no list showed any more."""
-        if result.pages is None or self.start is Start.BEFORE_US:
+        if result.pages is None or self.start is Start.BEFORE_EXPORTER:
             return Added()
         added = Added(pages=self.page_reader.read(result.pages, result.transport))
         if added.pages:
             added.bad_lines = self.bad_line_reader.settle()
             self.bad_lines_total += added.bad_lines
-            # If it is back in the list, the same reading is of a page further on.
+            # Should it be listed again, the same reading would be of a later page.
             self._last_reading = None
         return added
 
     def ended(self, result: FaxResult | None) -> EndedFax:
         """What became of it. `result`: its event, None if none came."""
-        assert self.ended_at is not None  # nobody asks before
+        assert self.ended_at is not None  # the ledger sets it first
         seen = EndedFax(
             ended_at=self.ended_at,
             operation=self.operation,
@@ -214,7 +214,7 @@ class Session:
             succeeded=result.succeeded,
             reason=result.reason,
             pages=max(self.page_reader.total, result.pages or 0),
-            # No reading has one that was agreed, and over, between two polls.
+            # Of a fax that agreed and ended between two polls only the event has the rate.
             data_rate=(self.data_rate or result.data_rate) if trained(result) else None,
             local_station=result.local_station,
             remote_station=result.remote_station,

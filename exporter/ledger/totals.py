@@ -32,7 +32,7 @@ class Histogram:
     sum: float = 0.0
 
     def __post_init__(self) -> None:
-        """One bucket more than bounds: what exceeds them all."""
+        """One bucket more than bounds, for what exceeds them all."""
         self.counts = [0] * (len(self.bounds) + 1)
 
     def observe(self, value: float, times: int = 1) -> None:
@@ -80,12 +80,12 @@ class Totals:
     session_seconds: dict[Operation, Histogram] = field(default_factory=dict)
     session_pages: dict[Operation, Histogram] = field(default_factory=dict)
     session_rate: dict[Operation, Histogram] = field(default_factory=dict)
-    session_lines: dict[Operation, Histogram] = field(default_factory=dict)
+    session_bad_lines: dict[Operation, Histogram] = field(default_factory=dict)
     opened: set[tuple[Operation, str]] = field(default_factory=set)
     """Operations and peers all of whose keys are there."""
 
     def __post_init__(self) -> None:
-        """Every key without a peer that can occur."""
+        """Makes every key without a peer that can occur, with 0."""
         for operation in Operation:
             self.started[operation] = self.ended[operation] = 0
             self.session_seconds[operation] = Histogram(SESSION_SECONDS)
@@ -96,10 +96,10 @@ class Totals:
             self.session_rate[operation] = Histogram(MODEM_RATES)
         for operation in RESULT_OPERATIONS:
             self.results_unknown[operation] = 0
-        self.session_lines[Operation.RECEIVE] = Histogram(SESSION_BAD_LINES)
+        self.session_bad_lines[Operation.RECEIVE] = Histogram(SESSION_BAD_LINES)
 
     def open(self, operation: Operation, peer: str) -> None:
-        """Every key of this operation and peer that can occur."""
+        """Makes every key of this operation and peer that can occur, with 0."""
         if (operation, peer) in self.opened:
             return
         self.opened.add((operation, peer))
@@ -136,7 +136,7 @@ class Totals:
             self.failures[operation, transport, result.reason, peer] += 1
 
     def add_unlisted(self, fax: EndedFax, peer: str) -> None:
-        """A fax that began and ended between two lists: all of it, by its event."""
+        """A fax that began and ended between two lists: all that its event tells."""
         pages = fax.pages or 0
         self.started[fax.operation] += 1
         self.ended[fax.operation] += 1
@@ -152,6 +152,6 @@ class Totals:
             return
         self.session_pages[operation].observe(pages)
         if fax.bad_lines is not None:
-            self.session_lines[operation].observe(fax.bad_lines)
+            self.session_bad_lines[operation].observe(fax.bad_lines)
         if fax.data_rate is not None:
             self.session_rate[operation].observe(fax.data_rate)

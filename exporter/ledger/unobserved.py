@@ -1,12 +1,12 @@
-"""Faxes that FAXStats has counted as completed and of which no event has told: how many."""
+"""How many faxes FAXStats has counted as completed of which no completion event has told."""
 
 from collections import deque
 from typing import Final
 
 from exporter.ledger.matching import EVENT_LATENESS
 
-MOST_COMPLETIONS: Final = 1000
-"""Completions a second; a count that rises faster is no count."""
+MAX_COMPLETION_RATE: Final = 1000
+"""Completions per second; a count that rises faster is not believed."""
 
 
 class Unobserved:
@@ -20,7 +20,7 @@ class Unobserved:
     def __init__(self) -> None:
         self.total = 0
         self._completed: int | None = None
-        """What Asterisk said last; None until it has said anything."""
+        """What FAXStats said last; None until it has come once."""
         self._balance = 0
         """Completions counted, less events heard, less those known to be unobserved."""
         self._readings: deque[tuple[float, int]] = deque()
@@ -56,7 +56,7 @@ class Unobserved:
         """By how much the count has risen since the last reading."""
         if self._completed is None:
             return 0
-        # It falls when res_fax is loaded anew: then it has begun again at 0.
+        # It falls when res_fax is loaded again: then it has begun again at 0.
         new = completed - self._completed if completed >= self._completed else completed
         elapsed = at - self._readings[-1][0]
-        return new if new <= MOST_COMPLETIONS * (1 + elapsed) else 0
+        return new if new <= MAX_COMPLETION_RATE * (1 + elapsed) else 0

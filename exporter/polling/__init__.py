@@ -1,9 +1,9 @@
-"""The scrape loop of one Asterisk, and of many; and what can be wrong with one, in words."""
+"""The polling of one Asterisk, and of many; and what can be wrong with one, in words."""
 
 from exporter.polling import troubles
 from exporter.polling.backoff import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
 from exporter.polling.clock import Clock
-from exporter.polling.fleet import Fleet, cancelled
+from exporter.polling.fleet import Fleet, cancel_and_wait
 from exporter.polling.poller import (
     CORESETTINGS,
     CORESTATUS,
@@ -27,6 +27,6 @@ __all__ = [
     "Failure",
     "Fleet",
     "Poller",
-    "cancelled",
+    "cancel_and_wait",
     "troubles",
 ]

@@ -8,34 +8,34 @@ from dataclasses import dataclass
 from typing import Final
 
 FIRST_PAUSE: Final = 1.0
-"""Seconds before Asterisk is called again after it had answered; doubled with each failure."""
+"""Seconds at most before the first attempt after a successful poll; doubled by each failure."""
 LONGEST_PAUSE: Final = 60.0
 REFUSED_PAUSE: Final = 60.0
-"""Seconds before what was refused is tried again, be it a login or an action: Asterisk logs each
-refusal, and faster ones get the host banned."""
+"""Seconds before a refused login or action is tried again: Asterisk logs each refusal, and more
+frequent ones can get this host banned."""
 RETURN_PAUSE: Final = 3.0
 """Seconds at most before the next attempt to connect to an Asterisk that was shutting down."""
 RETURN_SECONDS: Final = 180.0
-"""So long after it has ended it is expected back."""
-_MOST_DOUBLINGS: Final = 10
-"""Enough for LONGEST_PAUSE; more would overflow some day."""
+"""Seconds in which an Asterisk that was shutting down is expected back, from its end on."""
+_MAX_DOUBLINGS: Final = 10
+"""Enough to reach LONGEST_PAUSE; without a limit the power overflows after 1000 failures."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """What the attempts so far have come to."""
+    """How the attempts to connect have gone so far."""
 
     failures: int = 0
     """Attempts in a row that brought no successful poll."""
     least: float = 0.0
-    """Seconds: REFUSED_PAUSE from a refused login until one succeeds, whatever fails meanwhile."""
+    """Seconds to wait at least: REFUSED_PAUSE from a refused login until a login succeeds."""
     expected_by: float = -math.inf
-    """Until then an Asterisk that was shutting down may be back any moment, monotonic seconds."""
+    """Monotonic seconds: until when an Asterisk that was shutting down may be back any moment."""
 
     def after(
         self, now: float, *, refused: bool, shutting_down: bool, logged_in: bool, polled: bool
     ) -> "Backoff":
-        """What it is once another attempt has ended at `now`, monotonic seconds.
+        """The value after one more attempt, which has ended at `now`, monotonic seconds.
 
         `refused`: the login was. `shutting_down`: Asterisk was, when last heard. `logged_in` and
         `polled`: the attempt had got as far as a login, and a successful poll.
@@ -48,7 +48,7 @@ class Backoff:
 
     def pause(self, now: float, jitter: float) -> float:
         """Seconds to wait from `now` on. `jitter`: from 0 to 1, so that not all come at once."""
-        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.failures, _MOST_DOUBLINGS))
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.failures, _MAX_DOUBLINGS))
         if now < self.expected_by:
             longest = min(longest, RETURN_PAUSE)
         return max(self.least, longest * (0.5 + 0.5 * jitter))

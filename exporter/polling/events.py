@@ -7,7 +7,7 @@ from exporter.ledger import EVENT_LATENESS
 
 
 class EventWatch:
-    """What is heard is compared with what is counted. Times are monotonic seconds."""
+    """Compares the events that came with the completions counted. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._heard_any = False
@@ -17,7 +17,7 @@ class EventWatch:
         """When an event last came, or FAXStats was first heard over this connection."""
 
     def connected(self) -> None:
-        """What ended before is no sign: its events went nowhere."""
+        """A new connection: events of faxes that ended before it could not come."""
         self._quiet_since = None
 
     def heard(self, now: float) -> None:
@@ -25,12 +25,12 @@ class EventWatch:
         self._heard_any, self._unheard, self._quiet_since = True, 0, now
 
     def come(self, unobserved: int, now: float) -> bool:
-        """Whether they come, now that FAXStats came and made so many more completions known that
-        no event told of."""
+        """Takes how many more completions FAXStats shows to be `unobserved`. Returns whether events
+        come."""
         if self._quiet_since is None:
             self._quiet_since = now
-        # What becomes known sooner was missed between two connections; so was what becomes known
-        # later because events of other faxes stood in for it.
+        # Completions that show sooner were missed between two connections. If events of other faxes
+        # hid them for longer, these have put off `_quiet_since` too.
         if now - self._quiet_since > 2 * EVENT_LATENESS:
             self._unheard += unobserved
         # A call that is moved by AMI can end its fax without an event, though all others come.

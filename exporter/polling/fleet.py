@@ -27,7 +27,7 @@ class Fleet:
         *,
         clock: Clock | None = None,
     ) -> None:
-        """`interval`: seconds from poll to poll. `peer_limit`: as Ledger's."""
+        """`interval`: seconds from poll to poll. `peer_limit`: see `Ledger`."""
         self.pollers: dict[str, Poller] = {}
         self._interval = interval
         self._peer_limit = peer_limit
@@ -42,20 +42,20 @@ class Fleet:
 
     async def watch(self, targets: Mapping[str, AmiSettings]) -> None:
         """Watches these and no others. A target whose settings are as before goes on undisturbed;
-        one that is at the same address with other settings connects anew and keeps its counters."""
+        one that has the same address and other settings connects again and keeps its counters."""
         async with self._one_at_a_time:
             before = self.pollers
             kept = {n for n, s in targets.items() if n in before and before[n].settings == s}
             for name in before.keys() - kept:
                 if (task := self._tasks.pop(name, None)) is not None:  # None after `close`
-                    await cancelled(task)
+                    await cancel_and_wait(task)
             pollers: dict[str, Poller] = {}
             for name, settings in targets.items():
                 if name in kept:
                     pollers[name] = before[name]
                     continue
                 pollers[name] = self._poller(name, settings, before.get(name))
-                if before:  # those that are polled already need not wait for a thousand new ones
+                if before:  # a thousand new ones must not hold up those that are polled already
                     await asyncio.sleep(0)
             self.pollers = pollers  # before they begin, so that /-/ready waits for them from now on
             for name in [name for name in pollers if name not in kept]:
@@ -74,25 +74,25 @@ class Fleet:
     async def close(self) -> None:
         """Ends all pollers."""
         while self._tasks:
-            await cancelled(self._tasks.popitem()[1])
+            await cancel_and_wait(self._tasks.popitem()[1])
 
     def _poller(self, name: str, settings: AmiSettings, before: Poller | None) -> Poller:
-        if before is not None and _place(before.settings) == _place(settings):
+        if before is not None and _address(before.settings) == _address(settings):
             before.log_in_with(settings)
             return before
         # By a hash of the name, as Prometheus spreads its scrapes, so that the polls of a fleet do
-        # not all come at once, and a target keeps its moment.
+        # not all come at once, and a target keeps its place in the interval.
         digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
         phase = int.from_bytes(digest[:4], "big") / _PHASES
         ledger = Ledger(self._peer_limit)
         return Poller(settings, self._interval, ledger, name=name, phase=phase, clock=self._clock)
 
 
-def _place(settings: AmiSettings) -> tuple[str, int]:
+def _address(settings: AmiSettings) -> tuple[str, int]:
     return settings.host, settings.port
 
 
-async def cancelled(task: asyncio.Task[None]) -> None:
+async def cancel_and_wait(task: asyncio.Task[None]) -> None:
     """Cancels a task and waits for its end."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

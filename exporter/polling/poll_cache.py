@@ -1,6 +1,7 @@
-"""What was read of messages, for as long as every poll brings the same messages again.
+"""A cache of what was read of messages, from one poll to the next.
 
-What is said of a session stays the same for long, and to look it up takes a tenth of reading it.
+Most messages about a session are the same for many polls, and to look one up takes a tenth of the
+time that reading it takes.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ MAX_LENGTH: Final = 1024
 
 
 class PollCache(Generic[Value]):
-    """Reads messages by `parse`. Of those of a poll before the last nothing is kept."""
+    """Reads messages by `parse`, and keeps what those of this poll and of the last one gave."""
 
     def __init__(self, parse: Parse[Value]) -> None:
         self._parse = parse
@@ -34,7 +35,7 @@ class PollCache(Generic[Value]):
         self._last_poll, self._this_poll = self._this_poll, {}
 
     def read(self, text: str, problems: list[Problem]) -> Value | None:
-        """What `parse` makes of it; what is wrong with it is told again in every poll."""
+        """What `parse` gives. A message with problems is not kept: they are told in every poll."""
         value = self._last_poll.get(text)
         if value is None:
             known = len(problems)

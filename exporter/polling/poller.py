@@ -1,6 +1,6 @@
-"""The scrape loop of one Asterisk: list, ask, record, reconnect.
+"""The polling loop of one Asterisk: connect, list, ask, record; what is asked, and when.
 
-What is asked and when. What an answer says is `fax`'s business, what it adds up to the `ledger`'s.
+fax/ reads what the answers say, ledger/ adds it up.
 """
 
 import asyncio
@@ -48,8 +48,8 @@ from exporter.settings import AmiSettings
 log = logging.getLogger(__name__)
 
 SHUTDOWN_PAUSE: Final = 10.0
-"""Seconds from question to question while Asterisk shuts down: each is an ERROR line in its log,
-and without any nobody would notice that the shutdown was called off."""
+"""Seconds between two polls while Asterisk shuts down: each is an ERROR line in its log, and
+without any the exporter would not notice that the shutdown was called off."""
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without an answer after which a connection is taken for half-open and given up."""
 
@@ -58,13 +58,13 @@ FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
 
-_NO_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_DOWN})
-"""What a poll can fail by as a whole, whatever it brought until then."""
+_WHOLE_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_DOWN})
+"""Failures of a poll as a whole, whatever it brought until then."""
 
 
 @lru_cache(maxsize=MAX_KEPT)
-def _about(number: int) -> Request:
-    """What asks about one session, made once of each number for all PBXs."""
+def _faxsession(number: int) -> Request:
+    """The request for one session, made once for each number and used for all PBXs."""
     return Request("FAXSession", Expects.EVENT, {"SessionNumber": str(number)})
 
 
@@ -74,12 +74,12 @@ class _Poll:
 
     seen: Observation
     answered: bool = False
-    """Something came back, be it a refusal."""
+    """Something came back, even if only refusals."""
     failures: set[Failure] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     """What could not be read."""
     details_refused: bool = False
-    """FAXSession did not work for all."""
+    """FAXSession did not work for every session."""
 
 
 class Poller:
@@ -97,8 +97,8 @@ class Poller:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`interval`: seconds from poll to poll. `name`: in the log, else host and port. `phase`:
-        when to poll within an interval, from 0 to 1; None: whenever the first poll was. `jitter`:
-        numbers from 0 to 1."""
+        when to poll within an interval, from 0 to 1; None: as the first poll happens to be.
+        `jitter`: numbers from 0 to 1."""
         self.settings = settings
         self.ledger = ledger
         self.status = Status()
@@ -117,11 +117,11 @@ class Poller:
         self._denied_at: dict[str, float] = {}
         self._shutting_down = False
         self._step_ends = self.clock.monotonic()
-        """When what is being done, be it a pause, has to be over, monotonic seconds."""
+        """Monotonic seconds: when what is being done, such as a pause, has to be over."""
 
     def log_in_with(self, settings: AmiSettings) -> None:
-        """Uses these from the next connection on, and tells anew what goes wrong with them. To be
-        called only while `run` does not."""
+        """Uses other settings from the next connection on, and logs again whatever goes wrong. Not
+        to be called while `run` is at work."""
         self.settings = settings
         self._notices.clear()
 
@@ -135,8 +135,8 @@ class Poller:
 
     @property
     def alive(self) -> bool:
-        """Whether its loop goes on, be it from failure to failure: every step has a deadline, and
-        a loop that hangs or has ended misses it."""
+        """Whether its loop goes on, even if every poll fails: each step has a deadline, and a loop
+        that hangs or has ended misses it."""
         return self.clock.monotonic() <= self._step_ends + self.settings.timeout
 
     @property
@@ -154,7 +154,7 @@ class Poller:
             except Exception as error:
                 trouble = troubles.no_connection(error, self.settings.timeout, backoff.least)
                 if trouble.kind is Failure.INTERNAL:
-                    # A defect of ours must not end the watch over a phone system; it is told whole.
+                    # A bug in the exporter must not end it; the log has the traceback.
                     self._log.exception("unexpected error, connecting again")
                 self._note_outage(trouble)
             now = self.clock.monotonic()
@@ -171,7 +171,7 @@ class Poller:
             await asyncio.sleep(pause)
 
     def _begin_step(self, seconds: float) -> None:
-        """What is done now takes so long at most; see `alive`."""
+        """What is done now takes so many seconds at most; see `alive`."""
         self._step_ends = self.clock.monotonic() + seconds
 
     async def _watch(self) -> NoReturn:
@@ -197,7 +197,7 @@ class Poller:
                     await self.poll(connection)
                 now = self.clock.monotonic()
                 least = SHUTDOWN_PAUSE if self._shutting_down else 0.0
-                # By the clock; a poll that overran puts the next one off, none piles up.
+                # At multiples of the interval: those that a long poll has missed are left out.
                 due += self._interval * max(1, math.ceil((now + least - due) / self._interval))
                 self._begin_step(due - now)
                 await asyncio.wait([connection.lost], timeout=due - now)
@@ -211,14 +211,14 @@ class Poller:
             connection.close()
 
     def _no_session_left(self) -> Observation:
-        """What would be listed by an Asterisk that has ended as it should: it waits for its last
-        call, so each fax has ended before."""
+        """An empty list, which an Asterisk that has shut down cannot give any more: it waited for
+        its last call, so every fax has ended."""
         now = self.clock.monotonic()
         return Observation(now, now, self.clock.wall(), ())
 
     async def _introduce(self, connection: Connection, begun: float) -> None:
-        """Once a connection, which was `begun` then: which Asterisk, and since when. Raises
-        TimeoutError."""
+        """Once for each connection: asks which Asterisk it is, and since when it runs. `begun`:
+        when connecting began. Raises TimeoutError."""
         self._begin_step(self.settings.timeout)
         answers: list[Answer] = []
         async with asyncio.timeout(self.settings.timeout):
@@ -232,18 +232,18 @@ class Poller:
             else:
                 self._note_refusal(answer)
         self._asterisk_stays()
-        settings, status = answers
-        self.status.asterisk_version = printable(_word(settings.headers, "AsteriskVersion"))
-        self.ledger.connected(parse_core_status(status.headers), begun)
+        settings, status = (answer.headers if answer.success else {} for answer in answers)
+        self.status.asterisk_version = printable(_header(settings, "AsteriskVersion"))
+        self.ledger.connected(parse_core_status(status), begun)
         self.status.connected = True
 
     def _asterisk_shuts_down(self) -> None:
-        """It refuses whatever it is asked until its last call has ended; events still come."""
+        """It refuses every action until its last call has ended; events still come."""
         self._shutting_down = True
         self._note_outage(troubles.shutting_down(SHUTDOWN_PAUSE))
 
     def _asterisk_stays(self) -> None:
-        """It does what it is asked, so no shutdown is under way any more."""
+        """It does what it is asked: a shutdown, if there was one, was called off."""
         self._shutting_down = False
         self._notices.end(Failure.SHUTTING_DOWN, "Asterisk is no longer shutting down")
 
@@ -274,7 +274,7 @@ class Poller:
             self._record(poll, begun)
 
     async def _ask(self, connection: Connection, poll: _Poll) -> None:
-        """Asks all there is to ask. Raises ConnectionLost."""
+        """Asks everything that a poll asks. Raises ConnectionLost."""
         requests = []
         if not self._denied_lately("FAXSessions", poll):
             self._listed.next_poll()
@@ -284,13 +284,13 @@ class Poller:
             if answer.success:
                 self._notices.action_works("FAXSessions")
                 self._take_list(answer, poll)
-                requests = self._about_sessions(poll)
+                requests = self._session_requests(poll)
             else:
                 poll.failures.add(self._note_refusal(answer))
         # What is refused while Asterisk shuts down is an ERROR line in its log.
         if Failure.SHUTTING_DOWN not in poll.failures and not self._denied_lately("FAXStats", poll):
             requests.append(FAXSTATS)
-        await connection.ask_each(requests, partial(self._take, poll))
+        await connection.ask_each(requests, partial(self._take_answer, poll))
         if poll.details_refused:
             self.status.sessions_asked = False
         elif poll.seen.details:
@@ -305,8 +305,8 @@ class Poller:
         if not answer.complete:
             poll.problems.append(Problem("FAXSessionsComplete", "list cut short"))
 
-    def _about_sessions(self, poll: _Poll) -> list[Request]:
-        """What is to be asked about the sessions that were listed."""
+    def _session_requests(self, poll: _Poll) -> list[Request]:
+        """The requests for the sessions that were listed and may be asked about."""
         listed = poll.seen.listed or ()
         asked = [session.number for session in listed if may_ask(session)]
         if len(asked) < len(listed) and log.isEnabledFor(logging.DEBUG):
@@ -314,9 +314,9 @@ class Poller:
             self._log.debug("not asked about: %s", dict(left))
         if not asked or self._denied_lately("FAXSession", poll):
             return []
-        return [_about(number) for number in asked]
+        return [_faxsession(number) for number in asked]
 
-    def _take(self, poll: _Poll, answer: Answer) -> None:
+    def _take_answer(self, poll: _Poll, answer: Answer) -> None:
         """Takes the answer to FAXSession or FAXStats."""
         request, seen = answer.request, poll.seen
         poll.answered |= not answer.lost
@@ -336,7 +336,7 @@ class Poller:
             poll.details_refused |= not (answer.lost or answer.shutting_down)
 
     def _record(self, poll: _Poll, begun: float) -> None:
-        """What the poll saw goes to the ledger, how it went to the status."""
+        """Gives what the poll saw to the ledger, and how it went to the status."""
         seen, failures, status = poll.seen, poll.failures, self.status
         seen.at, seen.wall = self.clock.monotonic(), self.clock.wall()
         whole = not failures & {Failure.TIMEOUT, Failure.LOST}
@@ -344,14 +344,15 @@ class Poller:
         if seen.listed is not None:
             self.ledger.observe(seen)
         elif poll.answered and whole:
-            self.ledger.unlisted(seen.at)
+            self.ledger.observe_without_list(seen.at)
         if poll.problems:
             failures.add(Failure.MALFORMED)
             self._note_unreadable(poll.problems)
-        status.failures.update(failures - _NO_POLL)
+        status.failures.update(failures - _WHOLE_POLL)
         status.answered = poll.answered and whole
         status.begun |= status.answered
-        status.up = (seen.listed is not None or seen.stats is not None) and not failures & _NO_POLL
+        brought = seen.listed is not None or seen.stats is not None
+        status.up = brought and not failures & _WHOLE_POLL
         status.sessions_listed = seen.listed is not None
         status.stats = seen.stats
         if Failure.SHUTTING_DOWN in failures:
@@ -359,7 +360,7 @@ class Poller:
         elif status.answered:
             self._asterisk_stays()
             self._notices.end(Failure.TIMEOUT, "polls are answered in time again")
-            self._notices.forget_outages()  # a login alone would be no end of what was wrong
+            self._notices.forget_outages()  # a login alone did not show that they are over
         if status.up:
             status.last_success = seen.wall
             status.last_duration = seen.at - begun
@@ -371,8 +372,8 @@ class Poller:
             )
 
     def _check_events(self, stats: FaxStats) -> None:
-        """Tells if no events come for the completions that Asterisk counts. To be called the
-        moment the statistics are there: an event right behind them is of a fax they lack."""
+        """Notes whether events come for the completions that Asterisk counts. To be called as soon
+        as FAXStats has come: an event right behind it belongs to a fax not counted yet."""
         if stats.completed is None:
             return
         now = self.clock.monotonic()
@@ -382,8 +383,8 @@ class Poller:
             self._notices.begin(troubles.no_events(self.settings.username))
 
     def _denied_lately(self, action: str, poll: _Poll) -> bool:
-        """Whether this action was denied so lately that it is not asked now. The poll then lacks
-        it all the same, and counts it as denied."""
+        """Whether this action was denied so lately that it is not asked now. The poll then counts
+        as denied."""
         at = self._denied_at.get(action)
         denied = at is not None and self.clock.monotonic() < at + REFUSED_PAUSE
         if denied:
@@ -410,7 +411,7 @@ class Poller:
         self.ledger.hear(result, now)
 
     def _note_refusal(self, answer: Answer) -> Failure:
-        """Tells what it means that an action was not done, and returns what to count it as."""
+        """Notes why an action was not done, and returns what to count it as."""
         action = answer.request.action
         if answer.shutting_down:
             return Failure.SHUTTING_DOWN
@@ -424,19 +425,19 @@ class Poller:
         return trouble.kind
 
     def _note_unreadable(self, problems: list[Problem]) -> None:
-        """Tells of fields that are not as Asterisk writes them, once of each."""
+        """Notes fields that are not as Asterisk writes them."""
         for problem in problems:
             self._notices.begin(troubles.unreadable(problem))
 
     def _note_outage(self, trouble: Trouble[Failure]) -> None:
-        """Counts and tells that there is no connection, or no poll, and why."""
-        # An error at an address begins with it, and the target may be named by it already.
+        """Counts and notes that there is no connection, or no poll, and why."""
+        # Some texts begin with the address, which can be the name of the target too.
         text = trouble.text.removeprefix(f"{self.name}: ")
         self.status.failures[trouble.kind] += 1
         self.status.trouble = text
         self._notices.begin(replace(trouble, text=text))
 
 
-def _word(headers: Headers, name: str) -> str:
+def _header(headers: Headers, name: str) -> str:
     value = headers.get(name, "")
     return value if isinstance(value, str) else ""

@@ -1,5 +1,7 @@
-"""How the polling of one Asterisk goes, for metrics and page. What Asterisk says of faxes is in the
-ledger, what is wrong with it in `notices`."""
+"""How the polling of one Asterisk goes, for metrics and page.
+
+What Asterisk says about faxes is in the ledger, what is wrong with it in notices.py.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,20 +28,20 @@ class Failure(StrEnum):
 
 @dataclass
 class Status:
-    """How the polling itself goes."""
+    """The outcome of the last poll, and counts since the exporter began."""
 
     up: bool = False
     """The last poll brought sessions or FAXStats, and was not cut short."""
     trouble: str = ""
     """Why it is not up, in an operator's words; empty while it is, and before the first attempt."""
     connected: bool = False
-    """Logged in, and it is known which Asterisk that is."""
+    """Logged in, and CoreSettings and CoreStatus are answered."""
     answered: bool = False
-    """The last poll was answered, be it by refusals."""
+    """The last poll was answered, even if only by refusals."""
     begun: bool = False
-    """A poll was answered, be it by refusals, so every counter stands there."""
+    """A poll was answered once, even if only by refusals: from then on counters are shown."""
     sessions_listed: bool = False
-    """The last poll had a list of sessions."""
+    """The last poll brought the list of sessions."""
     sessions_asked: bool = True
     """No session that was last asked about was refused."""
     events_come: bool = True

@@ -1,7 +1,5 @@
-"""What can be wrong at a PBX, or on the way to it, and the words for it: those of the log, of the
-page, the API and /-/ready, and what --check-pbx says alike.
-
-Nothing here knows what is wrong now; that is `notices`.
+"""What can be wrong at a PBX, or on the way to it, and the words for it, which log, page, API,
+/-/ready and --check-pbx share. What is wrong now is in notices.py.
 """
 
 from collections.abc import Sequence
@@ -47,7 +45,7 @@ class Trouble(Generic[K]):
     text: str
     """What came back, what is missing for it, and what to do, in an operator's words."""
     about: str = ""
-    """The action or the field; empty if it is the connection, the poll or the PBX as a whole."""
+    """The action or field that it concerns; empty if it is the whole connection, poll or PBX."""
     since: float | None = None
     """When it was first noticed, seconds since the epoch; None until it is."""
 
@@ -57,7 +55,7 @@ class Trouble(Generic[K]):
         return isinstance(self.kind, Failure) and not self.about
 
 
-# --- words that more than one trouble, or --check-pbx too, has ------------------------------
+# --- words that several troubles, or --check-pbx, share --------------------------------------
 
 WRITE_CLASS: Final = {
     "FAXSessions": "call",
@@ -66,7 +64,7 @@ WRITE_CLASS: Final = {
     "CoreSettings": "reporting",
     "CoreStatus": "reporting",
 }
-"""What the write line of a user has to have for each action that is asked."""
+"""The write class that a user needs for each action that is asked."""
 WITHOUT_CLASS: Final = {
     "call": "without it there are no sessions, pages, bad lines and data rates",
     "reporting": "without it Asterisk's own totals, its version and its restarts are unknown",
@@ -84,95 +82,97 @@ RES_FAX_MISSING: Final = "res_fax is not loaded"
 SLOW: Final = "the PBX or the network is slow"
 
 # Asterisk copies the classes and filters of a user when it logs in (manager.c, authenticate).
-_LOG_IN_ANEW: Final = (
+_LOG_IN_AGAIN: Final = (
     "'manager reload' in Asterisk's console, then restart the exporter, since a login keeps what "
     "it began with"
 )
-_TO_WRITE_LINE: Final = f"to its write line in manager.conf, then {_LOG_IN_ANEW}"
+_TO_WRITE_LINE: Final = f"to its write line in manager.conf, then {_LOG_IN_AGAIN}"
 _LOAD: Final = (
     "load res_fax.so and res_fax_spandsp.so in modules.conf; 'module show like res_fax' in "
     "Asterisk's console shows which run"
 )
-_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
+_TRIED_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
 ENDED: Final = "Asterisk has ended, as it was about to once its last call had"
 
 # --- no connection, no poll -----------------------------------------------------------------
 
 
 def no_connection(error: Exception, timeout: float, least_pause: float) -> Trouble[Failure]:
-    """Why there is no connection, or none any more, and when the next is tried. `timeout` and
-    `least_pause`, as in Backoff: seconds."""
+    """Why there is no connection, or it was lost, and when the next is tried. `timeout`, and
+    `least_pause` as in Backoff: seconds."""
     match error:
         case LoginRefused():
-            said = f"{error}; next attempt in {REFUSED_PAUSE:.0f} s"
-            return Trouble(Failure.LOGIN, said)
+            text = f"{error}; next attempt in {REFUSED_PAUSE:.0f} s"
+            return Trouble(Failure.LOGIN, text)
         case ShuttingDown():
-            said = f"{error}; tried again within {max(least_pause, RETURN_PAUSE):g} s"
-            return Trouble(Failure.SHUTTING_DOWN, said)
+            text = f"{error}; tried again within {max(least_pause, RETURN_PAUSE):g} s"
+            return Trouble(Failure.SHUTTING_DOWN, text)
         case ConnectError():
             silent = error.cause is Cause.SILENT
-            return Trouble(Failure.TIMEOUT if silent else Failure.CONNECT, f"{error}; {_AGAIN}")
+            return Trouble(
+                Failure.TIMEOUT if silent else Failure.CONNECT, f"{error}; {_TRIED_AGAIN}"
+            )
         case ConnectionLost():
-            return Trouble(Failure.LOST, f"{error}; {_AGAIN}")
+            return Trouble(Failure.LOST, f"{error}; {_TRIED_AGAIN}")
         case TimeoutError():
-            said = f"logged in, then not introduced within {timeout:g} s; {SLOW}; {_AGAIN}"
-            return Trouble(Failure.TIMEOUT, said)
+            text = f"logged in, then not introduced within {timeout:g} s; {SLOW}; {_TRIED_AGAIN}"
+            return Trouble(Failure.TIMEOUT, text)
     return Trouble(Failure.INTERNAL, "internal error; the log has its traceback")
 
 
 def shutting_down(pause: float) -> Trouble[Failure]:
-    """Asterisk refuses whatever it is asked, and is asked every `pause` seconds."""
+    """Asterisk refuses every action, and is asked again every `pause` seconds."""
     every = f"completion events are still counted; it is asked again every {pause:g} s"
     return Trouble(Failure.SHUTTING_DOWN, f"{SHUTTING_DOWN}; {every}")
 
 
 def slow_poll(timeout: float) -> Trouble[Failure]:
     """A poll that was not over after `timeout` seconds."""
-    said = f"no complete answer within {timeout:g} s; the PBX is slow or the network loses packets"
-    return Trouble(Failure.TIMEOUT, said)
+    text = f"no complete answer within {timeout:g} s; the PBX is slow or the network loses packets"
+    return Trouble(Failure.TIMEOUT, text)
 
 
 def nothing_came(refusals: Sequence[Trouble[Kind]], user: str, version: str) -> str:
-    """Why a poll brought neither sessions nor FAXStats though it was answered: by what refusals
-    of the two, in this order. `version`: Asterisk's, empty if it is not known."""
+    """Why a poll was answered and brought neither sessions nor FAXStats. `refusals`: of these two,
+    in this order. `version`: Asterisk's, empty if it is not known."""
     neither = "neither FAXSessions nor FAXStats"
     kinds = [refusal.kind for refusal in refusals]
     if kinds == [Failure.DENIED] * 2:
         return f"user {user} may {neither}: add 'call,reporting' {_TO_WRITE_LINE}"
     if kinds == [Failure.UNKNOWN_ACTION] * 2:
-        return f"Asterisk knows {neither}: {_unknown('FAXSessions', version)}"
-    said = "; ".join(refusal.text for refusal in refusals)
-    return said or "what Asterisk answered cannot be read; the log quotes it"
+        return f"Asterisk knows {neither}: {_why_unknown('FAXSessions', version)}"
+    text = "; ".join(refusal.text for refusal in refusals)
+    return text or "what Asterisk answered cannot be read; the log quotes it"
 
 
 # --- one action -----------------------------------------------------------------------------
 
 
 def refused(answer: Answer, user: str, version: str) -> Trouble[Failure]:
-    """What it means that Asterisk refused an action, what is missing until it does not, and what
-    to do about it. `version`: Asterisk's, empty if it is not known."""
+    """What it means that Asterisk refused an action, what is missing while it does, and what to
+    do about it. `version`: Asterisk's, empty if it is not known."""
     action = answer.request.action
     if answer.denied:
         add = f"add '{WRITE_CLASS[action]}' {_TO_WRITE_LINE}"
-        said = f"user {user} may not {action}: {add}; until then {_WITHOUT_ACTION[action]}"
-        return Trouble(Failure.DENIED, said, action)
+        text = f"user {user} may not {action}: {add}; until then {_WITHOUT_ACTION[action]}"
+        return Trouble(Failure.DENIED, text, action)
     reason = answer.message or "no reason given"
     if answer.unknown:
-        said = f"{action}: {reason.rstrip('.')}: {_unknown(action, version)}"
-        return Trouble(Failure.UNKNOWN_ACTION, said, action)
+        text = f"{action}: {reason.rstrip('.')}: {_why_unknown(action, version)}"
+        return Trouble(Failure.UNKNOWN_ACTION, text, action)
     if action == "FAXSession" and "provide a handler" in reason:
-        said = (
+        text = (
             f"{action}: {reason}: what runs these faxes, such as Digium's module, tells nothing of "
             "them while they run; until res_fax_spandsp.so runs them, see modules.conf, "
             f"{_WITHOUT_ACTION[action]}"
         )
     else:
         left_out = "left out until it works, and Asterisk's log may say why"
-        said = f"{action} failed: {reason}; {left_out}"
-    return Trouble(Failure.ERROR, said, action)
+        text = f"{action} failed: {reason}; {left_out}"
+    return Trouble(Failure.ERROR, text, action)
 
 
-def _unknown(action: str, version: str) -> str:
+def _why_unknown(action: str, version: str) -> str:
     """Why Asterisk does not know an action, and what to do."""
     if not action.startswith("FAX"):
         return "is this an Asterisk?"
@@ -198,33 +198,33 @@ def unanswered(action: str) -> Trouble[Failure]:
 
 def unreadable(problem: Problem) -> Trouble[Failure]:
     """A field whose value cannot be read."""
-    said = f"{problem.field} is not as Asterisk writes it and is left out: {problem.value}"
-    return Trouble(Failure.MALFORMED, said, problem.field)
+    text = f"{problem.field} is not as Asterisk writes it and is left out: {problem.value}"
+    return Trouble(Failure.MALFORMED, text, problem.field)
 
 
 def no_events(user: str) -> Trouble[Lack]:
     """Completions are counted, and no event tells of them."""
-    said = (
+    text = (
         "Asterisk counts faxes and sends no event for them; add 'call' to "
         f"the read line of {user} in manager.conf, and let its "
-        f"eventfilter pass SendFAX and ReceiveFAX, then {_LOG_IN_ANEW}; until then results and "
+        f"eventfilter pass SendFAX and ReceiveFAX, then {_LOG_IN_AGAIN}; until then results and "
         "failures are missing"
     )
-    return Trouble(Lack.EVENTS, said)
+    return Trouble(Lack.EVENTS, text)
 
 
 def no_result(result: FaxResult, version: str) -> Trouble[Lack]:
     """A completion event tells no result, or not all of it. `version`: Asterisk's."""
-    said, unknown = "completion events carry no result", NO_REASONS
+    text, unknown = "completion events carry no result", NO_REASONS
     if result.succeeded is not None:
-        said = f"completion events lack {', '.join(result.missing)}"
+        text = f"completion events lack {', '.join(result.missing)}"
         unknown = "reasons of failures, and over what they travelled, are unknown"
     elif Version.parse(version).before_fax_actions:
-        said = f"{said}: Asterisk {version} writes no channel variables on them; {unknown}"
-        return Trouble(Lack.RESULTS, said)
-    said = (
-        f"{said}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "
+        text = f"{text}: Asterisk {version} writes no channel variables on them; {unknown}"
+        return Trouble(Lack.RESULTS, text)
+    text = (
+        f"{text}; add '{CHANNELVARS}', without blanks, to the first [general] of manager.conf, "
         "or below '[general](+)' at its end (a second [general] is ignored), then 'manager "
         f"reload'; until then {unknown}"
     )
-    return Trouble(Lack.RESULTS, said)
+    return Trouble(Lack.RESULTS, text)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.check_pbx import (
+from exporter.check_pbx.manager_conf import (
     COMPLETIONS,
     EVENTFILTER,
     NEW_EVENTFILTERS,

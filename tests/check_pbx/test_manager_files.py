@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exporter.check_pbx import sections
+from exporter.check_pbx.manager_files import sections
 
 
 def test_sections_in_a_comment_of_many_lines_are_none(tmp_path: Path) -> None:

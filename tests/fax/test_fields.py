@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.ami import read_event
 from exporter.fax import Problem, parse
-from exporter.fax.fields import Layout
 
 TRANSCRIPTS = Path(__file__).parents[1] / "transcripts"
 EVENTS = sorted(
@@ -30,16 +28,11 @@ def is_usual(event: str) -> bool:
     return any(layout._usual.fullmatch(event) for layout in LAYOUTS)
 
 
-def by_header(layout: Layout, event: str, problems: list[Problem]) -> list[object]:
-    headers = read_event(event)
-    return [field.read(headers, problems) for field in layout._fields]
-
-
 def assert_read_the_same(event: str) -> None:
     """Whichever way it is read; and what is usual is so without a problem."""
     for layout in LAYOUTS:
         problems: list[Problem] = []
-        slow = by_header(layout, event, problems)
+        slow = layout._read_by_header(event, problems)
         found: list[Problem] = []
         assert (layout.read(event, found), found) == (slow, problems)
         if layout._usual.fullmatch(event):

@@ -166,10 +166,15 @@ def test_a_malformed_field_is_left_out_and_the_others_stay(
     assert None not in lost.values()
 
 
-def test_a_session_without_a_number_is_left_out() -> None:
-    problems: list[Problem] = []
-    assert parse_session(text(RECEIVE | {"SessionNumber": "three"}), problems) is None
-    assert problems == [Problem("SessionNumber", "three")]
+@pytest.mark.parametrize("number", ["three", None])
+def test_a_session_without_a_number_is_left_out_whatever_else_is_wrong(number: str | None) -> None:
+    headers = RECEIVE | {"SessionNumber": number or "", "State": "?", "Operation": "?"}
+    if number is None:
+        del headers["SessionNumber"]
+    for parse in (parse_listed, parse_session):
+        problems: list[Problem] = []
+        assert parse(text(headers), problems) is None
+        assert problems == ([Problem("SessionNumber", number)] if number else [])
 
 
 def test_states_and_operations_never_heard_of_make_no_new_label_values() -> None:

@@ -242,26 +242,26 @@ def test_without_lists_a_session_that_has_gone_waits_no_longer_for_its_event() -
     watch.poll(Seen(1))
     watch.poll()
     watch.now += LONG_AGO
-    watch.ledger.unlisted(watch.now)
+    watch.ledger.observe_without_list(watch.now)
     watch.hear(5)  # of the next fax of that channel
-    watch.ledger.unlisted(watch.now + 1)
+    watch.ledger.observe_without_list(watch.now + 1)
     assert watch.pages() == 1 + 5
 
 
 def test_without_lists_the_events_alone_count() -> None:
     watch = Watch()
-    watch.ledger.unlisted(watch.now)
+    watch.ledger.observe_without_list(watch.now)
     watch.now += LONG_AGO
     watch.hear(2)
-    watch.ledger.unlisted(watch.now)
+    watch.ledger.observe_without_list(watch.now)
     assert watch.pages() == 2
 
 
 def test_without_lists_too_an_event_just_after_the_start_is_of_a_fax_before_it() -> None:
     watch = Watch()
-    watch.ledger.unlisted(watch.now)
+    watch.ledger.observe_without_list(watch.now)
     watch.hear(4)
-    watch.ledger.unlisted(watch.now + 1)
+    watch.ledger.observe_without_list(watch.now + 1)
     assert watch.pages() == 0
 
 
@@ -269,7 +269,7 @@ def test_a_result_waits_while_the_session_it_may_belong_to_cannot_be_listed() ->
     watch = Watch.running()
     watch.poll(Seen(1))
     watch.hear(2)
-    watch.ledger.unlisted(watch.now)
+    watch.ledger.observe_without_list(watch.now)
     assert watch.pages() == 1
     watch.poll()
     assert watch.pages() == 2
@@ -286,7 +286,7 @@ def test_where_no_list_comes_any_more_the_events_of_listed_sessions_count_too(
     watch.now += LIST_PATIENCE + 1
     for _ in range(2):
         if refused:
-            watch.ledger.unlisted(watch.now)
+            watch.ledger.observe_without_list(watch.now)
         else:
             watch.poll(whole=False)
     totals = watch.ledger.totals
@@ -503,7 +503,7 @@ def flat(ledger: Ledger) -> Mapping[object, float]:
         "session_seconds",
         "session_pages",
         "session_rate",
-        "session_lines",
+        "session_bad_lines",
     ):
         for operation, histogram in getattr(totals, name).items():
             numbers[name, operation, "sum"] = histogram.sum
@@ -532,7 +532,7 @@ def test_whatever_is_said_no_counter_goes_down_and_no_series_leaves(
             assert first is None or isinstance(first, str)
             watch.connect(first)
         elif what == "unlisted":
-            watch.ledger.unlisted(watch.now)
+            watch.ledger.observe_without_list(watch.now)
         else:
             assert isinstance(first, float)
             watch.now += first

@@ -28,7 +28,7 @@ DETAIL = FaxSession(
 
 def connected(*statuses: CoreStatus) -> list[bool]:
     lives = Lives()
-    return [lives.connected(status) for status in statuses]
+    return [lives.status_shows_restart(status) for status in statuses]
 
 
 @pytest.mark.parametrize(
@@ -67,25 +67,25 @@ def test_what_was_told_before_a_class_was_taken_away_is_still_known() -> None:
 @pytest.mark.parametrize("fell", ["completed", "failed", "transmit_attempts", "receive_attempts"])
 def test_a_count_of_faxes_that_falls_is_a_sign(fell: str) -> None:
     lives = Lives()
-    assert not lives.counted(STATS)
+    assert not lives.stats_show_restart(STATS)
     later = replace(STATS, current_sessions=0, completed=10)
-    assert not lives.counted(later)
-    assert lives.counted(replace(later, **{fell: 0}))
+    assert not lives.stats_show_restart(later)
+    assert lives.stats_show_restart(replace(later, **{fell: 0}))
 
 
 def test_what_faxstats_does_not_tell_has_not_fallen() -> None:
     lives = Lives()
-    lives.counted(STATS)
-    assert not lives.counted(FaxStats(None, None, None, None, None, None))
-    assert not lives.counted(STATS)
+    lives.stats_show_restart(STATS)
+    assert not lives.stats_show_restart(FaxStats(None, None, None, None, None, None))
+    assert not lives.stats_show_restart(STATS)
 
 
 def test_one_restart_is_told_once() -> None:
     lives = Lives()
-    lives.connected(STATUS)
-    lives.counted(STATS)
-    assert lives.connected(STATUS._replace(calls=0))
-    assert not lives.counted(FaxStats(0, 0, 0, 0, 0, 0))
+    lives.status_shows_restart(STATUS)
+    lives.stats_show_restart(STATS)
+    assert lives.status_shows_restart(STATUS._replace(calls=0))
+    assert not lives.stats_show_restart(FaxStats(0, 0, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_a_hidden_reset_is_owed_when_the_event_tells_of_another_page() -> None:
     watch.poll()
     assert watch.ledger.totals.bad_lines[RECEIVE, State.COMPLETE, ""] == 3
     assert watch.bad_lines == 6
-    assert watch.ledger.totals.session_lines[RECEIVE].sum == 6
+    assert watch.ledger.totals.session_bad_lines[RECEIVE].sum == 6
     assert [fax.bad_lines for fax in watch.ledger.history.others] == [6]
 
 

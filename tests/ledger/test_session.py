@@ -42,7 +42,7 @@ def test_where_a_first_reading_says_nothing_all_that_later_ones_say_counts() -> 
     watch.poll()
     watch.wait()
     assert (watch.pages(), watch.bad_lines) == (1, 2)
-    assert watch.ledger.totals.session_lines[RECEIVE].sum == 2
+    assert watch.ledger.totals.session_bad_lines[RECEIVE].sum == 2
 
 
 def test_a_session_running_at_the_start_has_all_lines_that_were_seen_of_it() -> None:
@@ -50,7 +50,7 @@ def test_a_session_running_at_the_start_has_all_lines_that_were_seen_of_it() -> 
     watch.poll(Seen(2, 9))
     watch.poll(Seen(2, 10))
     watch.wait()
-    assert watch.ledger.totals.session_lines[RECEIVE].sum == 10
+    assert watch.ledger.totals.session_bad_lines[RECEIVE].sum == 10
 
 
 def test_a_session_that_seems_to_do_something_else_keeps_what_it_did() -> None:
@@ -252,10 +252,10 @@ def test_a_session_is_observed_once_when_it_is_over() -> None:
         totals.session_pages,
         totals.session_seconds,
         totals.session_rate,
-        totals.session_lines,
+        totals.session_bad_lines,
     ):
         assert sum(histogram[RECEIVE].counts) == 1
     assert totals.session_pages[RECEIVE].sum == 3
     assert totals.session_seconds[RECEIVE].sum == 2
     assert totals.session_rate[RECEIVE].sum == 9600
-    assert totals.session_lines[RECEIVE].sum == sum(totals.bad_lines.values()) == 7
+    assert totals.session_bad_lines[RECEIVE].sum == sum(totals.bad_lines.values()) == 7

@@ -379,6 +379,20 @@ async def test_a_shutdown_right_after_the_login_is_no_reason_to_know_no_version(
         assert poller.status.connects == 1
 
 
+@in_virtual_time
+async def test_what_a_refusal_says_beside_its_reason_is_not_taken() -> None:
+    def refuse(action: str, answer: bytes) -> bytes:
+        return answer.replace(b"Success", b"Error") if action == "CoreSettings" else answer
+
+    async with watched(start=False) as (pbx, poller):
+        pbx.rewrite = refuse
+        pbx.accept_connections()
+        await until(lambda: poller.status.up)
+        assert poller.status.failures[Failure.ERROR] == 0
+        assert poller.status.asterisk_version == ""
+        assert "CoreSettings" in "".join(poller.hints)
+
+
 # --- nobody is let in -------------------------------------------------------------------------
 
 

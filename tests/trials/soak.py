@@ -23,7 +23,7 @@ from prometheus_client.exposition import generate_latest
 from exporter import metrics
 from exporter.demo import run_traffic
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import Clock, Poller, cancelled
+from exporter.polling import Clock, Poller, cancel_and_wait
 from harness.pbx import FaultyPbx
 from harness.truth import assert_exact
 from harness.virtual_time import run, until, wall
@@ -79,11 +79,11 @@ class Soak:
                 self.memory.append(resident())
         self.moving.clear()
         await asyncio.sleep(2 * EVENT_LATENESS)
-        await cancelled(traffic)
+        await cancel_and_wait(traffic)
         for session in list(pbx.sessions.values()):
             pbx.end(session)
         await asyncio.sleep(3 * EVENT_LATENESS)
-        await cancelled(watch)
+        await cancel_and_wait(watch)
         await pbx.stop()
         assert not pbx.crashed
         assert_exact(poller, pbx)
