@@ -108,7 +108,7 @@ def _contradictions(given: _AllGiven) -> Iterator[str]:
         if setting.path in given:
             yield f"{given[setting.path].origin}: {why}"
     if _SHARD.path in given and _CONFIG_FILE.path not in given:
-        yield f"{_SHARD.flag}: needs {_CONFIG_FILE.flag}"
+        yield f"{given[_SHARD.path].origin}: needs {_CONFIG_FILE.flag}"
 
 
 def _defaults_of_demo(given: _AllGiven) -> dict[Loc, _Given]:

@@ -34,6 +34,8 @@ def _check_host(value: str) -> str:
         try:
             ipaddress.ip_address(plain(value))  # ip_address() takes anything for an IPv6 zone
         except ValueError:
+            if re.fullmatch(r"[^:]*:[0-9]+", value):
+                raise ValueError("the port is a setting of its own") from None
             raise ValueError("not an IP address") from None
     elif len(value) > 253 or not all(
         re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}", label)

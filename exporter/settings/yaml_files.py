@@ -63,7 +63,7 @@ def _plain_words(words: str) -> str:
         return f"a value that begins with {found[1]} needs quotes around it"
     if words.startswith("expected <block end>"):
         return "does not go with the lines before it: see how it is indented"
-    return words
+    return words.replace("'<stream end>'", "the end of the file")
 
 
 def named_file(value: object, info: ValidationInfo) -> object:

@@ -83,6 +83,8 @@ def test_what_is_set_of_one_asterisk_is_refused_beside_a_file_of_targets(
 
 def test_a_shard_needs_the_file_and_an_index_below_its_count() -> None:
     assert refusal("--config.shard=0/2") == "--config.shard: needs --config.file"
+    variable = {"FAX_EXPORTER_CONFIG_SHARD": "0/2"}
+    assert refusal("", variable) == "FAX_EXPORTER_CONFIG_SHARD: needs --config.file"
     for bad in ("2/2", "0/0", "1", "-1/2", "a/b", "0/2/3", "", "9" * 5000 + "/1"):
         assert "takes INDEX/COUNT" in refusal(f"--config.file=/a '--config.shard={bad}'", {})
 

@@ -97,3 +97,9 @@ def test_a_listen_address_is_read_and_written_alike(text: str, host: str | None,
 )
 def test_a_duration_is_in_seconds_or_has_its_unit(text: str, seconds: float) -> None:
     assert loaded(f"--poll.interval={text}").poll.interval == pytest.approx(seconds)
+
+
+def test_a_port_behind_a_host_is_told_to_be_a_setting_of_its_own() -> None:
+    assert "the port is a setting of its own" in refusal("--ami.host=pbx.example:5038")
+    assert "the port is a setting of its own" in refusal("--ami.host=10.0.0.5:5038")
+    assert "not an IP address" in refusal("--ami.host=fe80::zz")

@@ -12,6 +12,7 @@ from exporter.settings import MAX_FILE, SETTINGS, SettingsError, read_yaml
     [
         ("targets: {a: {}, a: {}}", 'exporter.yml:1: found duplicate key "a"'),
         ("targets:\n  a: [", "exporter.yml:2: "),
+        ("a: {b: 1", "exporter.yml:1: expected ',' or '}', but got the end of the file"),
         ("a:\n  b: 1\n\tc: 2", "exporter.yml:3: a tab where YAML takes blanks"),
         ("\ta: 1", "exporter.yml:1: a tab where YAML takes blanks"),
         ("a: @b", "exporter.yml:1: a value that begins with @ needs quotes around it"),
