@@ -230,7 +230,7 @@ def conversations(draw: st.DrawFn) -> Conversation:
 
 
 @settings(
-    max_examples=1000,
+    max_examples=10 * settings().max_examples,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -581,7 +581,7 @@ def live(all_faxes: list[Fax], rng: random.Random) -> list[tuple[One | None, Fax
     return outcomes
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(faxes(all_tell=True), st.randoms(use_true_random=False))
 def test_pages_are_exact_if_every_fax_tells_of_its_end(
     all_faxes: list[Fax], rng: random.Random
@@ -593,7 +593,7 @@ def test_pages_are_exact_if_every_fax_tells_of_its_end(
     assert counted == sum(fax.pages for fax in all_faxes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(faxes(all_tell=False), st.randoms(use_true_random=False))
 def test_no_event_is_used_twice_no_session_closed_twice_and_no_page_counted_twice(
     all_faxes: list[Fax], rng: random.Random
