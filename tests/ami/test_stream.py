@@ -407,7 +407,7 @@ def test_the_room_for_a_list_is_there_again_for_the_next(monkeypatch: pytest.Mon
         assert (answer.events, answer.complete) == (["Channel: a"], True)
 
 
-def test_what_is_written_as_most_is_taken_without_reading_its_headers(
+def test_an_event_as_asterisk_writes_it_is_taken_without_reading_its_headers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read: list[str] = []
