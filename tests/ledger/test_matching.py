@@ -170,9 +170,9 @@ def test_of_several_with_one_file_no_page_is_left_over_or_counted_twice() -> Non
 
 def test_as_many_events_as_sessions_with_one_file_wait_for_no_other() -> None:
     watch = Watch()
-    sessions = [One(n, f"PJSIP/a-{n:08x}", pages_seen=n) for n in range(4)]
+    sessions = [One(n, f"PJSIP/a-{n:08x}", pages_seen=n) for n in reversed(range(4))]
     watch.poll(*sessions)
-    heard = [watch.hear(event(n, MOVED)) for n in range(4)]
+    heard = [watch.hear(event(n, MOVED)) for n in reversed(range(4))]
     assert watch.poll() == list(zip(sessions, heard, strict=True))
 
 
@@ -463,10 +463,11 @@ def test_of_too_many_that_no_whole_list_ends_the_oldest_leave(
 
 
 def test_an_event_after_the_list_that_is_of_none_in_it_waits_for_the_next() -> None:
-    watch = Watch()
-    result = watch.hear(event(1), after=1.5)
-    assert watch.poll() == []
-    assert watch.poll() == [(None, result)]
+    for after in (1, 1.5):
+        watch = Watch()
+        result = watch.hear(event(1), after=after)
+        assert watch.poll() == []
+        assert watch.poll() == [(None, result)]
 
 
 def test_events_on_one_channel_are_of_the_last_sessions_in_their_order() -> None:
@@ -494,6 +495,25 @@ def test_of_very_many_on_one_channel_only_so_many_are_looked_at(
     assert watch.poll() == [(sessions[2], result)]
 
 
+def test_what_waits_does_so_to_the_last_of_its_seconds() -> None:
+    watch, deaf = Watch(), One()
+    watch.poll(deaf)
+    watch.poll()
+    watch.now += EVENT_LATENESS - 1
+    assert watch.poll() == []
+    assert watch.poll() == [(deaf, None)]
+    one = One(1)
+    watch.poll(one)
+    own = watch.hear(event(1), after=0)
+    watch.now += LIST_PATIENCE - 1
+    assert watch.poll(known=False) == []
+    assert watch.poll(known=False) == [(one, own)]
+    of_none = watch.hear(event(1, files="/fax/none.tif"), after=0)
+    watch.now += LIST_PATIENCE - 1
+    assert watch.poll(whole=False) == []
+    assert watch.poll(whole=False) == [(None, of_none)]
+
+
 def test_of_too_many_that_have_left_the_oldest_wait_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -503,6 +523,7 @@ def test_of_too_many_that_have_left_the_oldest_wait_no_longer(
         watch.poll(*sessions)
         assert watch.poll() == [(one, None) for one in sessions[:forgotten]]
         assert watch_sessions(watch) == sessions[forgotten:]
+        assert all((one.phase is Phase.OVER) is (one in sessions[:forgotten]) for one in sessions)
 
 
 def test_one_of_too_many_waits_no_longer_whatever_event_may_be_its(
