@@ -285,6 +285,17 @@ def test_a_greeting_may_come_byte_by_byte() -> None:
     assert stream.greeting == "11.0.?0"
 
 
+def test_a_greeting_may_be_of_any_bytes_and_be_cut_right_before_an_answer() -> None:
+    greeting = b"Asterisk Call Manager/\xff".ljust(98, b"1") + b"\r\n"
+    for cut in range(len(greeting)):
+        stream = Stream()
+        stream.ask(PING, "1")
+        assert stream.receive(greeting[:cut]) == []
+        (answer,) = stream.receive(greeting[cut:] + response("1"))
+        assert isinstance(answer, Answer)
+        assert stream.greeting == "\ufffd".ljust(76, "1")
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -292,6 +303,7 @@ def test_a_greeting_may_come_byte_by_byte() -> None:
         b"\r\n",
         b"Asterisk Call Manager/" + b"1" * 100,
         b"Asterisk Call Manager/" + b"1" * 100 + b"\r\n",
+        b"Asterisk Call Manager/".ljust(100, b"1"),
         b"asterisk ",
     ],
 )
@@ -451,6 +463,15 @@ def test_what_begins_with_anything_but_line_ends_is_no_message(before: str) -> N
     assert stream.receive(before.encode() + response("1")) == []
     (answer,) = stream.receive(b"\r\n" + response("1"))
     assert isinstance(answer, Answer)
+
+
+def test_the_lines_of_an_event_are_those_before_and_behind_its_action_id() -> None:
+    stream = greeted()
+    stream.ask(ABOUT, "1")
+    event = b"Event: FAXSession\r\nSessionNumber: 1\r\nActionID: 1\r\nState: Active\r\n\r\n"
+    (answer,) = stream.receive(response("1") + event)
+    assert isinstance(answer, Answer)
+    assert answer.events == ["SessionNumber: 1\r\nState: Active"]
 
 
 def test_an_event_behind_an_answer_that_has_none_is_dropped() -> None:
