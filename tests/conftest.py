@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from harness.certificates import renew_server_certificate
 from harness.programs import binary
@@ -14,6 +14,15 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+# `make mutants` runs them a thousand times and asks only whether they fail: with fewer examples,
+# and no search for a simpler one. What needs more than others takes a multiple of max_examples.
+settings.register_profile(
+    "mutants",
+    settings.get_profile("any machine"),
+    max_examples=25,
+    phases=(Phase.explicit, Phase.generate),
+    database=None,
+)
 
 
 @pytest.fixture

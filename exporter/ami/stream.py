@@ -185,7 +185,7 @@ class Stream:
             self._begin(action_id, answer, headers, received)
             if expects is Expects.NOTHING or not answer.success:
                 self._complete(action_id, received)
-        elif expects is Expects.LIST and str(headers.get("Event", "")).endswith("Complete"):
+        elif expects is Expects.LIST and str(headers.get("Event")).endswith("Complete"):
             announced = headers.get("ListItems", headers.get("Total"))
             answer.complete &= announced in (None, str(len(answer.events)))
             self._complete(action_id, received)

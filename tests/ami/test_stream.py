@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from panoramisk.message import Message
 
-from exporter.ami import Answer, Expects, Request
+from exporter.ami import Answer, Expects, Headers, Request, messages
 from exporter.ami import stream as stream_module
 from exporter.ami.stream import Completion, NoAsterisk, Stream
 
@@ -230,7 +230,7 @@ def conversations(draw: st.DrawFn) -> Conversation:
 
 
 @settings(
-    max_examples=1000,
+    max_examples=10 * settings().max_examples,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -285,12 +285,25 @@ def test_a_greeting_may_come_byte_by_byte() -> None:
     assert stream.greeting == "11.0.?0"
 
 
+def test_a_greeting_may_be_of_any_bytes_and_be_cut_right_before_an_answer() -> None:
+    greeting = b"Asterisk Call Manager/\xff".ljust(98, b"1") + b"\r\n"
+    for cut in range(len(greeting)):
+        stream = Stream()
+        stream.ask(PING, "1")
+        assert stream.receive(greeting[:cut]) == []
+        (answer,) = stream.receive(greeting[cut:] + response("1"))
+        assert isinstance(answer, Answer)
+        assert stream.greeting == "\ufffd".ljust(76, "1")
+
+
 @pytest.mark.parametrize(
     "said",
     [
         b"HTTP/1.1 400 Bad\r\n",
         b"\r\n",
         b"Asterisk Call Manager/" + b"1" * 100,
+        b"Asterisk Call Manager/" + b"1" * 100 + b"\r\n",
+        b"Asterisk Call Manager/".ljust(100, b"1"),
         b"asterisk ",
     ],
 )
@@ -344,28 +357,52 @@ def test_a_list_is_complete_if_it_has_what_it_says(announced: str, complete: boo
     assert (answer.events, answer.complete) == (["Channel: a"], complete)
 
 
-def test_a_message_too_long_is_dropped_and_what_follows_it_is_read() -> None:
-    stream = greeted()
-    stream.ask(PING, "1")
+@pytest.mark.parametrize(
+    "end",
+    [
+        (b"x", b"x\r\n", b"\r", b"\n"),
+        (b"\r\n\r", b"\n"),
+        (b"\r\n", b"\r\n"),
+        (b"x", b"\r\n\r\n"),
+        (b"\n\r\n", b"Event: SendFAX\r\nChannel: a\r\n\r\n"),
+    ],
+)
+def test_a_message_too_long_is_dropped_and_what_follows_it_is_read(end: tuple[bytes, ...]) -> None:
     long = b"Event: SendFAX\r\nChannel: " + b"x" * stream_module.MAX_MESSAGE
-    for part in (long, b"x\r\n", b"\r", b"\n"):
-        assert stream.receive(part) == []
-        assert len(stream.unread) <= stream_module.MAX_MESSAGE
-    (answer,) = stream.receive(response("1"))
-    assert isinstance(answer, Answer)
+    for at_once in (False, True):
+        stream = greeted()
+        for number in range(3):
+            stream.ask(PING, str(number))
+        for part in (long + end[0], *end[1:-1]):
+            assert stream.receive(part) == []
+            assert len(stream.unread) <= stream_module.MAX_MESSAGE
+        came = stream.receive(end[-1] + at_once * response("0"))
+        came += stream.receive((not at_once) * response("0") + response("1"))
+        came += stream.receive(response("2"))
+        assert [isinstance(one, Answer) and one.success for one in came] == [True] * 3
+
+
+def test_a_message_as_long_as_one_may_be_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "Event: SendFAX\r\nChannel: a"
+    for limit, came in ((len(text), [Completion(text)]), (len(text) - 1, [])):
+        monkeypatch.setattr(stream_module, "MAX_MESSAGE", limit)
+        stream = greeted()
+        assert stream.receive(text.encode()) == []
+        assert stream.receive(b"\r\n\r\n") == came
 
 
 def test_of_a_list_too_long_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = b"Event: FAXSessionsEntry\r\nActionID: 1\r\nChannel: abcdef\r\n\r\n"
-    end = b"Event: FAXSessionsComplete\r\nActionID: 1\r\nListItems: 4\r\n\r\n"
     for limit, value, kept in (("MAX_LISTED", 3, 3), ("MAX_LIST", 2 * len("Channel: abcdef"), 2)):
-        with monkeypatch.context() as patched:
-            patched.setattr(stream_module, limit, value)
-            stream = greeted()
-            stream.ask(LIST, "1")
-            (answer,) = stream.receive(response("1") + 4 * entry + end)
-        assert isinstance(answer, Answer)
-        assert (len(answer.events), answer.complete) == (kept, False)
+        for says in ("ListItems: 4", f"ListItems: {kept}", "x: y"):
+            end = f"Event: FAXSessionsComplete\r\nActionID: 1\r\n{says}\r\n\r\n".encode()
+            with monkeypatch.context() as patched:
+                patched.setattr(stream_module, limit, value)
+                stream = greeted()
+                stream.ask(LIST, "1")
+                (answer,) = stream.receive(response("1") + 4 * entry + end)
+            assert isinstance(answer, Answer)
+            assert (len(answer.events), answer.complete) == (kept, False)
 
 
 def test_the_room_for_a_list_is_there_again_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,3 +417,67 @@ def test_the_room_for_a_list_is_there_again_for_the_next(monkeypatch: pytest.Mon
         )
         assert isinstance(answer, Answer)
         assert (answer.events, answer.complete) == (["Channel: a"], True)
+
+
+def test_an_event_as_asterisk_writes_it_is_taken_without_reading_its_headers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+
+    def read_headers(text: str) -> Headers:
+        read.append(text)
+        return messages.read_headers(text)
+
+    monkeypatch.setattr(stream_module, "read_headers", read_headers)
+    stream = greeted()
+    for number, request in enumerate((PING, LIST, ABOUT)):
+        stream.ask(request, str(number))
+    end = b"Event: FAXSessionsComplete\r\nActionID: 1\r\nListItems: 2\r\n\r\n"
+    came = stream.receive(
+        response("1", "Message: x will follow")
+        + 2 * b"Event: FAXSessionsEntry\r\nActionID: 1\r\nChannel: a\r\n\r\n"
+        + end
+        + response("2", "Message: x will follow")
+        + b"Event: FAXSession\r\nActionID: 2\r\nSessionNumber: 1\r\n\r\n"
+    )
+    assert [isinstance(one, Answer) and (one.lost, one.events) for one in came] == [
+        (True, []),
+        (False, ["Channel: a", "Channel: a"]),
+        (False, ["SessionNumber: 1"]),
+    ]
+    assert read == [end.decode().rstrip()]
+
+
+@pytest.mark.parametrize("more", ["ActionID: 1", "SessionNumber: 1\r\nActionID: 2"])
+def test_an_event_with_two_action_ids_answers_nothing(more: str) -> None:
+    stream = greeted()
+    stream.ask(ABOUT, "1")
+    event = f"Event: FAXSession\r\nActionID: 1\r\n{more}\r\n\r\n".encode()
+    assert stream.receive(response("1", "Message: x will follow") + event) == []
+
+
+@pytest.mark.parametrize("before", [" ", "X", "\t"])
+def test_what_begins_with_anything_but_line_ends_is_no_message(before: str) -> None:
+    stream = greeted()
+    stream.ask(PING, "1")
+    assert stream.receive(before.encode() + response("1")) == []
+    (answer,) = stream.receive(b"\r\n" + response("1"))
+    assert isinstance(answer, Answer)
+
+
+def test_the_lines_of_an_event_are_those_before_and_behind_its_action_id() -> None:
+    stream = greeted()
+    stream.ask(ABOUT, "1")
+    event = b"Event: FAXSession\r\nSessionNumber: 1\r\nActionID: 1\r\nState: Active\r\n\r\n"
+    (answer,) = stream.receive(response("1") + event)
+    assert isinstance(answer, Answer)
+    assert answer.events == ["SessionNumber: 1\r\nState: Active"]
+
+
+def test_an_event_behind_an_answer_that_has_none_is_dropped() -> None:
+    stream = greeted()
+    stream.ask(PING, "1")
+    event = b"Event: FAXSession\r\nActionID: 1\r\nSessionNumber: 1\r\n\r\n"
+    (answer,) = stream.receive(response("1", "Message: x will follow") + event)
+    assert isinstance(answer, Answer)
+    assert (answer.success, answer.events) == (True, [])

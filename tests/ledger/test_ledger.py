@@ -513,7 +513,7 @@ def flat(ledger: Ledger) -> Mapping[object, float]:
     return numbers
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(HAPPENINGS, max_size=30))
 def test_whatever_is_said_no_counter_goes_down_and_no_series_leaves(
     happenings: list[tuple[str, object, object]],

@@ -168,6 +168,14 @@ def test_of_several_with_one_file_no_page_is_left_over_or_counted_twice() -> Non
         assert by_session == {less: heard[order.index(1)], more: heard[order.index(3)]}
 
 
+def test_as_many_events_as_sessions_with_one_file_wait_for_no_other() -> None:
+    watch = Watch()
+    sessions = [One(n, f"PJSIP/a-{n:08x}", pages_seen=n) for n in reversed(range(4))]
+    watch.poll(*sessions)
+    heard = [watch.hear(event(n, MOVED)) for n in reversed(range(4))]
+    assert watch.poll() == list(zip(sessions, heard, strict=True))
+
+
 def test_of_several_that_were_seen_alike_none_waits_for_another() -> None:
     watch, one, two = Watch(), One(pages_seen=1), One(1, "PJSIP/other-00000002", pages_seen=1)
     watch.poll(one, two)
@@ -455,18 +463,82 @@ def test_of_too_many_that_no_whole_list_ends_the_oldest_leave(
 
 
 def test_an_event_after_the_list_that_is_of_none_in_it_waits_for_the_next() -> None:
-    watch = Watch()
-    result = watch.hear(event(1), after=1.5)
-    assert watch.poll() == []
-    assert watch.poll() == [(None, result)]
+    for after in (1, 1.5):
+        watch = Watch()
+        result = watch.hear(event(1), after=after)
+        assert watch.poll() == []
+        assert watch.poll() == [(None, result)]
 
 
 def test_events_on_one_channel_are_of_the_last_sessions_in_their_order() -> None:
-    for sessions, order in ((2, [0, 1]), (3, [2, 1])):
+    for sessions, order in ((2, [0, 1]), (3, [2, 1]), (3, [0, 1, 2]), (4, [3, 2, 1])):
         watch, alike = Watch(), [One(n) for n in range(sessions)]
         watch.poll(*alike)
-        heard = [watch.hear(event(1)), watch.hear(event(2))]
+        heard = [watch.hear(event(1 + n)) for n in range(len(order))]
         assert watch.poll() == [(alike[n], one) for n, one in zip(order, heard, strict=True)]
+
+
+def test_of_those_that_left_a_channel_the_last_has_an_event_of_a_file_that_none_had() -> None:
+    watch, deaf, second = Watch(), One(files="/fax/a.tif"), One(1, files="/fax/b.tif")
+    watch.poll(deaf, second)
+    result = watch.hear(event(1, files="/fax/c.tif"))
+    assert watch.poll() == [(second, result)]
+
+
+def test_of_very_many_on_one_channel_only_so_many_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(matching, "_MAX_ALIKE", 3)
+    watch, sessions = Watch(), [One(n) for n in range(5)]
+    watch.poll(*sessions)
+    result = watch.hear(event(1))
+    assert watch.poll() == [(sessions[2], result)]
+
+
+def test_what_waits_does_so_to_the_last_of_its_seconds() -> None:
+    watch, deaf = Watch(), One()
+    watch.poll(deaf)
+    watch.poll()
+    watch.now += EVENT_LATENESS - 1
+    assert watch.poll() == []
+    assert watch.poll() == [(deaf, None)]
+    one = One(1)
+    watch.poll(one)
+    own = watch.hear(event(1), after=0)
+    watch.now += LIST_PATIENCE - 1
+    assert watch.poll(known=False) == []
+    assert watch.poll(known=False) == [(one, own)]
+    of_none = watch.hear(event(1, files="/fax/none.tif"), after=0)
+    watch.now += LIST_PATIENCE - 1
+    assert watch.poll(whole=False) == []
+    assert watch.poll(whole=False) == [(None, of_none)]
+
+
+def test_of_too_many_that_have_left_the_oldest_wait_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for limit, forgotten in ((4, 0), (3, 0), (2, 1), (1, 2)):
+        monkeypatch.setattr(matching, "MAX_TRACKED", limit)
+        watch, sessions = Watch(), [One(n, f"PJSIP/a-{n:08x}") for n in range(3)]
+        watch.poll(*sessions)
+        assert watch.poll() == [(one, None) for one in sessions[:forgotten]]
+        assert watch_sessions(watch) == sessions[forgotten:]
+        assert all((one.phase is Phase.OVER) is (one in sessions[:forgotten]) for one in sessions)
+
+
+def test_one_of_too_many_waits_no_longer_whatever_event_may_be_its(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for limit, forgotten in ((2, False), (1, True)):
+        monkeypatch.setattr(matching, "MAX_TRACKED", limit)
+        watch, moved, own = Watch(), One(), One(1, "PJSIP/other-00000002", pages_seen=1)
+        watch.poll(moved, own)
+        watch.poll(own)
+        watch.hear(event(1, MOVED))
+        watch.poll()
+        watch.now += EVENT_LATENESS - 1.5  # by now the first waits no longer, but for the event
+        watch.poll()
+        assert (moved in watch_sessions(watch)) is not forgotten
 
 
 def test_a_call_moved_to_the_name_of_another_takes_its_own_session_by_the_file() -> None:
@@ -494,10 +566,12 @@ def test_without_channelvars_the_file_tells_whatever_way_a_fax_travelled() -> No
 
 
 def test_a_fax_that_failed_to_start_after_it_was_listed_is_told_by_its_channel() -> None:
-    watch, one = Watch(), One()
-    watch.poll(one)
-    result = watch.hear(replace(event(None), succeeded=False, reason=Reason.INIT))
-    assert watch.poll() == [(one, result)]
+    for began, reason in ((True, Reason.INIT), (False, Reason.CALL_DROPPED)):
+        watch, one = Watch(), One(files="")
+        watch.poll(one)
+        failed = replace(event(None, files="", began=began), succeeded=False, reason=reason)
+        result = watch.hear(failed)
+        assert watch.poll() == [(one, result)]
 
 
 def watch_sessions(watch: Watch) -> list[One]:
@@ -581,7 +655,7 @@ def live(all_faxes: list[Fax], rng: random.Random) -> list[tuple[One | None, Fax
     return outcomes
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(faxes(all_tell=True), st.randoms(use_true_random=False))
 def test_pages_are_exact_if_every_fax_tells_of_its_end(
     all_faxes: list[Fax], rng: random.Random
@@ -593,7 +667,7 @@ def test_pages_are_exact_if_every_fax_tells_of_its_end(
     assert counted == sum(fax.pages for fax in all_faxes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(faxes(all_tell=False), st.randoms(use_true_random=False))
 def test_no_event_is_used_twice_no_session_closed_twice_and_no_page_counted_twice(
     all_faxes: list[Fax], rng: random.Random
