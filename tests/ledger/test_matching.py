@@ -169,11 +169,12 @@ def test_of_several_with_one_file_no_page_is_left_over_or_counted_twice() -> Non
 
 
 def test_as_many_events_as_sessions_with_one_file_wait_for_no_other() -> None:
-    watch = Watch()
-    sessions = [One(n, f"PJSIP/a-{n:08x}", pages_seen=n) for n in reversed(range(4))]
-    watch.poll(*sessions)
-    heard = [watch.hear(event(n, MOVED)) for n in reversed(range(4))]
-    assert watch.poll() == list(zip(sessions, heard, strict=True))
+    for order in ((0, 1, 2, 3), (3, 2, 1, 0)):
+        watch = Watch()
+        sessions = [One(n, f"PJSIP/a-{n:08x}", pages_seen=n) for n in order]
+        watch.poll(*sessions)
+        heard = [watch.hear(event(n, MOVED)) for n in order]
+        assert watch.poll() == list(zip(sessions, heard, strict=True))
 
 
 def test_of_several_that_were_seen_alike_none_waits_for_another() -> None:
