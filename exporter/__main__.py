@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from exporter import __version__, log, metrics
 from exporter.notify import Notifier
@@ -28,6 +29,9 @@ from exporter.settings import (
     secret_cautions,
 )
 from exporter.web import Server, application
+
+_LOOK_SECONDS: Final = 0.05
+"""Between two looks whether the demo is watched."""
 
 logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
@@ -134,15 +138,23 @@ async def _run(settings: Settings) -> int:
             url = f"{scheme}://{ListenAddress(*address)}{settings.web.telemetry_path}"
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
-        for background in (web_file.follow(), notifier.follow(fleet)):
+        backgrounds = [web_file.follow(), notifier.follow(fleet)]
+        if settings.demo:
+            backgrounds.append(_announce(_as_typed(scheme, server.addresses[0]), fleet))
+        for background in backgrounds:
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(background))
         notifier.ready()
-        if settings.demo:
-            _print(f"The demo's page: {_as_typed(scheme, server.addresses[0])}  (Ctrl-C ends it)")
         await stop.wait()
         logger.info("ending")
         notifier.stopping()
     return 0
+
+
+async def _announce(page: str, fleet: Fleet) -> None:
+    """Prints where the demo's page is, below what is logged until the demo is watched."""
+    while fleet.stale:
+        await asyncio.sleep(_LOOK_SECONDS)
+    _print(f"The demo's page: {page}  (Ctrl-C ends it)")
 
 
 def _as_typed(scheme: str, address: tuple[str, int]) -> str:
