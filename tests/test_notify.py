@@ -261,6 +261,7 @@ async def test_one_poller_that_goes_on_feeds_the_watchdog(manager: Manager) -> N
         await fleet.close()
 
 
+@pytest.mark.slow
 def test_the_running_exporter_tells_its_life(manager: Manager, tmp_path: Path) -> None:
     config = tmp_path / "exporter.yml"
     config.write_text("targets: {}\n")

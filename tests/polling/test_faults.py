@@ -263,6 +263,7 @@ def demo_with(port: int, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_the_log_stops_nothing(free_port: int) -> None:
     with (
         open("/dev/full", "wb") as full,
@@ -273,6 +274,7 @@ def test_a_full_disk_under_the_log_stops_nothing(free_port: int) -> None:
         assert process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_log_that_nobody_reads_any_more_stops_nothing(free_port: int) -> None:
     with demo_with(free_port, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
@@ -284,6 +286,7 @@ def test_a_log_that_nobody_reads_any_more_stops_nothing(free_port: int) -> None:
         assert process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_closed_output_stops_nothing(free_port: int) -> None:
     with demo_with(free_port, preexec_fn=lambda: os.closerange(1, 3)) as process:
         wait_for(free_port)
@@ -306,6 +309,7 @@ def test_used_up_file_descriptors_are_survived() -> None:
         assert exporter.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_pbx_that_comes_later_is_found(free_port: int) -> None:
     with Exporter.watching("127.0.0.1", free_port, "x", "y") as exporter:
         now = exporter.wait_until(

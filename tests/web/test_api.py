@@ -97,6 +97,7 @@ def status(url: str) -> tuple[int, str]:
             return error.code, error.headers.get_content_type()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/sessions"])
 def test_a_target_that_is_unknown_or_named_twice_is_refused_as_described(
     busy: Exporter, path: str

@@ -341,6 +341,7 @@ async def test_what_only_looks_like_health_needs_a_login(tmp_path: Path, path: s
         assert response.status == 401
 
 
+@pytest.mark.slow
 async def test_others_are_served_while_a_password_is_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
