@@ -58,15 +58,20 @@ def test_the_demo_shows_faxes_moving_and_health_and_where_things_are() -> None:
 def test_the_demo_prints_the_address_of_its_page_as_one_types_it(listens: str) -> None:
     command = [sys.executable, "-m", "exporter", "--demo", f"--web.listen-address={listens}:0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        assert process.stdout
-        printed = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/", printed)
-        assert found, printed
-        assert "Ctrl-C" in printed
-        assert "<html" in get(found[0])[0]
-        process.terminate()
+        try:
+            assert process.stdout
+            logged: list[str] = []
+            while (printed := process.stdout.readline()).startswith("ts="):
+                logged.append(printed)
+            assert any("connected" in line for line in logged)  # the address is the last line
+            found = re.search(r"http://127\.0\.0\.1:\d+/", printed)
+            assert found, printed
+            assert "Ctrl-C" in printed
+            assert "<html" in get(found[0])[0]
+        finally:
+            process.terminate()  # or a failure would wait for its end
     assert process.returncode == 0
 
 

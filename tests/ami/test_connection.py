@@ -1,4 +1,4 @@
-"""What is written over TLS, against what an Asterisk can read: its buffer holds 1024 bytes."""
+"""What is written at once, against what an Asterisk can take: over TLS that is 1024 bytes."""
 
 import asyncio
 import re
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.ami import Answer, Connection, ConnectionLost, Expects, Request, TooLong
 from harness.transport import NowhereTransport
+from harness.virtual_time import in_virtual_time
 
 BUFFER = 1024
 LIST = Request("FAXSessions", Expects.LIST)
@@ -200,3 +201,16 @@ async def test_a_request_longer_than_asterisk_reads_is_not_written() -> None:
         await pbx.connection.ask(ask_about(1, filler=500))
     assert not pbx.writes
     await pbx.connection.drained()
+
+
+@in_virtual_time
+async def test_that_an_answer_was_lost_is_no_sign_that_the_pbx_answers() -> None:
+    pbx = Pbx(tls=False)
+    tasks = [await with_asked(pbx, [request]) for request in (PING, LIST)]
+    await asyncio.sleep(5)
+    lost, begun = re.findall(rb"ActionID: (\d+)", pbx.unanswered)
+    pbx.connection.data_received(b"Response: Success\r\nActionID: %b\r\n\r\n" % begun)
+    assert lost != begun
+    await tasks[0]
+    assert pbx.connection.unanswered_for >= 5
+    tasks[1].cancel()

@@ -8,7 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from exporter.ami import ConnectError, connect
+from exporter.demo.actions import Dialogue, Headers
 from exporter.settings import AmiSettings
+from harness.pbx import FaultyPbx
+from harness.virtual_time import in_virtual_time, wall
+from harness.watching import SECRET, settings_for
 
 
 async def test_a_server_that_hangs_up_says_the_same_whether_by_a_reset_or_not() -> None:
@@ -33,3 +37,24 @@ async def test_a_server_that_hangs_up_says_the_same_whether_by_a_reset_or_not() 
             failures.append((caught.value.cause, str(caught.value)))
     first, second = failures
     assert first == second
+
+
+@in_virtual_time
+async def test_a_user_who_may_read_more_asks_for_call_events_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Headers] = []
+    answer = Dialogue.answer
+
+    def noted(self: Dialogue, headers: Headers) -> bytes:
+        asked.append(headers)
+        return answer(self, headers)
+
+    monkeypatch.setattr(Dialogue, "answer", noted)
+    pbx = FaultyPbx(secret=SECRET, clock=wall, read=("call", "system"))
+    await pbx.start()
+    connection = await connect(settings_for(pbx), lambda _: None)
+    connection.close()
+    await pbx.stop()
+    assert [headers["action"] for headers in asked] == ["Challenge", "Login"]
+    assert asked[1]["events"] == "call"

@@ -22,6 +22,13 @@ EVENTS = sorted(
 FAXES = [event for event in EVENTS if "Files: " in event or "ImageResolution: " in event]
 LAYOUTS = (parse._LISTED, parse._SESSION)
 WORDS = ("send", "V.21", "Active", "Open", "yes", "14400", "0", "٣", "9" * 12, "", "0x0", "a\nb")
+TOO_HIGH = {
+    "SessionNumber": "2147483648",
+    "PageNumber": "10002",
+    "PagesTransmitted": "10001",
+    "PagesReceived": "10001",
+    "TotalBadLines": "200001",
+}
 
 
 def is_usual(event: str) -> bool:
@@ -53,6 +60,15 @@ def test_what_asterisk_writes_for_a_fax_is_usual(event: str) -> None:
 def test_a_rate_that_no_modem_has_is_not_usual(rate: str) -> None:
     event = next(one for one in FAXES if "ImageResolution: " in one)
     assert not is_usual(re.sub(r"(?<=DataRate: )\d+", rate, event))
+
+
+@pytest.mark.parametrize("name", TOO_HIGH)
+def test_a_number_that_is_too_high_is_not_usual(name: str) -> None:
+    event = next(one for one in FAXES if "ImageResolution: " in one)
+    changed = re.sub(rf"(?<={name}: )\d+", TOO_HIGH[name], event)
+    assert changed != event
+    assert not is_usual(changed)
+    assert_read_the_same(changed)
 
 
 @given(

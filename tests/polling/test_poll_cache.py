@@ -1,6 +1,9 @@
 """What was read of a message is kept as long as every poll brings that message."""
 
+import pytest
+
 from exporter.fax import MAX_TEXT, Problem
+from exporter.polling import poll_cache
 from exporter.polling.poll_cache import MAX_LENGTH, PollCache
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import CHANNEL, watched
@@ -34,6 +37,13 @@ def test_what_is_wrong_with_a_message_is_told_in_every_poll() -> None:
         cache.next_poll()
         assert cache.read("a", problems) == 1
         assert problems == [problem]
+
+
+def test_of_one_poll_only_so_many_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll_cache, "MAX_KEPT", 2)
+    cache = PollCache(lambda text, _: text)
+    assert [cache.read(text, []) for text in "abcd"] == list("abcd")
+    assert len(cache) == 2
 
 
 @in_virtual_time
