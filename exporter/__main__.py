@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import shutil
 import signal
 import sys
@@ -14,13 +15,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from exporter import __version__, log, metrics
+from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.polling import Fleet, cancel_and_wait
 from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
-    ListenAddress,
     Settings,
     SettingsError,
     Targets,
@@ -120,27 +121,22 @@ async def _run(settings: Settings) -> int:
             peer_label=peer_label,
             reload=reload if reload.possible else None,
         )
-        server = Server(
-            app,
-            settings.web.listen_address,
-            web_file,
-            max_connections=settings.web.max_connections,
-        )
         try:
-            await server.start()
+            sockets = open_sockets(settings.web)
         except OSError as error:
-            where = settings.web.listen_address
-            logger.error("cannot listen on %s: %s; see --web.listen-address", where, error)
+            logger.error("%s", error)
             return 1
+        server = Server(app, sockets, web_file, max_connections=settings.web.max_connections)
+        await server.start()
         stack.push_async_callback(server.stop)
         scheme = "http" if web_file.current.ssl_context is None else "https"
-        for address in server.addresses:
-            url = f"{scheme}://{ListenAddress(*address)}{settings.web.telemetry_path}"
+        for one in sockets:
+            url = url_of(one, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
         backgrounds = [web_file.follow(), notifier.follow(fleet)]
         if settings.demo:
-            backgrounds.append(_announce(_as_typed(scheme, server.addresses[0]), fleet))
+            backgrounds.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))
         for background in backgrounds:
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(background))
         notifier.ready()
@@ -157,11 +153,9 @@ async def _announce(page: str, fleet: Fleet) -> None:
     _print(f"The demo's page: {page}  (Ctrl-C ends it)")
 
 
-def _as_typed(scheme: str, address: tuple[str, int]) -> str:
+def _as_typed(url: str) -> str:
     """The page's address for a browser on this machine, which cannot go to 0.0.0.0 or [::]."""
-    host, port = address
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return f"{scheme}://{ListenAddress(reachable, port)}/"
+    return re.sub(r"//(0\.0\.0\.0|\[::\]):", "//127.0.0.1:", url) + "/"
 
 
 def _config_file(settings: Settings) -> ConfigFile | None:

@@ -4,10 +4,13 @@ What is served is in routes.py, how one connection fares in connection.py.
 """
 
 import asyncio
+import socket
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from exporter.settings import ListenAddress, WebConfigFile
+from exporter.listening import open_sockets
+from exporter.settings import ListenAddress, WebConfigFile, WebSettings
 from exporter.web import http
 from exporter.web.connection import Connection, Phase
 from exporter.web.places import Places
@@ -19,32 +22,32 @@ class Server:
     def __init__(
         self,
         app: web.Application,
-        address: ListenAddress,
+        address: ListenAddress | Sequence[socket.socket],
         config: WebConfigFile,
         *,
         max_connections: int,
     ) -> None:
-        """Listens nowhere yet."""
+        """Listens nowhere yet. `address`: where to, or the sockets that listen there."""
         self._config = config
         self._address = address
         self._runner = http.runner(app, config)
-        self._listening: asyncio.Server | None = None
+        self._listening: list[asyncio.Server] = []
         self._places: Places[Connection] = Places(max_connections)
 
     async def start(self) -> None:
-        """Listens. Raises OSError if the address is not free."""
+        """Serves. Raises OSError if an address is not free."""
         await self._runner.setup()
         new_http = self._runner.server
         assert new_http is not None
         try:
-            listening = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self._config, new_http, self._places),
-                self._address.host,
-                self._address.port,
-            )
-            if not listening.sockets:  # older asyncio ignores a family that the machine lacks
-                raise OSError("this machine has no addresses of that kind")
-            self._listening = listening
+            sockets = self._address
+            if isinstance(sockets, ListenAddress):
+                sockets = open_sockets(WebSettings(listen_address=(sockets,)))
+            for one in sockets:
+                listening = await asyncio.get_running_loop().create_server(
+                    lambda: Connection(self._config, new_http, self._places), sock=one
+                )
+                self._listening.append(listening)
         except BaseException:
             await self._runner.cleanup()
             raise
@@ -53,16 +56,16 @@ class Server:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens: host and port of each socket."""
-        sockets = self._listening.sockets if self._listening is not None else ()
-        return [socket.getsockname()[:2] for socket in sockets]
+        return [one.getsockname()[:2] for server in self._listening for one in server.sockets]
 
     async def stop(self) -> None:
         """Stops listening; what is under way has SHUTDOWN_SECONDS to finish."""
-        if self._listening is None:
+        if not self._listening:
             return
         self._config.changed.remove(self._close_outdated)
-        self._listening.close()
-        self._listening = None
+        for listening in self._listening:
+            listening.close()
+        self._listening = []
         self._places.close()
         for connection in self._places:
             if connection.phase is Phase.HANDSHAKE:  # aiohttp ends the others; it has no such one
