@@ -1,12 +1,13 @@
 """The command: does what its flags ask for, and returns the exit status.
 
-It builds pollers and web server, runs until a signal, and ends them in order.
+It builds the pollers and starts the web process, runs until a signal, and ends them in order.
 """
 
 import asyncio
 import contextlib
 import logging
 import random
+import re
 import shutil
 import signal
 import sys
@@ -14,14 +15,15 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from exporter import __version__, log
+from exporter.descriptors import raise_limit, too_few_for_targets
 from exporter.link import Answering
+from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.polling import Fleet, cancel_and_wait
 from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
-    ListenAddress,
     Settings,
     SettingsError,
     Targets,
@@ -107,13 +109,14 @@ async def _run(settings: Settings) -> int:
     async with contextlib.AsyncExitStack() as stack:
         targets = await stack.enter_async_context(_targets(settings, file))
         logger.info("asterisk-fax-exporter %s", __version__)
+        if (few := too_few_for_targets(len(targets), raise_limit())) is not None:
+            logger.warning("%s", few)
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
         fleet = Fleet(settings.poll.interval, peers)
         try:
-            sockets = listen(settings.web.listen_address)
+            sockets = open_sockets(settings.web)
         except OSError as error:
-            where = settings.web.listen_address
-            logger.error("cannot listen on %s: %s; see --web.listen-address", where, error)
+            logger.error("%s", error)
             return 1
         for each in sockets:
             stack.callback(each.close)
@@ -130,14 +133,13 @@ async def _run(settings: Settings) -> int:
         stack.push_async_callback(web.stop)
         await web.start()
         scheme = "https" if web.tls else "http"
-        addresses = [each.getsockname()[:2] for each in sockets]
-        for address in addresses:
-            url = f"{scheme}://{ListenAddress(*address)}{settings.web.telemetry_path}"
+        for each in sockets:
+            url = url_of(each, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
         backgrounds = [notifier.follow(fleet)]
         if settings.demo:
-            backgrounds.append(_announce(_as_typed(scheme, addresses[0]), fleet))
+            backgrounds.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))
         for background in backgrounds:
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(background))
         notifier.ready()
@@ -154,11 +156,9 @@ async def _announce(page: str, fleet: Fleet) -> None:
     _print(f"The demo's page: {page}  (Ctrl-C ends it)")
 
 
-def _as_typed(scheme: str, address: tuple[str, int]) -> str:
+def _as_typed(url: str) -> str:
     """The page's address for a browser on this machine, which cannot go to 0.0.0.0 or [::]."""
-    host, port = address
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return f"{scheme}://{ListenAddress(reachable, port)}/"
+    return re.sub(r"//(0\.0\.0\.0|\[::\]):", "//127.0.0.1:", url) + "/"
 
 
 def _config_file(settings: Settings) -> ConfigFile | None:

@@ -5,6 +5,7 @@ Its standard input is the connection to that. It ends when that connection does.
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from exporter import log
+from exporter.descriptors import (
+    connections_that_fit,
+    in_use,
+    raise_limit,
+    too_few_for_connections,
+)
 from exporter.link import Frames, Order, Source, WebSetup, send_line
 from exporter.polling import cancel_and_wait
 from exporter.settings import SettingsError, WebConfigFile
@@ -23,6 +30,8 @@ _NICE: Final = 5
 """Polls, and the calls of a PBX on this machine, come first."""
 _KILLED_FIRST: Final = "500"
 """If memory runs out, the kernel ends this process rather than the one that counts."""
+
+_logger = logging.getLogger("exporter.web")  # __name__ is "__main__" here
 
 
 def main() -> int:
@@ -54,11 +63,12 @@ async def _run(link: socket.socket) -> int:
         await send_line(writer, {"wrong": str(error)})
         await reader.read()
         return 0
-    server = Server(
-        application(setup.settings, source, config, main_process=setup.main_process),
-        config,
-        max_connections=setup.settings.web.max_connections,
-    )
+    wanted = setup.settings.web.max_connections
+    fitting = connections_that_fit(wanted, raise_limit(), in_use())
+    if (few := too_few_for_connections(wanted, fitting)) is not None:
+        _logger.warning("%s", few)
+    app = application(setup.settings, source, config, main_process=setup.main_process)
+    server = Server(app, config, max_connections=fitting)
     await server.start([socket.socket(fileno=number) for number in setup.sockets])
     following = asyncio.create_task(config.follow())
     orders: set[asyncio.Task[None]] = set()
