@@ -16,7 +16,8 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
+from prometheus_client.registry import CollectorRegistry as CollectorRegistry
 
 from exporter import __version__
 from exporter.fax import FaxStats, Operation

@@ -50,6 +50,7 @@ class Shared(Generic[T]):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
+        self._next = self._running = None
 
 
 def _retrieved(task: "asyncio.Task[T]") -> None:

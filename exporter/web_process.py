@@ -94,7 +94,7 @@ class WebProcess:
                     "-P",  # the folder the exporter is started in may hold anything
                     "-m",
                     "exporter.web",
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     pass_fds=[each.fileno() for each in self._sockets],
                     env=_environment(),
                 )
@@ -123,7 +123,9 @@ class WebProcess:
             writer.close()
             if isinstance(error, SettingsError):
                 raise
-            raise SettingsError(f"the web process did not start: {error or 'no answer'}") from error
+            raise SettingsError(
+                f"the web process did not start: {str(error) or 'no answer'}"
+            ) from error
         return asyncio.create_task(self._read(reader, writer))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,9 +135,10 @@ class WebProcess:
                 said = json.loads(line)
                 if "ask" in said:
                     await self._answering.take(said, writer)
-                elif (outcome := self._outcomes.get(said["done"])) is not None:
-                    if not outcome.done():
-                        outcome.set_result(said["wrong"])
+                    continue
+                outcome = self._outcomes.get(said["done"])
+                if outcome is not None and not outcome.done():
+                    outcome.set_result(said["wrong"])
         except (ConnectionError, ValueError, KeyError, TypeError) as error:
             log.error("the web process said what it should not: %s", error)
         finally:
@@ -185,7 +188,8 @@ class WebProcess:
     async def _order(self, what: str, seconds: float) -> str:
         """What went wrong; empty if nothing did."""
         number = next(self._numbers)
-        outcome = self._outcomes[number] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._outcomes[number] = outcome
         try:
             assert self._writer is not None
             async with asyncio.timeout(seconds):

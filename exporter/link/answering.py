@@ -6,6 +6,7 @@ than half of the time, however much is asked for.
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -14,6 +15,8 @@ from exporter.link import columns
 from exporter.link.messages import Answer, FileState, FleetState, Frames, Keys
 from exporter.polling import Counts, Fleet, Shown
 from exporter.settings import ConfigFile, SettingsError
+
+log = logging.getLogger(__name__)
 
 PIECE_SECONDS: Final = 0.002
 """Answering goes on for so long before it pauses for as long."""
@@ -54,17 +57,27 @@ class Answering:
 
     async def _answer(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
-            what, number = ask.get("what"), ask["ask"]
-            value: object = None
-            if what == "fleet":
-                value = self._fleet_state()
-            elif what == "counts":
-                value = await self._counts(ask, writer)
-            elif what == "shown":
-                value = await self._shown(ask.get("name"))
-            elif what == "reload":
-                value = await self._reloaded()
-            await Frames.send(writer, Answer(number, value))
+            try:
+                answer = Answer(ask["ask"], await self._value(ask, writer))
+            except ConnectionError:
+                raise
+            except Exception:  # a defect of ours must not leave the client without an answer
+                log.exception("what the web process asked for cannot be said")
+                answer = Answer(ask["ask"], None, failed=True)
+            await Frames.send(writer, answer)
+
+    async def _value(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> object:
+        match ask["what"]:
+            case "fleet":
+                return self._fleet_state()
+            case "counts":
+                return await self._counts(ask, writer)
+            case "shown":
+                return await self._shown(ask["name"])
+            case "reload":
+                return await self._reloaded()
+            case what:
+                raise ValueError(f"nothing is known of {what!r}")
 
     def _fleet_state(self) -> FleetState:
         pollers, file = self._fleet.pollers, self._file

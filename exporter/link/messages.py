@@ -70,6 +70,8 @@ class Answer:
 
     ask: int
     value: Any
+    failed: bool = False
+    """Nothing can be said, because of a defect; it is in the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""The web process's side: asks the main process for what is to be shown, once for all who want it."""
+"""The web process's side: asks the main process for what is shown, once for all who want it."""
 
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -56,7 +56,11 @@ class Source:
                     self._take_keys(message)
                 elif isinstance(message, Answer):
                     future = self._answers.get(message.ask)
-                    if future is not None and not future.done():
+                    if future is None or future.done():
+                        continue
+                    if message.failed:
+                        future.set_exception(RuntimeError("the main process cannot say"))
+                    else:
                         future.set_result(message.value)
                 elif isinstance(message, Order):
                     obey(message)
@@ -103,9 +107,9 @@ class Source:
                 del self._targets[idle]
                 if idle[0] == "counts" and idle[1] is not None:
                     self._columns.pop(idle[1], None)
-            ask = partial(self._ask_counts, name) if what == "counts" else partial(
-                self._ask, what, name=name
-            )
+            ask: Callable[[], Awaitable[Any]] = partial(self._ask, what, name=name)
+            if what == "counts" and name is not None:
+                ask = partial(self._ask_counts, name)
             shared = self._targets[what, name] = Shared(ask)
         return shared
 

@@ -88,8 +88,8 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
         handshakes: Turns,
         buffer: memoryview,
     ) -> None:
-        """`new_http` makes the protocol that reads requests and answers them. `buffer`: where asyncio
-        writes what comes; all connections can have the same, since each takes it out at once."""
+        """`new_http` makes the protocol that reads requests and answers them. `buffer`: where
+        asyncio puts what comes; all can have the same one, since each takes it out at once."""
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._config = config

@@ -35,9 +35,9 @@ def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
     @web.middleware
     async def allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Comes after auth.middleware, so whoever gets here may make this request."""
-        if config.current.users and auth.may_see(request):
-            if (connection := _connection(request)) is not None:
-                connection.logged_in()
+        connection = _connection(request)
+        if connection is not None and config.current.users and auth.may_see(request):
+            connection.logged_in()
         return await handler(request)
 
     app.middlewares.extend([_receive_all, auth.middleware(config), allowed])

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain
 from typing import Final
@@ -12,8 +12,8 @@ from typing import Final
 from aiohttp import hdrs, web
 from pydantic import TypeAdapter
 
-from exporter import metrics
 from exporter.link import NoSuchTarget, Source, Versioned
+from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
 from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
 from exporter.web import negotiation, origins, page
@@ -97,7 +97,7 @@ class _Routes:
         fleet = await self._source.fleet()
         only = await self._counts(fleet.names[0]) if len(fleet.names) == 1 else None
         web_config = self._config if self._config.path is not None else None
-        exporter = metrics.Exporter(
+        exporter = Exporter(
             targets=len(fleet.names),
             config=fleet.config,
             web_config=web_config,
@@ -117,15 +117,13 @@ class _Routes:
         counts = await self._counts(name)
         return await self._encoded(request, name, counts.version, partial(self._target, counts))
 
-    def _exporter(
-        self, exporter: metrics.Exporter, only: Versioned[Counts] | None
-    ) -> metrics.CollectorRegistry:
+    def _exporter(self, exporter: Exporter, only: Versioned[Counts] | None) -> CollectorRegistry:
         if only is not None:
             exporter = dataclasses.replace(exporter, only=only.read())
-        return metrics.exporter_registry(exporter, peer_label=self._peer_label)
+        return exporter_registry(exporter, peer_label=self._peer_label)
 
-    def _target(self, counts: Versioned[Counts]) -> metrics.CollectorRegistry:
-        return metrics.target_registry(counts.read(), peer_label=self._peer_label)
+    def _target(self, counts: Versioned[Counts]) -> CollectorRegistry:
+        return target_registry(counts.read(), peer_label=self._peer_label)
 
     async def _counts(self, name: str) -> Versioned[Counts]:
         try:
@@ -138,7 +136,7 @@ class _Routes:
         request: web.Request,
         name: str,
         version: object,
-        registry: Callable[[], metrics.CollectorRegistry],
+        registry: Callable[[], CollectorRegistry],
         lasts: float = float("inf"),
     ) -> web.StreamResponse:
         """The metrics of a registry, as the client wants them. `name`: of the target, or empty."""
@@ -153,7 +151,10 @@ class _Routes:
         )
         if wanted is not None:
             body = negotiation.only(body, wanted)
-        headers = {hdrs.CONTENT_TYPE: format.content_type, hdrs.VARY: "Accept, Accept-Encoding"}
+        headers: dict[str, str] = {
+            hdrs.CONTENT_TYPE: format.content_type,
+            hdrs.VARY: "Accept, Accept-Encoding",
+        }
         return _response(body, compressed, headers)
 
     async def discovery(self, request: web.Request) -> web.StreamResponse:
@@ -195,11 +196,9 @@ class _Routes:
         if not wrong:
             return web.Response(text="reloaded\n")
         text = "of a file with a fault nothing is taken, what it said before goes on"
-        if logged_in:
-            text = f"{text}:\n{wrong}\n"
-        else:  # it may be anybody
-            text = f"{text}; the log says what is wrong\n"
-        raise web.HTTPInternalServerError(text=text)
+        # It may be anybody who asks, and what is wrong names paths, targets and users.
+        more = f":\n{wrong}\n" if logged_in else "; the log says what is wrong\n"
+        raise web.HTTPInternalServerError(text=text + more)
 
     # --- for people -----------------------------------------------------------------------------
 
@@ -220,7 +219,7 @@ class _Routes:
         request: web.Request,
         kind: str,
         render: Callable[[Targets], bytes],
-        headers: dict[str, str],
+        headers: Mapping[str, str],
     ) -> web.StreamResponse:
         name = _target_name(request)
         try:
@@ -298,7 +297,7 @@ def _gzip_accepted(request: web.Request) -> bool:
     return negotiation.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING))
 
 
-def _response(body: bytes, compressed: bool, headers: dict[str, str]) -> web.StreamResponse:
+def _response(body: bytes, compressed: bool, headers: Mapping[str, str]) -> web.StreamResponse:
     response = web.Response(body=InPieces(body), headers=headers)
     if compressed:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"

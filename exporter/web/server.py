@@ -25,7 +25,9 @@ _ACCEPTED_AT_ONCE = 16
 class Server:
     """Serves an application on sockets."""
 
-    def __init__(self, app: web.Application, config: WebConfigFile, *, max_connections: int) -> None:
+    def __init__(
+        self, app: web.Application, config: WebConfigFile, *, max_connections: int
+    ) -> None:
         """Serves nobody yet."""
         self._config = config
         self._runner = http.runner(app, config)

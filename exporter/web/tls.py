@@ -4,6 +4,7 @@ asyncio's own TLS reserves 256 KiB for each connection, and does the handshakes 
 before anything else; this holds no more than what has come.
 """
 
+import contextlib
 import ssl
 from enum import Enum, auto
 from typing import Final
@@ -67,10 +68,8 @@ class Tls:
 
     def end(self) -> None:
         """Says that no more will follow."""
-        try:
+        with contextlib.suppress(ssl.SSLError):  # the client's own end need not be waited for
             self._object.unwrap()
-        except ssl.SSLError:  # the client has not said so yet; it need not be waited for
-            pass
 
     def to_send(self) -> bytes:
         """What is to go to the network, once."""
