@@ -60,8 +60,8 @@ class Exporter:
     """Of the Asterisk, if it watches just one."""
     config: File | None = None
     web_config: File | None = None
-    web_starts: int = 1
-    """Of the web process."""
+    web_restarts: int = 0
+    """How often the web process was started again."""
     main_process: int | None = None
     """Its id, if it is not this process."""
 
@@ -474,12 +474,11 @@ EXPORTER: Final[tuple[Declared[Exporter], ...]] = (
 
 EXPORTER_COUNTERS: Final[tuple[Declared[Exporter], ...]] = (
     Declared(
-        "asterisk_fax_exporter_web_starts_total",
-        "Starts of the web process: 1, and one more for each time it ended and was started again. "
-        "The polls go on meanwhile.",
+        "asterisk_fax_exporter_web_restarts_total",
+        "Times that the web process ended and was started again; the polls went on meanwhile.",
         (),
         When.ALWAYS,
-        lambda exporter: _one(exporter.web_starts),
+        lambda exporter: _one(exporter.web_restarts),
     ),
 )
 

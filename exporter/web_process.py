@@ -101,7 +101,6 @@ class WebProcess:
             except BaseException:
                 ours.close()
                 raise
-        self._answering.web_starts += 1
         reader, writer = await asyncio.open_connection(sock=ours)
         self._writer = writer
         try:
@@ -172,6 +171,7 @@ class WebProcess:
                 pause = min(2 * pause, LONGEST_PAUSE)
                 try:
                     reading = await self._begin()
+                    self._answering.web_restarts += 1
                     break
                 except (SettingsError, OSError) as error:
                     log.error("the web process cannot be started: %s", error)

@@ -55,6 +55,7 @@ def published() -> set[str]:
     """Every name that the exporter's metrics have in Prometheus."""
     found = {declared.name for declared in (*metrics.GAUGES, *metrics.COUNTERS)}
     found |= {declared.name for declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS)}
+    found.add(f"{metrics.WEB_PROCESS}_process_resident_memory_bytes")
     return found | {
         f"{declared.name}_{part}"
         for declared in metrics.HISTOGRAMS

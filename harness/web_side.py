@@ -22,7 +22,6 @@ async def linked(
     ours, theirs = socket.socketpair()
     answering = Answering(fleet, file)
     answering.reload = reload
-    answering.web_starts = 1
     reader, writer = await asyncio.open_connection(sock=ours)
     far_reader, far_writer = await asyncio.open_connection(sock=theirs)
 

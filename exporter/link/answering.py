@@ -33,8 +33,8 @@ class Answering:
         self._file = file
         self.reload: Callable[[], Awaitable[None]] | None = None
         """Reads the files again, and raises SettingsError; None if there are no files."""
-        self.web_starts = 0
-        """How often the web process was started."""
+        self.web_restarts = 0
+        """How often the web process was started again."""
         self._worked = 0.0
         self._slots = asyncio.Semaphore(MAX_ASKS)
         self._asks: set[asyncio.Task[None]] = set()
@@ -85,7 +85,7 @@ class Answering:
             names=tuple(pollers),
             stale=tuple((name, pollers[name].status.outage) for name in self._fleet.stale),
             config=None if file is None else FileState(file.successful, file.success_timestamp),
-            web_starts=self.web_starts,
+            web_restarts=self.web_restarts,
         )
 
     async def _counts(

@@ -50,7 +50,7 @@ class FleetState:
     """Those whose last poll is not fresh, and why they are not up; None if they are."""
     config: FileState | None
     """Of the file of targets; None if there is none."""
-    web_starts: int
+    web_restarts: int
 
 
 @dataclass(frozen=True, slots=True)

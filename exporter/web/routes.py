@@ -101,7 +101,7 @@ class _Routes:
             targets=len(fleet.names),
             config=fleet.config,
             web_config=web_config,
-            web_starts=fleet.web_starts,
+            web_restarts=fleet.web_restarts,
             main_process=self._main_process,
         )
         read = web_config and (web_config.successful, web_config.success_timestamp)
