@@ -206,6 +206,15 @@ def test_an_address_in_use_is_said_with_status_1() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_it_serves_each_address_and_ends_with_all() -> None:
+    addresses = ("--web.listen-address=127.0.0.1:0", "--web.listen-address=[::1]:0")
+    with Exporter("--demo", *addresses) as exporter:
+        second = exporter.wait_for_line(r"listening url=http://\[::1\]", 20)
+        for url in (exporter.url, second.rpartition("url=")[2]):
+            assert "asterisk_fax_exporter_targets" in get(url)[0]
+        assert exporter.stop() == 0
+
+
 def test_it_listens_on_ipv6_and_logs_json(tmp_path: Path) -> None:
     with Exporter(
         "--demo", "--web.listen-address=[::1]:0", "--log.format=json", pattern='"url": *"([^"]+)"'

@@ -84,7 +84,7 @@ def _same_host(host: str) -> str:
 
 def listed(value: str) -> list[str]:
     """Return the parts of a text that lists several values, between commas or blanks."""
-    return re.split(r"[,\s]+", value.strip())
+    return re.split(r"[,\s]+", value.strip(", \t\r\n"))
 
 
 def _read_listen_address(value: object) -> object:

@@ -73,7 +73,7 @@ async def test_without_a_host_it_serves_on_every_interface() -> None:
     server = Server(web.Application(), ListenAddress(None, 0), config, max_connections=1)
     await server.start()
     try:
-        assert "0.0.0.0" in {host for host, _ in server.addresses}
+        assert [host for host, _ in server.addresses] == ["::"]
     finally:
         await server.stop()
 
