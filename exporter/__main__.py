@@ -15,6 +15,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from exporter import __version__, log, metrics
+from exporter.descriptors import (
+    connections_that_fit,
+    in_use,
+    raise_limit,
+    too_few_for_connections,
+    too_few_for_targets,
+)
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.polling import Fleet, cancel_and_wait
@@ -126,7 +133,15 @@ async def _run(settings: Settings) -> int:
         except OSError as error:
             logger.error("%s", error)
             return 1
-        server = Server(app, sockets, web_file, max_connections=settings.web.max_connections)
+        limit, wanted = raise_limit(), settings.web.max_connections
+        fitting = connections_that_fit(wanted, limit, in_use() + len(targets), len(sockets))
+        for warning in (
+            too_few_for_targets(len(targets), limit),
+            too_few_for_connections(wanted, fitting),
+        ):
+            if warning is not None:
+                logger.warning("%s", warning)
+        server = Server(app, sockets, web_file, max_connections=fitting)
         await server.start()
         stack.push_async_callback(server.stop)
         scheme = "http" if web_file.current.ssl_context is None else "https"

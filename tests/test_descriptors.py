@@ -1,5 +1,7 @@
 """The limit of open files, and what fits into it."""
 
+import asyncio
+import inspect
 import os
 import resource
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import pytest
 
 from exporter.descriptors import (
+    ACCEPTED_AT_ONCE,
     ENOUGH,
     RESERVE,
     connections_that_fit,
@@ -71,6 +74,9 @@ def test_what_is_open_is_counted() -> None:
     os.close(reader)
     os.close(writer)
     assert in_use() == before
+    program = "from exporter.descriptors import in_use; print(in_use())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"3\n"
 
 
 def test_where_nobody_tells_what_is_open_nothing_is_counted() -> None:
@@ -93,17 +99,23 @@ def test_targets_that_do_not_fit_are_a_warning_that_says_what_to_do() -> None:
     assert (too_few_for_targets(1, 40) or "").startswith("1 target may")
 
 
+def test_asyncio_accepts_no_more_at_once_than_is_reckoned_with() -> None:
+    create = asyncio.BaseEventLoop.create_server
+    assert inspect.signature(create).parameters["backlog"].default == ACCEPTED_AT_ONCE
+
+
 @pytest.mark.parametrize(
-    ("limit", "used", "fitting"),
+    ("limit", "used", "listening", "fitting"),
     [
-        (sys.maxsize, 20, 512),
-        (512 + 20 + RESERVE, 20, 512),
-        (511 + 20 + RESERVE, 20, 511),
-        (40, 20, 1),
+        (sys.maxsize, 20, 1, 512),
+        (512 + 20 + RESERVE + ACCEPTED_AT_ONCE, 20, 1, 512),
+        (511 + 20 + RESERVE + ACCEPTED_AT_ONCE, 20, 1, 511),
+        (512 + 20 + RESERVE + ACCEPTED_AT_ONCE, 20, 2, 412),
+        (40, 20, 1, 1),
     ],
 )
-def test_connections_take_what_is_left(limit: int, used: int, fitting: int) -> None:
-    assert connections_that_fit(512, limit, used) == fitting
+def test_connections_take_what_is_left(limit: int, used: int, listening: int, fitting: int) -> None:
+    assert connections_that_fit(512, limit, used, listening) == fitting
     said = too_few_for_connections(512, fitting)
     if fitting == 512:
         assert said is None
