@@ -1,6 +1,6 @@
 """The command: does what its flags ask for, and returns the exit status.
 
-It builds pollers and web server, runs until a signal, and ends them in order.
+It builds the pollers and starts the web process, runs until a signal, and ends them in order.
 """
 
 import asyncio
@@ -14,14 +14,9 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from exporter import __version__, log, metrics
-from exporter.descriptors import (
-    connections_that_fit,
-    in_use,
-    raise_limit,
-    too_few_for_connections,
-    too_few_for_targets,
-)
+from exporter import __version__, log
+from exporter.descriptors import raise_limit, too_few_for_targets
+from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.polling import Fleet, cancel_and_wait
@@ -36,7 +31,7 @@ from exporter.settings import (
     load,
     secret_cautions,
 )
-from exporter.web import Server, application
+from exporter.web_process import WebProcess
 
 _LOOK_SECONDS: Final = 0.05
 """Between two looks whether the demo is watched."""
@@ -110,46 +105,39 @@ async def _run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     file = _config_file(settings)
-    web_file = WebConfigFile(settings.web.config_file)
     notifier = Notifier()
     async with contextlib.AsyncExitStack() as stack:
         targets = await stack.enter_async_context(_targets(settings, file))
         logger.info("asterisk-fax-exporter %s", __version__)
-        peer_label = settings.metrics.peer_label
-        fleet = Fleet(settings.poll.interval, settings.metrics.peer_limit if peer_label else None)
-        reload = Reload(fleet, file, web_file, notifier)
-        loop.add_signal_handler(signal.SIGHUP, reload.soon)
-        # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
-        stack.push_async_callback(fleet.close)
-        stack.push_async_callback(reload.close)
-        app = application(
-            settings.web,
-            metrics.Exporter(fleet, file, web_file if web_file.path is not None else None),
-            peer_label=peer_label,
-            reload=reload if reload.possible else None,
-        )
+        if (few := too_few_for_targets(len(targets), raise_limit())) is not None:
+            logger.warning("%s", few)
+        peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
+        fleet = Fleet(settings.poll.interval, peers)
         try:
             sockets = open_sockets(settings.web)
         except OSError as error:
             logger.error("%s", error)
             return 1
-        limit, wanted = raise_limit(), settings.web.max_connections
-        fitting = connections_that_fit(wanted, limit, in_use() + len(targets), len(sockets))
-        for warning in (
-            too_few_for_targets(len(targets), limit),
-            too_few_for_connections(wanted, fitting),
-        ):
-            if warning is not None:
-                logger.warning("%s", warning)
-        server = Server(app, sockets, web_file, max_connections=fitting)
-        await server.start()
-        stack.push_async_callback(server.stop)
-        scheme = "http" if web_file.current.ssl_context is None else "https"
-        for one in sockets:
-            url = url_of(one, scheme) + settings.web.telemetry_path
+        for each in sockets:
+            stack.callback(each.close)
+        answering = Answering(fleet, file)
+        web = WebProcess(settings, sockets, answering)
+        web_file = web.reload if settings.web.config_file is not None else None
+        reload = Reload(fleet, file, web_file, notifier)
+        if reload.possible:
+            answering.reload = reload
+        loop.add_signal_handler(signal.SIGHUP, reload.soon)
+        # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
+        stack.push_async_callback(fleet.close)
+        stack.push_async_callback(reload.close)
+        stack.push_async_callback(web.stop)
+        await web.start()
+        scheme = "https" if web.tls else "http"
+        for each in sockets:
+            url = url_of(each, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
-        backgrounds = [web_file.follow(), notifier.follow(fleet)]
+        backgrounds = [notifier.follow(fleet)]
         if settings.demo:
             backgrounds.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))
         for background in backgrounds:

@@ -13,10 +13,7 @@ ENOUGH: Final = 65536
 """The limit is not raised above this: some programs look at every number below it."""
 RESERVE: Final = 64
 """Descriptors for all but the connections: standard streams, event loop, listening sockets, files
-that are read, look-ups of host names."""
-ACCEPTED_AT_ONCE: Final = 100
-"""Connections that asyncio accepts from a listening socket before the first can be refused: its
-default for `backlog`."""
+that are read, look-ups of host names, clients that are accepted only to be refused."""
 _ADVICE: Final = "raise it: LimitNOFILE= in a systemd unit, ulimit -n in a shell"
 
 
@@ -53,10 +50,10 @@ def too_few_for_targets(targets: int, limit: int) -> str | None:
     return f"{count} may need {needed(targets)} open files, and the limit is {limit}; {_ADVICE}"
 
 
-def connections_that_fit(max_connections: int, limit: int, used: int, listening: int) -> int:
-    """Return how many HTTP connections fit: `max_connections`, or what `used`, a reserve
-    and those that `listening` sockets accept at once leave of `limit`; but never none."""
-    return max(1, min(max_connections, limit - used - RESERVE - ACCEPTED_AT_ONCE * listening))
+def connections_that_fit(max_connections: int, limit: int, used: int) -> int:
+    """Return how many HTTP connections fit: `max_connections`, or what is left of `limit` by `used`
+    and a reserve, but never none."""
+    return max(1, min(max_connections, limit - used - RESERVE))
 
 
 def too_few_for_connections(max_connections: int, fitting: int) -> str | None:

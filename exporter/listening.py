@@ -12,11 +12,12 @@ import stat
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Final, NoReturn
 
-from exporter.descriptors import ACCEPTED_AT_ONCE
 from exporter.settings import ListenAddress, WebSettings
 
 log = logging.getLogger(__name__)
 
+BACKLOG: Final = 1024
+"""Connections that the system holds until they are accepted, of each socket."""
 RECEIVE_BUFFER: Final = 16 * 1024
 """Bytes the kernel keeps of what a client sends and nobody reads yet; Linux doubles the number, for
 its own bookkeeping. A request is a few hundred bytes. Left alone, it is 128 KiB and more."""
@@ -129,7 +130,7 @@ def _listening(family: int, name: tuple[object, ...]) -> socket.socket:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         _bound_memory(one)
         one.bind(name)
-        one.listen(ACCEPTED_AT_ONCE)  # as asyncio does when it serves the socket
+        one.listen(BACKLOG)
     except BaseException:
         one.close()
         raise

@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 from harness.exposition import Scrape
@@ -88,6 +89,13 @@ class Exporter:
     def base(self) -> str:
         """The address of everything but /metrics, without a slash at its end."""
         return self.url.rpartition("/")[0]
+
+    @property
+    def web_process(self) -> int:
+        """The id of the process that serves HTTP now. Raises ValueError if there is none."""
+        pid = self.process.pid
+        (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(child)
 
     @property
     def log(self) -> str:

@@ -1,7 +1,5 @@
 """The limit of open files, and what fits into it."""
 
-import asyncio
-import inspect
 import os
 import resource
 import subprocess
@@ -10,7 +8,6 @@ import sys
 import pytest
 
 from exporter.descriptors import (
-    ACCEPTED_AT_ONCE,
     ENOUGH,
     RESERVE,
     connections_that_fit,
@@ -99,23 +96,17 @@ def test_targets_that_do_not_fit_are_a_warning_that_says_what_to_do() -> None:
     assert (too_few_for_targets(1, 40) or "").startswith("1 target may")
 
 
-def test_asyncio_accepts_no_more_at_once_than_is_reckoned_with() -> None:
-    create = asyncio.BaseEventLoop.create_server
-    assert inspect.signature(create).parameters["backlog"].default == ACCEPTED_AT_ONCE
-
-
 @pytest.mark.parametrize(
-    ("limit", "used", "listening", "fitting"),
+    ("limit", "used", "fitting"),
     [
-        (sys.maxsize, 20, 1, 512),
-        (512 + 20 + RESERVE + ACCEPTED_AT_ONCE, 20, 1, 512),
-        (511 + 20 + RESERVE + ACCEPTED_AT_ONCE, 20, 1, 511),
-        (512 + 20 + RESERVE + ACCEPTED_AT_ONCE, 20, 2, 412),
-        (40, 20, 1, 1),
+        (sys.maxsize, 20, 512),
+        (512 + 20 + RESERVE, 20, 512),
+        (511 + 20 + RESERVE, 20, 511),
+        (40, 20, 1),
     ],
 )
-def test_connections_take_what_is_left(limit: int, used: int, listening: int, fitting: int) -> None:
-    assert connections_that_fit(512, limit, used, listening) == fitting
+def test_connections_take_what_is_left(limit: int, used: int, fitting: int) -> None:
+    assert connections_that_fit(512, limit, used) == fitting
     said = too_few_for_connections(512, fitting)
     if fitting == 512:
         assert said is None

@@ -22,7 +22,13 @@ FREE = {"version", "ami_version", "python"}
 
 
 def tables() -> list[metrics.Declared[object]]:
-    return [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS, *metrics.EXPORTER]  # type: ignore[list-item]
+    return [
+        *metrics.GAUGES,
+        *metrics.COUNTERS,
+        *metrics.HISTOGRAMS,
+        *metrics.EXPORTER,
+        *metrics.EXPORTER_COUNTERS,
+    ]  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
