@@ -213,7 +213,9 @@ def test_a_limit_of_open_files_that_is_too_low_is_said_and_the_targets_come_firs
     low = ("sh", "-c", 'ulimit -n 100; exec "$@"', "sh")
     with Exporter(f"--config.file={config}", launcher=low) as exporter:
         exporter.wait_for_line("60 targets may need 124 open files, and the limit is 100; raise", 5)
-        exporter.wait_for_line("--web.max-connections is 512, and .* leaves [0-9]+: no more are held", 5)
+        exporter.wait_for_line(
+            "--web.max-connections is 512, and .* leaves [0-9]+: no more are held", 5
+        )
         exporter.wait_until(lambda now: now.value("exporter_targets") == 60, 20)
 
 
