@@ -109,7 +109,7 @@ def _check_twice(addresses: tuple[ListenAddress, ...]) -> tuple[ListenAddress, .
     for address in addresses:
         host = "" if address.is_everywhere else _same_host(address.host or "")
         if address.port and (host, address.port) in seen:
-            raise ValueError("the same address twice")
+            raise ValueError("one of them is there twice")
         seen.add((host, address.port))
     return addresses
 

@@ -127,7 +127,7 @@ def test_each_wrong_one_of_several_addresses_is_refused() -> None:
 )
 def test_the_same_address_twice_is_refused(one: str, other: str) -> None:
     said = refusal(f"--web.listen-address={one} --web.listen-address={other}")
-    assert re.match("--web.listen-address.*: the same address twice; takes HOST:PORT", said)
+    assert re.match("--web.listen-address.*: one of them is there twice; takes HOST:PORT", said)
 
 
 def test_addresses_are_refused_beside_sockets_of_systemd() -> None:
