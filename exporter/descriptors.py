@@ -13,7 +13,7 @@ ENOUGH: Final = 65536
 """The limit is not raised above this: some programs look at every number below it."""
 RESERVE: Final = 64
 """Descriptors for all but the connections: standard streams, event loop, listening sockets, files
-that are read, look-ups of host names."""
+that are read, look-ups of host names, clients that are accepted only to be refused."""
 _ADVICE: Final = "raise it: LimitNOFILE= in a systemd unit, ulimit -n in a shell"
 
 

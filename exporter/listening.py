@@ -16,15 +16,14 @@ from exporter.settings import ListenAddress, WebSettings
 
 log = logging.getLogger(__name__)
 
-BACKLOG: Final = 100
-"""Connections that wait to be accepted, of each socket; asyncio listens once more, with a number of
-its own, which is the same unless told otherwise."""
+BACKLOG: Final = 1024
+"""Connections that the system holds until they are accepted, of each socket."""
 RECEIVE_BUFFER: Final = 16 * 1024
 """Bytes the kernel keeps of what a client sends and nobody reads yet; Linux doubles the number, for
-its own bookkeeping. A request is a few hundred bytes. Left alone, it grows to megabytes."""
+its own bookkeeping. A request is a few hundred bytes. Left alone, it is 128 KiB and more."""
 SEND_BUFFER: Final = 64 * 1024
 """Bytes the kernel keeps for a client that does not read, doubled as above. With both, 512 clients
-that read nothing take 80 MiB of the kernel's memory at most; left alone, 4 MB each."""
+that read nothing take some 80 MiB of the kernel's memory; left alone, 4 MB each."""
 
 _FIRST_PASSED: int = 3
 """Descriptor of the first socket that systemd passes."""
@@ -96,15 +95,13 @@ def _open(address: ListenAddress) -> list[socket.socket]:
     """Return a socket for each address of a host; for all interfaces one for both families."""
     if address.is_everywhere:
         try:
-            return [_listening(socket.AF_INET6, ("::", address.port), both_families=True)]
+            return [_listening(socket.AF_INET6, ("::", address.port))]
         except OSError as error:
             if error.errno not in _NO_SUCH_FAMILY:
                 raise
         return [_listening(socket.AF_INET, ("0.0.0.0", address.port))]
     try:
-        found = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except UnicodeError:  # Python's IDNA codec, about a label that is too long
         raise OSError("not a host name") from None
     missing: list[OSError] = []
@@ -123,16 +120,14 @@ def _open(address: ListenAddress) -> list[socket.socket]:
     return sockets
 
 
-def _listening(
-    family: int, name: tuple[object, ...], *, both_families: bool = False
-) -> socket.socket:
+def _listening(family: int, name: tuple[object, ...]) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setblocking(False)
         # As asyncio does: not to wait a minute for the connections of a process that has ended.
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both_families)
+        if family == socket.AF_INET6:  # [::] takes IPv4 too, whatever the system's default is
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         _bound_memory(one)
         one.bind(name)
         one.listen(BACKLOG)
@@ -144,10 +139,10 @@ def _listening(
 
 def _bound_memory(listening: socket.socket) -> None:
     """Bound what the kernel keeps for each connection: they inherit the sizes of their listener, by
-    which the client is told how much it may send. Those in the file system have none to inherit."""
-    if listening.family != socket.AF_UNIX:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    which the client is told how much it may send. Those in the file system inherit none of it, and
+    have 208 KiB by default."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
 def _passed(said: Mapping[str, str]) -> list[socket.socket]:

@@ -55,8 +55,7 @@ def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
         )
         return
     text = textwrap.fill(setting.description, 68)
-    repeatable = "; repeatable" if setting.is_repeatable else ""
-    text = f"{text}\n({setting.default}{repeatable}; {setting.variable})".replace("%", "%%")
+    text = f"{text}\n({setting.default}; {setting.variable})".replace("%", "%%")
     if setting.is_switch:
         group.add_argument(
             setting.flag, dest=setting.key, action=argparse.BooleanOptionalAction, help=text

@@ -188,9 +188,9 @@ class WebSettings(_Group):
     listen_address: Annotated[
         ListenOn,
         Field(
-            description="Address and TCP port to listen on; port 0 takes a free one. "
-            "Without a host, or with [::], IPv4 and IPv6. "
-            "The demo listens on 127.0.0.1:10329 if this is not set."
+            description="Address and TCP port to listen on; may be given several times. "
+            "The variable takes a list. Port 0 takes a free one; no host, or [::], is all of IPv4 "
+            "and IPv6. The demo listens on 127.0.0.1:10329 if this is not set."
         ),
     ] = (ListenAddress(None, 10329),)
     systemd_socket: Annotated[

@@ -84,7 +84,7 @@ def _same_host(host: str) -> str:
 
 def listed(value: str) -> list[str]:
     """Return the parts of a text that lists several values, between commas or blanks."""
-    return re.split(r"[,\s]+", value.strip())
+    return re.split(r"[,\s]+", value.strip(", \t\r\n"))
 
 
 def _read_listen_address(value: object) -> object:
@@ -109,7 +109,7 @@ def _check_twice(addresses: tuple[ListenAddress, ...]) -> tuple[ListenAddress, .
     for address in addresses:
         host = "" if address.is_everywhere else _same_host(address.host or "")
         if address.port and (host, address.port) in seen:
-            raise ValueError(f"{address} is there twice")
+            raise ValueError("one of them is there twice")
         seen.add((host, address.port))
     return addresses
 
