@@ -9,6 +9,7 @@ without end, or in advance, waits here, and there is a limit to it.
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import ssl
@@ -326,7 +327,8 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
             self._tls.end()
             self._tcp.write(self._tls.to_send())
         if not self._tcp.is_closing():
-            self._tcp.write_eof()
+            with contextlib.suppress(OSError):  # it has gone, and asyncio is about to say so
+                self._tcp.write_eof()
 
     def eof_received(self) -> bool | None:
         """The client sends no more."""
