@@ -31,6 +31,7 @@ def hashed(password: str | bytes, cost: int = CHEAP) -> bytes:
 
 
 USERS = {"cheap": hashed("sesame"), "dear": hashed("open", DEAR)}
+OTHER = hashed("right")
 
 
 @pytest.fixture
@@ -241,7 +242,7 @@ async def test_a_first_login_waits_for_one_guess_of_each_address_and_then_for_no
     gate: Gate,
 ) -> None:
     verifier = Verifier()
-    users = {"cheap": USERS["cheap"], "other": hashed("right")}
+    users = {"cheap": USERS["cheap"], "other": OTHER}
 
     def guesses() -> Iterator[Coroutine[object, object, bool]]:
         for number in range(1 + MAX_WAITING):
