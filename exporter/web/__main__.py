@@ -40,7 +40,8 @@ def main() -> int:
     for number in signals:  # they are for the main process
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    os.nice(_NICE)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        os.nice(_NICE)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_KILLED_FIRST)
     try:
