@@ -8,7 +8,7 @@
 # For linux/amd64 and linux/arm64; nothing is compiled, every dependency has a wheel for both.
 
 # The tag moves with Python's and Debian's fixes. For a build that can be repeated in a year, append
-# the digest that your registry shows: --build-arg PYTHON_IMAGE=...@sha256:...
+# a digest, as compose.yml does: --build-arg PYTHON_IMAGE=...@sha256:...
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from exporter import __version__
 from harness.programs import binary, succeeds
+from tools.digests import images
 
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = ROOT / "compose.yml"
@@ -34,7 +35,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def dockerfile(service: Mapping[str, Any]) -> str:
-    return Path(ROOT, str(service["build"]), "Dockerfile").read_text()
+    return Path(ROOT, str(service["build"]["context"]), "Dockerfile").read_text()
 
 
 def mounts(service: Mapping[str, Any]) -> dict[str, Path]:
@@ -84,16 +85,36 @@ def test_every_container_is_without_capabilities_and_writes_only_where_it_must(
             assert re.search(r"^USER \d+:\d+$", dockerfile(service), re.MULTILINE), name
 
 
-def test_every_image_has_a_version_and_those_built_here_have_this_one(
+def test_every_image_has_a_version_and_a_digest_and_those_built_here_this_version(
     services: dict[str, dict[str, Any]],
 ) -> None:
     for name, service in services.items():
-        tag = service["image"].rpartition(":")[2]
+        reference, at, digest = service["image"].partition("@")
+        tag = reference.rpartition(":")[2]
         assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
         if "build" in service:
-            assert tag == __version__
+            assert (tag, at) == (__version__, "")
+        else:
+            assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest), name
     label = f'org.opencontainers.image.version="{__version__}"'
     assert label in dockerfile(services["exporter"])
+
+
+def test_what_is_built_here_starts_from_a_digest_of_what_its_dockerfile_names(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for service in (one for one in services.values() if "build" in one):
+        ((argument, given),) = service["build"]["args"].items()
+        (default,) = re.findall(rf"^ARG {argument}=(\S+)$", dockerfile(service), re.MULTILINE)
+        assert re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", given)
+        # Of sid a dated tag, since the other is another image every few weeks.
+        undated = re.sub(r"-20\d{6}(?=-slim)", "", given.partition("@")[0])
+        assert undated == default
+
+
+def test_make_digests_knows_every_image_that_is_not_ours() -> None:
+    known = images(COMPOSE.read_text())
+    assert set(known) == {"prometheus", "alertmanager", "grafana", "python", "debian"}
 
 
 def test_each_waits_until_those_it_needs_are_healthy(services: dict[str, dict[str, Any]]) -> None:
