@@ -122,10 +122,12 @@ def _manifest(image: Image) -> bytes:
         except HTTPError as error:
             if error.code != 401:
                 raise
-            headers["Authorization"] = f"Bearer {_token(error.headers['WWW-Authenticate'] or '')}"
-        return _get(url, headers)
+            with error:
+                challenge = error.headers["WWW-Authenticate"] or ""
+        return _get(url, headers | {"Authorization": f"Bearer {_token(challenge)}"})
     except HTTPError as error:
-        raise DigestFailed(f"{image}: {url} answers {error.code} {error.reason}") from error
+        with error:
+            raise DigestFailed(f"{image}: {url} answers {error.code} {error.reason}") from error
     except (URLError, OSError, ValueError) as error:
         raise DigestFailed(f"{image}: {url} cannot be read: {error}") from error
 
