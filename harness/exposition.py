@@ -5,7 +5,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import metrics
-from exporter.polling import Poller
+from exporter.polling import Counts, Poller
 
 
 class Scrape:
@@ -48,13 +48,14 @@ def text(registry: CollectorRegistry, accept: str = "") -> str:
 
 def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
     """What this poller has on /metrics now."""
-    return Scrape(text(metrics.target_registry(poller, peer_label=peer_label)))
+    return Scrape(text(metrics.target_registry(Counts.of(poller), peer_label=peer_label)))
 
 
 def published() -> set[str]:
     """Every name that the exporter's metrics have in Prometheus."""
     found = {declared.name for declared in (*metrics.GAUGES, *metrics.COUNTERS)}
-    found |= {declared.name for declared in metrics.EXPORTER}
+    found |= {declared.name for declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS)}
+    found.add(f"{metrics.WEB_PROCESS}_process_resident_memory_bytes")
     return found | {
         f"{declared.name}_{part}"
         for declared in metrics.HISTOGRAMS
