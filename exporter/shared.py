@@ -12,7 +12,8 @@ class Shared(Generic[T]):
     """Something that is done for all who ask for it, by one task at a time.
 
     Whoever asks gets the outcome of a run that began after he did. So at most one runs and one
-    waits, however many ask, and however often.
+    waits, however many ask. And between two runs there is a pause as long as the first one took:
+    however often they ask, half of the time is left for others.
     """
 
     def __init__(self, do: Callable[[], Awaitable[T]]) -> None:
@@ -20,6 +21,7 @@ class Shared(Generic[T]):
         self._do = do
         self._running: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
+        self._pause_until = 0.0
 
     async def __call__(self) -> T:
         """Returns what it returned, or raises what it raised. Who is cancelled while he waits
@@ -30,13 +32,18 @@ class Shared(Generic[T]):
         return await asyncio.shield(self._next)
 
     async def _run(self, before: asyncio.Task[T] | None) -> T:
+        loop = asyncio.get_running_loop()
         if before is not None:
             await asyncio.wait([before])
+        if (pause := self._pause_until - loop.time()) > 0:
+            await asyncio.sleep(pause)
         self._running, self._next = self._next, None
+        begun = loop.time()
         try:
             return await self._do()
         finally:
             self._running = None
+            self._pause_until = 2 * loop.time() - begun
 
     @property
     def idle(self) -> bool:

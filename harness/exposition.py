@@ -1,11 +1,11 @@
 """What /metrics says, read by name and labels, and the names that it can say."""
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import metrics
 from exporter.polling import Counts, Poller
+from exporter.web.negotiation import exposition
 
 
 class Scrape:
@@ -42,8 +42,7 @@ class Scrape:
 
 def text(registry: CollectorRegistry, accept: str = "") -> str:
     """What a GET of it would bring, in the format that `accept` asks for."""
-    encode, _ = choose_encoder(accept)
-    return encode(registry).decode()
+    return exposition(accept).encode(registry).decode()
 
 
 def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:

@@ -98,6 +98,11 @@ class Exporter:
         return int(child)
 
     @property
+    def processes(self) -> list[int]:
+        """The ids of both."""
+        return [self.process.pid, self.web_process]
+
+    @property
     def log(self) -> str:
         """All it has logged so far."""
         with self._changed:

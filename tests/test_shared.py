@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from exporter.shared import Shared
+from harness.virtual_time import in_virtual_time
 
 
 class Work:
@@ -28,6 +29,7 @@ class Work:
         return task
 
 
+@in_virtual_time
 async def test_who_asks_gets_a_run_that_began_after_he_did_and_one_at_most_waits() -> None:
     work = Work()
     first = [await work.ask()]
@@ -49,6 +51,27 @@ async def test_all_who_ask_at_once_share_a_run() -> None:
     work = Work()
     work.go_on.release()
     assert await asyncio.gather(*(work.shared() for _ in range(10))) == [1] * 10
+
+
+def test_between_two_runs_there_is_a_pause_as_long_as_the_first() -> None:
+    begun: list[float] = []
+
+    @in_virtual_time
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def slow() -> None:
+            begun.append(loop.time())
+            await asyncio.sleep(3)
+
+        shared = Shared(slow)
+        await asyncio.gather(shared(), shared())
+        await asyncio.gather(shared(), shared())
+        await asyncio.sleep(100)
+        await shared()
+
+    ask()
+    assert begun == pytest.approx([0, 6, 109], abs=0.1)
 
 
 async def test_who_has_gone_is_forgotten_and_nobody_else() -> None:

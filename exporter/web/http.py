@@ -31,16 +31,7 @@ once for all, and of it a copy of such a piece for each."""
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
     """What serves this application, to the users of the file only. Its protocols take a Connection
     as their transport: the deadlines are there."""
-
-    @web.middleware
-    async def allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Comes after auth.middleware, so whoever gets here may make this request."""
-        connection = _connection(request)
-        if connection is not None and config.current.users and auth.may_see(request):
-            connection.logged_in()
-        return await handler(request)
-
-    app.middlewares.extend([_receive_all, auth.middleware(config), allowed])
+    app.middlewares.extend([_receive_all, auth.middleware(config), _allowed])
     app.on_response_prepare.append(_begin_response)
     return web.AppRunner(
         app,
@@ -101,6 +92,15 @@ async def _receive_all(request: web.Request, handler: Handler) -> web.StreamResp
         return _refused(400, "the body is malformed\n")
     if (connection := _connection(request)) is not None:
         connection.received()
+    return await handler(request)
+
+
+@web.middleware
+async def _allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Comes after auth.middleware, so whoever gets here may make this request."""
+    connection = _connection(request)
+    if connection is not None and auth.logged_in(request):
+        connection.logged_in()
     return await handler(request)
 
 

@@ -28,7 +28,7 @@ def foreign(
     without a dot and names of private networks. Who has `logged_in` may use any other: of a name
     that was made to lead here, a browser knows no password.
     """
-    if sec_fetch_site is not None and sec_fetch_site.strip().lower() not in _OWN_SITE:
+    if sec_fetch_site is not None and sec_fetch_site not in _OWN_SITE:
         return "a page of another site asks for this: Sec-Fetch-Site says so"
     if origin is not None:
         scheme, _, authority = origin.strip().lower().partition("://")

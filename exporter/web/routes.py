@@ -17,7 +17,7 @@ from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, tar
 from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
 from exporter.web import negotiation, origins, page
-from exporter.web.auth import may_see
+from exporter.web.auth import logged_in, may_see
 from exporter.web.http import InPieces
 from exporter.web.rendering import Renderings
 from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
@@ -180,13 +180,13 @@ class _Routes:
         return web.Response(status=503, text="\n".join(lines) + "\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
-        logged_in = bool(self._config.current.users) and may_see(request)
+        known = logged_in(request)
         why = origins.foreign(
             request.headers.get(hdrs.HOST),
             request.headers.get(hdrs.ORIGIN),
             request.headers.get("Sec-Fetch-Site"),
             await asyncio.to_thread(_own_names),
-            logged_in=logged_in,
+            logged_in=known,
         )
         if why is not None:
             raise web.HTTPForbidden(text=f"{why}\n")
@@ -197,7 +197,7 @@ class _Routes:
             return web.Response(text="reloaded\n")
         text = "of a file with a fault nothing is taken, what it said before goes on"
         # It may be anybody who asks, and what is wrong names paths, targets and users.
-        more = f":\n{wrong}\n" if logged_in else "; the log says what is wrong\n"
+        more = f":\n{wrong}\n" if known else "; the log says what is wrong\n"
         raise web.HTTPInternalServerError(text=text + more)
 
     # --- for people -----------------------------------------------------------------------------
