@@ -82,6 +82,22 @@ def test_systemd_rates_the_unit_as_hardened() -> None:
     assert done.returncode == 0
 
 
+def test_a_web_process_that_ends_is_the_affair_of_the_main_one() -> None:
+    """By default systemd stops the whole unit if one process runs out of memory, and ends both at
+    once, so that nothing under way would be answered."""
+    assert settings("OOMPolicy") == ["continue"]
+    assert settings("KillMode") == ["mixed"]
+    assert settings("NotifyAccess") == [], "the main process tells, and nobody else"
+    # asyncio's own threads, of each process, on a machine with many cores, and what it has beside.
+    (tasks,) = settings("TasksMax")
+    assert int(tasks) >= 2 * (32 + 16)
+
+
+def test_the_web_process_may_lower_its_priority_and_nothing_else_of_the_kind() -> None:
+    order = settings("SystemCallFilter")
+    assert order == ["@system-service", "~@privileged @resources", "setpriority"]
+
+
 def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path: Path) -> None:
     (credential,) = settings("LoadCredential")
     (tmp_path / credential.partition(":")[0]).write_text("a-secret\n")
