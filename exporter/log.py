@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, TextIO, TypeAlias
 
+from exporter.words import visible
+
 # Characters of a value that are kept: the first of a text, the last of a traceback, whose end
 # names the error.
 MAX_TEXT = 1000
@@ -136,8 +138,9 @@ def _logfmt(value: Value) -> str:
         return value
     # Readers of logfmt take a quoted value as a JSON string. What is not printable could give a
     # terminal commands, end the line, or have it shown from right to left.
-    return f'"{"".join(map(_escape, value))}"'
+    quoted = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{visible(quoted, _escape)}"'
 
 
 def _escape(char: str) -> str:
-    return char if char.isprintable() and char not in '"\\' else json.dumps(char)[1:-1]
+    return json.dumps(char)[1:-1]

@@ -19,6 +19,7 @@ from exporter.ami import (
 from exporter.fax import CHANNELVARS, FaxResult, Problem, Version
 from exporter.polling.backoff import LONGEST_PAUSE, REFUSED_PAUSE, RETURN_PAUSE
 from exporter.polling.status import Failure
+from exporter.words import visible
 
 
 class Lack(StrEnum):
@@ -48,6 +49,10 @@ class Trouble(Generic[K]):
     """The action or field that it concerns; empty if it is the whole connection, poll or PBX."""
     since: float | None = None
     """When it was first noticed, seconds since the epoch; None until it is."""
+
+    def __post_init__(self) -> None:
+        # It can have words of the PBX in it, and is shown on terminals and pages.
+        object.__setattr__(self, "text", visible(self.text))
 
     @property
     def is_outage(self) -> bool:
