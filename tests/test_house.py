@@ -10,6 +10,7 @@ WITHOUT_TESTS = {
     "check_pbx/unread.py",
     "ledger/observation.py",
     "polling/clock.py",
+    "polling/poll.py",
     "polling/status.py",
 }
 # What belongs to more than one file.
