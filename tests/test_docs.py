@@ -22,7 +22,8 @@ FREE = {"version", "ami_version", "python"}
 
 
 def tables() -> list[metrics.Declared[object]]:
-    return [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS, *metrics.EXPORTER]  # type: ignore[list-item]
+    of_targets = [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS]
+    return [*of_targets, *metrics.EXPORTER, *metrics.EXPORTER_COUNTERS]  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)

@@ -9,7 +9,15 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.polling.status import Failure
-from exporter.polling.troubles import REFUSALS, TO_BE_MENDED, Kind, Trouble, again
+from exporter.polling.troubles import (
+    REFUSALS,
+    TO_BE_MENDED,
+    Kind,
+    Lack,
+    Trouble,
+    lost_again,
+    repeated_challenge,
+)
 
 _LOST: Final = (Failure.LOST, "")
 
@@ -74,12 +82,19 @@ class Notices:
         """This one, as it is to be told after those there were: a connection that is lost before
         one has held is lost again and again, for whatever reason."""
         lost_before = (trouble.kind, trouble.about) == _LOST and _LOST in self._present
-        return again(trouble) if lost_before else trouble
+        return lost_again(trouble) if lost_before else trouble
 
     def connected(self, ami_version: str) -> None:
         """Logs that there is a connection, unless none holds."""
         if not self._none_holds:
             self._log.info("connected, AMI %s", ami_version)
+
+    def challenged(self, *, again: bool, tls: bool) -> None:
+        """Warns of a login whose challenge had come before. `tls`: whether it was over TLS."""
+        if again:
+            self.begin(repeated_challenge(tls))
+        else:
+            self.end(Lack.CHALLENGES, "the challenge of this login is a new one")
 
     @property
     def _none_holds(self) -> bool:

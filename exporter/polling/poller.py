@@ -4,13 +4,14 @@ fax/ reads what the answers say, ledger/ adds it up.
 """
 
 import asyncio
+import itertools
 import logging
 import math
 import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Final, NoReturn
 
 from exporter.ami import (
@@ -40,8 +41,8 @@ from exporter.polling.backoff import HOLDS, QUICK_PAUSE, REFUSED_PAUSE, Backoff
 from exporter.polling.clock import Clock
 from exporter.polling.events import EventWatch
 from exporter.polling.notices import Notices
-from exporter.polling.poll import WHOLE_POLL, Poll
-from exporter.polling.poll_cache import MAX_KEPT, PollCache
+from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
+from exporter.polling.poll_cache import PollCache
 from exporter.polling.status import Failure, Status
 from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
@@ -60,10 +61,7 @@ CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
 
 
-@lru_cache(maxsize=MAX_KEPT)
-def _faxsession(number: int) -> Request:
-    """The request for one session, made once for each number and used for all PBXs."""
-    return Request("FAXSession", Expects.EVENT, {"SessionNumber": str(number)})
+_identities = itertools.count(1)
 
 
 class Poller:
@@ -86,6 +84,8 @@ class Poller:
         self.settings = settings
         self.ledger = ledger
         self.status = Status()
+        self.identity: Final = next(_identities)
+        """No other poller of this process has the same."""
         self._interval = interval
         self.clock = clock or Clock()
         """The clocks that all its times are read from."""
@@ -165,10 +165,9 @@ class Poller:
 
     @property
     def _may_still_load(self) -> bool:
-        """Whether Asterisk, which has just let us in, may be about to load res_fax: for half a
-        second after a restart it knows no FAXSessions."""
-        worked_once = self.status.last_success is not None
-        return worked_once and not self._holds and self._notices.not_known("FAXSessions")
+        """Whether Asterisk, just restarted, may be about to load res_fax, as it had before."""
+        fresh = self.status.last_success is not None and not self._holds
+        return fresh and self._notices.not_known("FAXSessions")
 
     def _begin_step(self, seconds: float) -> None:
         """What is done now takes so many seconds at most; see `alive`."""
@@ -188,10 +187,7 @@ class Poller:
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             self._notices.connected(connection.ami_version)
-            if self._challenges.repeated:
-                self._notices.begin(troubles.repeated_challenge(self.settings.tls))
-            else:
-                self._notices.end(Lack.CHALLENGES, "the challenge of this login is a new one")
+            self._notices.challenged(again=self._challenges.repeated, tls=self.settings.tls)
             due = self.clock.monotonic()
             if self._phase is not None:
                 due -= (due - self._phase * self._interval) % self._interval
@@ -323,7 +319,7 @@ class Poller:
             self._log.debug("not asked about: %s", dict(left))
         if not asked or self._denied_lately("FAXSession", poll):
             return []
-        return [_faxsession(number) for number in asked]
+        return [faxsession(number) for number in asked]
 
     def _take_answer(self, poll: Poll, answer: Answer) -> None:
         """Takes the answer to FAXSession or FAXStats."""

@@ -129,7 +129,7 @@ def no_connection(error: Exception, timeout: float, least_pause: float) -> Troub
     return Trouble(Failure.INTERNAL, "internal error; the log has its traceback")
 
 
-def again(lost: Trouble[Failure]) -> Trouble[Failure]:
+def lost_again(lost: Trouble[Failure]) -> Trouble[Failure]:
     """A connection is lost that had not held for long, as the one before."""
     text = f"{lost.text}; so it is again and again, told once until one holds for {HOLDS:g} s"
     return replace(lost, text=text, again=True)

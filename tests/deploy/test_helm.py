@@ -306,7 +306,7 @@ def test_a_pod_may_do_as_little_as_the_restricted_profile_of_kubernetes_allows()
 
 def test_the_port_is_that_of_the_exporter() -> None:
     documents = rendered(MINIMAL)
-    port = WebSettings().listen_address.port
+    port = WebSettings().listen_address[0].port
     assert container(documents)["ports"] == [{"name": "http", "containerPort": port}]
     assert only(documents, "Service")["spec"]["ports"][0]["port"] == port
 
