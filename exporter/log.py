@@ -4,13 +4,21 @@ Callers give the message and its fields: `log.info("listening", extra={"fields":
 What concerns one Asterisk is logged by the logger that `about_target` makes.
 """
 
+import contextlib
+import copy
 import json
 import logging
+import math
 import re
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, TextIO, TypeAlias
+
+from exporter.log_limit import SECONDS, Kind, LeftOut, Limiter, has_words, words_of
+from exporter.words import visible
 
 # Characters of a value that are kept: the first of a text, the last of a traceback, whose end
 # names the error.
@@ -28,7 +36,8 @@ _ExcInfo: TypeAlias = (
 def setup(
     level: Literal["debug", "info", "warning", "error"], format: Literal["logfmt", "json"]
 ) -> None:
-    """Log to standard error from `level` up; a second call replaces the first.
+    """Log to standard error from `level` up; a second call replaces the first. Of lines of one
+    kind some are written in a minute, and the others counted: see log_limit.py.
 
     Only this package's own loggers go below warnings: panoramisk logs the actions it sends, and
     the login is one of them.
@@ -36,6 +45,7 @@ def setup(
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, _StandardError)]:
         root.removeHandler(old)
+        old.close()
     handler = _StandardError()
     handler.setFormatter(Json() if format == "json" else Logfmt())
     root.addHandler(handler)
@@ -50,6 +60,64 @@ def about_target(logger: logging.Logger, name: str) -> "logging.LoggerAdapter[lo
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
+    """What it leaves out it tells when the minute is over, and at its end."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, seconds: float = SECONDS
+    ) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seconds = seconds
+        self._limiter = Limiter(seconds)
+        self._timer: threading.Timer | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # `handle` holds the lock.
+        now = self._clock()
+        self._tell(self._limiter.over(now))
+        count = self._limiter.admit(_kind(record), now)
+        if not count:
+            self._come_back(now)
+            return
+        if count > 1 and record.exc_info:  # the first one's is enough
+            record = copy.copy(record)
+            record.exc_info = record.exc_text = None
+        super().emit(record)
+
+    def close(self) -> None:
+        with self.lock or contextlib.nullcontext():
+            self._tell(self._limiter.over(math.inf))
+            if self._timer is not None:
+                self._timer.cancel()
+        super().close()
+
+    def _tell(self, left_out: Iterable[LeftOut]) -> None:
+        for kind, count in left_out:
+            what = f"lines like this: {kind.words}" if kind.words else "lines, of other words each"
+            text, args = "left out within %g s: %d more %s", (self._seconds, count, what)
+            line = logging.LogRecord(kind.logger, kind.level, "", 0, text, args, None)
+            line.__dict__["fields"] = {"target": kind.target} if kind.target else {}
+            super().emit(line)
+
+    def _come_back(self, now: float) -> None:
+        """Sees to it that what was left out is told even if nothing else is logged."""
+        due = self._limiter.due if self._timer is None else None
+        if due is None:
+            return
+        self._timer = threading.Timer(due - now, self._minute_over)
+        self._timer.daemon = True
+        try:
+            self._timer.start()
+        except RuntimeError:  # no more threads: then the next line tells it
+            self._timer = None
+
+    def _minute_over(self) -> None:
+        with self.lock or contextlib.nullcontext():
+            self._timer = None
+            now = self._clock()
+            self._tell(self._limiter.over(now))
+            self._come_back(now)
+
     def handleError(self, record: logging.LogRecord) -> None:
         # A full disk or a closed terminal must not stop the exporter, and there is nowhere left
         # to say so.
@@ -94,6 +162,17 @@ def entry(record: logging.LogRecord) -> dict[str, Value]:
     return pairs
 
 
+def _kind(record: logging.LogRecord) -> Kind:
+    fields = getattr(record, "fields", {})
+    target = fields.get("target", "") if isinstance(fields, Mapping) else ""
+    template = _text(record.msg)[:MAX_TEXT]
+    words = words_of(template if has_words(template) else _message(record))
+    error = record.exc_info[0] if record.exc_info else None
+    return Kind(
+        record.name, record.levelno, _text(target), words, "" if error is None else error.__name__
+    )
+
+
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
@@ -136,8 +215,9 @@ def _logfmt(value: Value) -> str:
         return value
     # Readers of logfmt take a quoted value as a JSON string. What is not printable could give a
     # terminal commands, end the line, or have it shown from right to left.
-    return f'"{"".join(map(_escape, value))}"'
+    quoted = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{visible(quoted, _escape)}"'
 
 
 def _escape(char: str) -> str:
-    return char if char.isprintable() and char not in '"\\' else json.dumps(char)[1:-1]
+    return json.dumps(char)[1:-1]

@@ -10,6 +10,7 @@ WITHOUT_TESTS = {
     "check_pbx/unread.py",
     "ledger/observation.py",
     "polling/clock.py",
+    "polling/poll.py",
     "polling/snapshot.py",
     "polling/status.py",
     "web/__main__.py",

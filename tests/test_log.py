@@ -3,8 +3,11 @@
 import io
 import json
 import logging
+import subprocess
 import sys
+import threading
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -273,3 +276,174 @@ def test_a_closed_standard_error_stops_nothing(monkeypatch: pytest.MonkeyPatch) 
     log.setup("info", "logfmt")
     closed.close()
     logging.getLogger("exporter").error("x")
+
+
+# --- floods ---------------------------------------------------------------------------------
+
+
+class Time:
+    """A monotonic clock that stands still until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def flooded() -> Iterator["Flooded"]:
+    flood = Flooded()
+    yield flood
+    logging.getLogger().removeHandler(flood.handler)
+    flood.handler.close()
+
+
+class Flooded:
+    """A log in virtual time."""
+
+    def __init__(self) -> None:
+        self.time = Time()
+        self._written = io.StringIO()
+        self.handler = log._StandardError(self.time)
+        self.handler.setStream(self._written)
+        self.handler.setFormatter(log.Logfmt())
+        logging.getLogger().addHandler(self.handler)
+
+    def lines(self) -> list[dict[str, str]]:
+        """What was written since it was last asked."""
+        lines = self._written.getvalue().splitlines()
+        self._written.seek(self._written.truncate(0))
+        return [parse_logfmt(line) for line in lines]
+
+    def said(self) -> list[str]:
+        """Likewise, the messages alone."""
+        return [line["msg"] for line in self.lines()]
+
+
+def test_of_a_flood_a_few_lines_are_written_and_the_next_line_of_any_kind_tells_the_rest(
+    flooded: Flooded,
+) -> None:
+    for number in range(27_452):
+        logging.getLogger("aiohttp.server").error("Error handling request from %s", number)
+    assert flooded.said() == [f"Error handling request from {n}" for n in range(5)]
+    flooded.time.now += 60
+    log.about_target(logging.getLogger("exporter"), "fax-berlin").warning("lost")
+    assert [(line["level"], line["logger"], line["msg"]) for line in flooded.lines()] == [
+        (
+            "error",
+            "aiohttp.server",
+            "left out within 60 s: 27447 more lines like this: Error handling request from %s",
+        ),
+        ("warning", "exporter", "lost"),
+    ]
+
+
+def test_a_flood_about_one_target_hides_no_other_and_its_rest_names_it(flooded: Flooded) -> None:
+    for name in ("fax-berlin", "fax-ulm"):
+        about = log.about_target(logging.getLogger("exporter.polling"), name)
+        for number in range(7):
+            about.warning("%s", f"no answer for {number} s")
+            about.warning("%s", "connection lost")
+    assert Counter(line["target"] for line in flooded.lines()) == {"fax-berlin": 10, "fax-ulm": 10}
+    flooded.handler.close()
+    assert Counter((line["target"], line["msg"]) for line in flooded.lines()) == Counter(
+        (name, f"left out within 60 s: 2 more lines like this: {words}")
+        for name in ("fax-berlin", "fax-ulm")
+        for words in ("no answer for # s", "connection lost")
+    )
+
+
+def test_what_has_other_words_each_time_is_left_out_too(flooded: Flooded) -> None:
+    for number in range(1000):
+        logging.getLogger("asyncio").error("x" * (number % 100) + "y")
+    flooded.lines()
+    flooded.handler.close()
+    told = [line.partition(": ")[2] for line in flooded.said()]
+    assert sum(int(line.partition(" ")[0]) for line in told) == 1000 - 60
+    assert any(line.endswith("more lines, of other words each") for line in told)
+
+
+def failing(error: Exception) -> None:
+    try:
+        raise error
+    except Exception:
+        logging.getLogger("asyncio").exception("Error handling request")
+
+
+def test_the_traceback_is_that_of_the_first_of_a_kind_and_another_error_is_another(
+    flooded: Flooded,
+) -> None:
+    for _ in range(3):
+        failing(ValueError("a"))
+        failing(KeyError("b"))
+    found = ["traceback" in line for line in flooded.lines()]
+    assert found == [True, True, False, False, False, False]
+    flooded.time.now += 60
+    failing(ValueError("a"))
+    assert "traceback" in flooded.lines()[-1]
+
+
+def test_the_record_stays_whole_for_others_who_log_it(
+    flooded: Flooded, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        failing(ValueError("a"))
+    assert all(made.exc_info for made in caplog.records)
+
+
+def test_what_was_left_out_is_told_though_nothing_else_is_logged() -> None:
+    told = threading.Event()
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            if "left out within 0.2 s: 3 more lines like this: lost" in text:
+                told.set()
+            return super().write(text)
+
+    handler = log._StandardError(seconds=0.2)
+    handler.setStream(Stream())
+    for _ in range(8):
+        handler.handle(record("lost"))
+    assert told.wait(30)
+    handler.close()
+
+
+def test_without_a_thread_to_wait_in_the_next_line_tells_it(
+    flooded: Flooded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    for _ in range(7):
+        logging.getLogger().error("lost")
+    flooded.time.now += 60
+    logging.getLogger().error("found")
+    assert flooded.said()[5:] == ["left out within 60 s: 2 more lines like this: lost", "found"]
+
+
+def test_a_second_setup_tells_what_the_first_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        log.setup("info", "logfmt")
+        for _ in range(9):
+            logging.getLogger("exporter").error("lost")
+    assert capsys.readouterr().err.count("left out within 60 s: 4 more lines") == 1
+
+
+@pytest.mark.parametrize("fields", [None, 1, {"target": Unshowable()}, {"target": ["x"]}])
+def test_fields_of_any_kind_are_counted(flooded: Flooded, fields: object) -> None:
+    for _ in range(6):
+        made = record(Unshowable())
+        made.__dict__["fields"] = fields
+        flooded.handler.handle(made)
+    assert len(flooded.lines()) == 5
+
+
+def test_at_the_end_of_the_process_what_was_left_out_is_told() -> None:
+    code = (
+        "import logging; from exporter import log; log.setup('info', 'json');"
+        "[logging.getLogger('exporter').error('lost') for _ in range(9)]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(done.stderr.splitlines()) == 6
+    assert "4 more lines like this: lost" in done.stderr

@@ -63,7 +63,8 @@ REASONS: Final[Mapping[str, str]] = {
 FAILURES: Final[Mapping[str, str]] = {
     Failure.CONNECT: "No connection: refused, unreachable, no route, timed out, an unknown name, "
     "no TLS, or closed before Asterisk greeted; the log says which.",
-    Failure.LOGIN: "Asterisk refused name, secret or address, or a second login under this name.",
+    Failure.LOGIN: "Asterisk refused name, secret or address, or a second login under this name; "
+    "or it sent no challenge to log in with, and was told nothing.",
     Failure.LOST: "The connection ended, or was silent for too long.",
     Failure.TIMEOUT: "No complete answer within `--ami.timeout`.",
     Failure.DENIED: "Asterisk answered Permission denied: a write class is missing.",

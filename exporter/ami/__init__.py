@@ -3,6 +3,7 @@
 The only folder that knows panoramisk. What Asterisk says about faxes is not known here.
 """
 
+from exporter.ami.challenges import Challenges
 from exporter.ami.connection import READ_PAUSE, Connection
 from exporter.ami.diagnosis import SHUTTING_DOWN, Cause
 from exporter.ami.errors import (
@@ -22,6 +23,7 @@ __all__ = [
     "AmiError",
     "Answer",
     "Cause",
+    "Challenges",
     "ConnectError",
     "Connection",
     "ConnectionLost",

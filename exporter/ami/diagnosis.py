@@ -32,6 +32,7 @@ class Cause(StrEnum):
     """Asterisk answers all three alike; its log says which it is."""
     IN_USE = "login already in use"
     LOGIN = "login refused in words not known"
+    NO_CHALLENGE = "no challenge"
 
 
 SHUTTING_DOWN: Final = (
@@ -148,6 +149,11 @@ def not_greeted(heard: bytes, reason: str, *, tls: bool) -> tuple[str, Cause]:
     return f"{ended}; {hint}", Cause.CLOSED
 
 
+NO_CHALLENGE: Final = (
+    "the challenge to log in with is empty, and the answer to that could be used by whoever hears "
+    "it, again and again: nothing was sent. Asterisk sends a number; what answers there may be a "
+    "proxy, or somebody who is after the secret: see what listens there"
+)
 _LOGIN: Final = {
     Cause.CREDENTIALS: (
         "check name and secret against manager.conf, and its permit, deny and acl lines for this "

@@ -4,8 +4,15 @@ import asyncio
 import hashlib
 from typing import Final
 
+from exporter.ami.challenges import Challenges
 from exporter.ami.connection import Connection, Hear
-from exporter.ami.diagnosis import SHUTTING_DOWN, Cause, not_greeted, refused_login
+from exporter.ami.diagnosis import (
+    NO_CHALLENGE,
+    SHUTTING_DOWN,
+    Cause,
+    not_greeted,
+    refused_login,
+)
 from exporter.ami.errors import ConnectError, ConnectionLost, LoginRefused, ShuttingDown, TooLong
 from exporter.ami.messages import Answer, Request
 from exporter.ami.reach import reach
@@ -15,17 +22,20 @@ from exporter.settings import AmiSettings
 _CHALLENGE: Final = Request("Challenge", headers={"AuthType": "MD5"})
 
 
-async def connect(settings: AmiSettings, hear: Hear) -> Connection:
+async def connect(
+    settings: AmiSettings, hear: Hear, challenges: Challenges | None = None
+) -> Connection:
     """Connects and logs in by MD5 challenge, so that the secret does not cross the wire.
 
-    `hear` gets the text of every SendFAX and ReceiveFAX event. Takes `settings.timeout` at most.
+    `hear` gets the text of every SendFAX and ReceiveFAX event. `challenges`: those that this PBX
+    sent before; this one is added. Takes `settings.timeout` at most.
     Raises ConnectError, LoginRefused, ShuttingDown or ConnectionLost.
     """
     deadline = asyncio.get_running_loop().time() + settings.timeout
     connection = await _open(settings, hear, deadline)
     try:
         async with asyncio.timeout_at(deadline):
-            await _log_in(connection, settings)
+            await _log_in(connection, settings, challenges or Challenges())
     except BaseException as error:
         connection.close()
         if isinstance(error, TimeoutError):
@@ -55,7 +65,7 @@ async def _open(settings: AmiSettings, hear: Hear, deadline: float) -> Connectio
     return connection
 
 
-async def _log_in(connection: Connection, settings: AmiSettings) -> None:
+async def _log_in(connection: Connection, settings: AmiSettings, challenges: Challenges) -> None:
     """Raises what `connect` does, and TimeoutError."""
     try:
         # Before the greeting: a TLS port waits for its client to speak, and hangs up on this.
@@ -67,7 +77,9 @@ async def _log_in(connection: Connection, settings: AmiSettings) -> None:
         text, cause = not_greeted(connection.unread, reason, tls=settings.tls)
         raise ConnectError(f"{_address(settings)}: {text}", cause) from error
     if answer.success:
-        answer = await _answer_challenge(connection, settings, answer)
+        salt = _salt(answer, settings)
+        challenges.take(salt)
+        answer = await _answer_challenge(connection, settings, salt)
     if answer.shutting_down:
         raise ShuttingDown(f"{_address(settings)}: {SHUTTING_DOWN}")
     if not answer.success:
@@ -75,10 +87,16 @@ async def _log_in(connection: Connection, settings: AmiSettings) -> None:
         raise LoginRefused(f"{_address(settings)} refuses user {settings.username}: {text}", cause)
 
 
-async def _answer_challenge(
-    connection: Connection, settings: AmiSettings, challenge: Answer
-) -> Answer:
+def _salt(challenge: Answer, settings: AmiSettings) -> str:
+    """What was sent to log in with. Raises LoginRefused if that is nothing: of the bare secret the
+    digest would always be the same, and may be in a table."""
     salt = str(challenge.headers.get("Challenge", ""))
+    if not salt.strip():
+        raise LoginRefused(f"{_address(settings)}: {NO_CHALLENGE}", Cause.NO_CHALLENGE)
+    return salt
+
+
+async def _answer_challenge(connection: Connection, settings: AmiSettings, salt: str) -> Answer:
     # AMI defines the challenge as MD5: it keeps the secret off the wire, and protects nothing else.
     salted = f"{salt}{settings.secret.get_secret_value()}".encode()
     login = {

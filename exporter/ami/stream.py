@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from exporter.ami.messages import Answer, Expects, Headers, Request, read_headers
+from exporter.words import visible
 
 MAX_MESSAGE: Final = 256 * 1024
 """Bytes of one AMI message; Asterisk's own stay below 8 KiB. What is longer is skipped."""
@@ -116,7 +117,7 @@ class Stream:
         if end < 0:
             return False
         version = self._buffer[len(_GREETING) : end].decode("ascii", "replace")
-        self.greeting = "".join(char if char.isprintable() else "?" for char in version)
+        self.greeting = visible(version)
         del self._buffer[: end + 2]
         return True
 

@@ -10,7 +10,7 @@ from exporter.check_pbx.manager_conf import INCLUDED
 from exporter.check_pbx.manager_files import Section
 from exporter.check_pbx.report import Finding, Lines, Verdict
 from exporter.check_pbx.unread import NOT_RELOADED, RELOAD, cannot_be_told
-from exporter.fax import Version, printable
+from exporter.fax import Version
 from exporter.polling import troubles
 
 _MAX_WHOLE: Final = 1000
@@ -41,7 +41,7 @@ def channelvars(seen: Seen, version: Version) -> Finding:
     missing = manager_conf.missing_variables(value)
     line = manager_conf.all_variables(value)
     # A line that was cut, or has what cannot be pasted, would take away names that are there.
-    whole = len(value) < _MAX_WHOLE and printable(line) == line
+    whole = len(value) < _MAX_WHOLE and manager_conf.can_be_pasted(line)
     lines = Lines("manager.conf", "general", (line,)) if whole else None
     came = any(result.succeeded is not None for result in seen.results)
     unknown = f"{troubles.NO_REASONS} without"
@@ -82,7 +82,7 @@ def disabledevents(seen: Seen) -> Iterable[Finding]:
     if events := manager_conf.disabled(value):
         text = f"{', '.join(events)} disabled for all users: no such event comes"
         line = manager_conf.without_completions(value)
-        if len(value) < _MAX_WHOLE and printable(line) == line:
+        if len(value) < _MAX_WHOLE and manager_conf.can_be_pasted(line):
             lines = Lines("manager.conf", "general", (line,))
             yield Finding("disabledevents", Verdict.WRONG, text, lines)
         else:

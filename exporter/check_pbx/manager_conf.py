@@ -41,6 +41,12 @@ def can_ask_for(section: str) -> bool:
     return section.isprintable() and not _NO_ARGUMENT.search(section)
 
 
+def can_be_pasted(line: str) -> bool:
+    """Whether this line, made of what came from a PBX, is what it looks like wherever it is shown,
+    also where letters beyond ASCII are shown as something else."""
+    return line.isascii() and line.isprintable()
+
+
 def is_on(value: str) -> bool:
     """Whether Asterisk's ast_true takes it for yes."""
     return value.lower() in _ON

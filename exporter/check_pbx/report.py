@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from exporter.words import visible
+
 WIDTH: Final = 100
 """Columns, where neither the terminal nor COLUMNS says another number."""
 _NARROWEST: Final = 40
@@ -116,7 +118,7 @@ def text(report: Report, width: int = WIDTH) -> str:
     rest = f", {unknown} cannot be told from here" if unknown else ""
     lines.append(f"  {report.wrong or 'nothing'} wrong{rest}")
     # What a PBX says could contain commands to the terminal.
-    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+    return "\n".join(map(visible, lines))
 
 
 def _shown(finding: Finding, width: int) -> Iterator[str]:

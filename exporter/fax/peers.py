@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from exporter.fax.values import MAX_TEXT
+from exporter.words import visible
 
 _WRAPPERS: Final = frozenset({"AsyncGoto", "Bridge", "Parked", "Surrogate", "Transfered"})
 """What Asterisk, in some versions, puts before the whole name of a channel."""
@@ -44,4 +45,4 @@ def peer_of(channel: str) -> str:
     if technology == "Snoop" or _NO_ENDPOINT.fullmatch(endpoint):
         endpoint = ""
     peer = f"{technology}/{endpoint}" if technology and endpoint else ""
-    return "".join([c if c.isprintable() else "?" for c in peer])
+    return visible(peer)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from exporter.fax.reasons import Reason
+from exporter.words import visible
 
 MAX_TEXT: Final = 1024
 """Characters kept of free text. Channel names have at most 80; a far end can write more."""
@@ -213,9 +214,6 @@ def last_file(files: str) -> str:
     return "" if len(files) >= MAX_TEXT else files.rpartition(",")[2]
 
 
-_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
-
-
 def printable(text: str) -> str:
-    """A text fit for a label: all that is not printable ASCII is a question mark."""
-    return _UNPRINTABLE.sub("?", text[:MAX_TEXT])
+    """A text fit for a label or a line of a report: its first MAX_TEXT characters, `visible`."""
+    return visible(text[:MAX_TEXT])

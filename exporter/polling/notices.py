@@ -6,9 +6,20 @@ What can be wrong, and the words for it, are in troubles.py.
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from exporter.polling.status import Failure
-from exporter.polling.troubles import REFUSALS, TO_BE_MENDED, Kind, Trouble
+from exporter.polling.troubles import (
+    REFUSALS,
+    TO_BE_MENDED,
+    Kind,
+    Lack,
+    Trouble,
+    lost_again,
+    repeated_challenge,
+)
+
+_LOST: Final = (Failure.LOST, "")
 
 
 class Notices:
@@ -37,13 +48,19 @@ class Notices:
         keys = ((kind, action) for action in actions for kind in REFUSALS)
         return [self._present[key] for key in keys if key in self._present]
 
+    def not_known(self, action: str) -> bool:
+        """Whether Asterisk does not know this action."""
+        return (Failure.UNKNOWN_ACTION, action) in self._present
+
     def begin(self, trouble: Trouble[Kind]) -> None:
         """Warns of it, unless it is known. An outage for another reason than before is news, and
         so is an action that is refused in another way."""
         key = trouble.kind, trouble.about
         known = self._present.get(key)
-        if known is not None and not (trouble.is_outage and known.text != trouble.text):
-            return
+        if known is not None:
+            news = trouble.is_outage and known.text != trouble.text
+            if not news or (known.again and trouble.again):
+                return
         if trouble.kind in REFUSALS:
             for kind in REFUSALS:
                 self._present.pop((kind, trouble.about), None)
@@ -61,8 +78,33 @@ class Notices:
             for kind in REFUSALS:
                 self.end(kind, f"{action} works now", action)
 
+    def with_those_before(self, trouble: Trouble[Failure]) -> Trouble[Failure]:
+        """This one, as it is to be told after those there were: a connection that is lost before
+        one has held is lost again and again, for whatever reason."""
+        lost_before = (trouble.kind, trouble.about) == _LOST and _LOST in self._present
+        return lost_again(trouble) if lost_before else trouble
+
+    def connected(self, ami_version: str) -> None:
+        """Logs that there is a connection, unless none holds."""
+        if not self._none_holds:
+            self._log.info("connected, AMI %s", ami_version)
+
+    def challenged(self, *, again: bool, tls: bool) -> None:
+        """Warns of a login whose challenge had come before. `tls`: whether it was over TLS."""
+        if again:
+            self.begin(repeated_challenge(tls))
+        else:
+            self.end(Lack.CHALLENGES, "the challenge of this login is a new one")
+
+    @property
+    def _none_holds(self) -> bool:
+        return _LOST in self._present and self._present[_LOST].again
+
     def forget_outages(self) -> None:
-        """Ends all outages without a line: others tell already that they are over."""
+        """A connection holds: all outages are over. Others told that already, but where none held
+        until now."""
+        if self._none_holds:
+            self._log.info("the connection holds now")
         for failure in Failure:
             self._present.pop((failure, ""), None)
 

@@ -10,16 +10,16 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import partial
 from typing import Final, NoReturn
 
 from exporter.ami import (
     Answer,
+    Challenges,
     Connection,
     ConnectionLost,
     Expects,
-    Headers,
     Request,
     connect,
 )
@@ -37,11 +37,12 @@ from exporter.fax import (
 from exporter.ledger import Ledger, Observation
 from exporter.log import about_target
 from exporter.polling import troubles
-from exporter.polling.backoff import REFUSED_PAUSE, Backoff
+from exporter.polling.backoff import HOLDS, QUICK_PAUSE, REFUSED_PAUSE, Backoff
 from exporter.polling.clock import Clock
 from exporter.polling.events import EventWatch
 from exporter.polling.notices import Notices
-from exporter.polling.poll_cache import MAX_KEPT, PollCache
+from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
+from exporter.polling.poll_cache import PollCache
 from exporter.polling.status import Failure, Status
 from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
@@ -59,31 +60,8 @@ FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
 
-_WHOLE_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_DOWN})
-"""Failures of a poll as a whole, whatever it brought until then."""
-
 
 _identities = itertools.count(1)
-
-
-@lru_cache(maxsize=MAX_KEPT)
-def _faxsession(number: int) -> Request:
-    """The request for one session, made once for each number and used for all PBXs."""
-    return Request("FAXSession", Expects.EVENT, {"SessionNumber": str(number)})
-
-
-@dataclass
-class _Poll:
-    """How one poll went, beside what it saw."""
-
-    seen: Observation
-    answered: bool = False
-    """Something came back, even if only refusals."""
-    failures: set[Failure] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
-    """What could not be read."""
-    details_refused: bool = False
-    """FAXSession did not work for every session."""
 
 
 class Poller:
@@ -120,8 +98,11 @@ class Poller:
         self._details = PollCache(parse_session)
         self._notices = Notices(self._log, self.clock.wall)
         self._events = EventWatch()
+        self._challenges = Challenges()
         self._denied_at: dict[str, float] = {}
         self._shutting_down = False
+        self._logged_in_at = math.inf
+        """Monotonic seconds: of this connection, or the last attempt; inf if it had no login."""
         self._step_ends = self.clock.monotonic()
         """Monotonic seconds: when what is being done, such as a pause, has to be over."""
 
@@ -162,7 +143,7 @@ class Poller:
                 if trouble.kind is Failure.INTERNAL:
                     # A bug in the exporter must not end it; the log has the traceback.
                     self._log.exception("unexpected error, connecting again")
-                self._note_outage(trouble)
+                self._note_outage(self._notices.with_those_before(trouble))
             now = self.clock.monotonic()
             backoff = backoff.after(
                 now,
@@ -170,11 +151,23 @@ class Poller:
                 shutting_down=self._shutting_down or trouble.kind is Failure.SHUTTING_DOWN,
                 logged_in=self.status.connects != logins,
                 polled=self.status.last_success != polled,
+                held=self._holds,
             )
             self._shutting_down = False
             pause = backoff.pause(now, self._jitter())
             self._begin_step(pause)
             await asyncio.sleep(pause)
+
+    @property
+    def _holds(self) -> bool:
+        """Whether the connection, or the last one, has lasted for long enough to rely on it."""
+        return self.clock.monotonic() - self._logged_in_at >= HOLDS
+
+    @property
+    def _may_still_load(self) -> bool:
+        """Whether Asterisk, just restarted, may be about to load res_fax, as it had before."""
+        fresh = self.status.last_success is not None and not self._holds
+        return fresh and self._notices.not_known("FAXSessions")
 
     def _begin_step(self, seconds: float) -> None:
         """What is done now takes so many seconds at most; see `alive`."""
@@ -183,15 +176,18 @@ class Poller:
     async def _watch(self) -> NoReturn:
         """One connection from login to loss. Raises what `ami.connect` does, and TimeoutError."""
         begun = self.clock.monotonic()
+        self._logged_in_at = math.inf
         self._begin_step(self.settings.timeout)
-        connection = await connect(self.settings, self._take_event)
+        connection = await connect(self.settings, self._take_event, self._challenges)
         try:
+            self._logged_in_at = self.clock.monotonic()
             self.status.connects += 1
             self.status.trouble = ""
             self._events.connected()
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
-            self._log.info("connected, AMI %s", connection.ami_version)
+            self._notices.connected(connection.ami_version)
+            self._notices.challenged(again=self._challenges.repeated, tls=self.settings.tls)
             due = self.clock.monotonic()
             if self._phase is not None:
                 due -= (due - self._phase * self._interval) % self._interval
@@ -205,8 +201,11 @@ class Poller:
                 least = SHUTDOWN_PAUSE if self._shutting_down else 0.0
                 # At multiples of the interval: those that a long poll has missed are left out.
                 due += self._interval * max(1, math.ceil((now + least - due) / self._interval))
-                self._begin_step(due - now)
-                await asyncio.wait([connection.lost], timeout=due - now)
+                pause = due - now
+                if self._may_still_load:
+                    pause, due = min(pause, QUICK_PAUSE), due - self._interval
+                self._begin_step(pause)
+                await asyncio.wait([connection.lost], timeout=pause)
         except ConnectionLost as error:
             if not (self._shutting_down and connection.lost.done()):
                 raise
@@ -239,7 +238,7 @@ class Poller:
                 self._note_refusal(answer)
         self._asterisk_stays()
         settings, status = (answer.headers if answer.success else {} for answer in answers)
-        self.status.asterisk_version = printable(_header(settings, "AsteriskVersion"))
+        self.status.asterisk_version = printable(str(settings.get("AsteriskVersion", "")))
         self.ledger.connected(parse_core_status(status), begun)
         self.status.connected = True
 
@@ -261,7 +260,7 @@ class Poller:
         """
         self.status.polls += 1
         begun = self.clock.monotonic()
-        poll = _Poll(Observation(listed_at=begun))
+        poll = Poll(Observation(listed_at=begun))
         try:
             async with asyncio.timeout(self.settings.timeout):
                 await connection.drained()
@@ -279,7 +278,7 @@ class Poller:
         finally:
             self._record(poll, begun)
 
-    async def _ask(self, connection: Connection, poll: _Poll) -> None:
+    async def _ask(self, connection: Connection, poll: Poll) -> None:
         """Asks everything that a poll asks. Raises ConnectionLost."""
         requests = []
         if not self._denied_lately("FAXSessions", poll):
@@ -303,7 +302,7 @@ class Poller:
             self.status.sessions_asked = True
             self._notices.action_works("FAXSession")
 
-    def _take_list(self, answer: Answer, poll: _Poll) -> None:
+    def _take_list(self, answer: Answer, poll: Poll) -> None:
         """Takes the answer to FAXSessions."""
         read = [self._listed.read(event, poll.problems) for event in answer.events]
         poll.seen.listed = [session for session in read if session is not None]
@@ -311,7 +310,7 @@ class Poller:
         if not answer.complete:
             poll.problems.append(Problem("FAXSessionsComplete", "list cut short"))
 
-    def _session_requests(self, poll: _Poll) -> list[Request]:
+    def _session_requests(self, poll: Poll) -> list[Request]:
         """The requests for the sessions that were listed and may be asked about."""
         listed = poll.seen.listed or ()
         asked = [session.number for session in listed if may_ask(session)]
@@ -320,9 +319,9 @@ class Poller:
             self._log.debug("not asked about: %s", dict(left))
         if not asked or self._denied_lately("FAXSession", poll):
             return []
-        return [_faxsession(number) for number in asked]
+        return [faxsession(number) for number in asked]
 
-    def _take_answer(self, poll: _Poll, answer: Answer) -> None:
+    def _take_answer(self, poll: Poll, answer: Answer) -> None:
         """Takes the answer to FAXSession or FAXStats."""
         request, seen = answer.request, poll.seen
         poll.answered |= not answer.lost
@@ -341,7 +340,7 @@ class Poller:
             poll.failures.add(self._note_refusal(answer))
             poll.details_refused |= not (answer.lost or answer.shutting_down)
 
-    def _record(self, poll: _Poll, begun: float) -> None:
+    def _record(self, poll: Poll, begun: float) -> None:
         """Gives what the poll saw to the ledger, and how it went to the status."""
         seen, failures, status = poll.seen, poll.failures, self.status
         seen.at, seen.wall = self.clock.monotonic(), self.clock.wall()
@@ -354,11 +353,11 @@ class Poller:
         if poll.problems:
             failures.add(Failure.MALFORMED)
             self._note_unreadable(poll.problems)
-        status.failures.update(failures - _WHOLE_POLL)
+        status.failures.update(failures - WHOLE_POLL)
         status.answered = poll.answered and whole
         status.begun |= status.answered
         brought = seen.listed is not None or seen.stats is not None
-        status.up = brought and not failures & _WHOLE_POLL
+        status.up = brought and not failures & WHOLE_POLL
         status.sessions_listed = seen.listed is not None
         status.stats = seen.stats
         if Failure.SHUTTING_DOWN in failures:
@@ -366,7 +365,8 @@ class Poller:
         elif status.answered:
             self._asterisk_stays()
             self._notices.end(Failure.TIMEOUT, "polls are answered in time again")
-            self._notices.forget_outages()  # a login alone did not show that they are over
+            if self._holds:  # a login alone, or a poll, did not show that they are over
+                self._notices.forget_outages()
         if status.up:
             status.last_success = seen.wall
             status.last_duration = seen.at - begun
@@ -388,7 +388,7 @@ class Poller:
             self.status.events_come = False
             self._notices.begin(troubles.no_events(self.settings.username))
 
-    def _denied_lately(self, action: str, poll: _Poll) -> bool:
+    def _denied_lately(self, action: str, poll: Poll) -> bool:
         """Whether this action was denied so lately that it is not asked now. The poll then counts
         as denied."""
         at = self._denied_at.get(action)
@@ -442,8 +442,3 @@ class Poller:
         self.status.failures[trouble.kind] += 1
         self.status.trouble = text
         self._notices.begin(replace(trouble, text=text))
-
-
-def _header(headers: Headers, name: str) -> str:
-    value = headers.get(name, "")
-    return value if isinstance(value, str) else ""

@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -17,8 +17,9 @@ from exporter.ami import (
     ShuttingDown,
 )
 from exporter.fax import CHANNELVARS, FaxResult, Problem, Version
-from exporter.polling.backoff import LONGEST_PAUSE, REFUSED_PAUSE, RETURN_PAUSE
+from exporter.polling.backoff import HOLDS, LONGEST_PAUSE, REFUSED_PAUSE, RETURN_PAUSE
 from exporter.polling.status import Failure
+from exporter.words import visible
 
 
 class Lack(StrEnum):
@@ -26,6 +27,7 @@ class Lack(StrEnum):
 
     EVENTS = "completion events"
     RESULTS = "results in completion events"
+    CHALLENGES = "new challenges at logins"
 
 
 Kind: TypeAlias = Failure | Lack
@@ -48,6 +50,12 @@ class Trouble(Generic[K]):
     """The action or field that it concerns; empty if it is the whole connection, poll or PBX."""
     since: float | None = None
     """When it was first noticed, seconds since the epoch; None until it is."""
+    again: bool = False
+    """It comes again and again, maybe for another reason each time, which is no news."""
+
+    def __post_init__(self) -> None:
+        # It can have words of the PBX in it, and is shown on terminals and pages.
+        object.__setattr__(self, "text", visible(self.text))
 
     @property
     def is_outage(self) -> bool:
@@ -91,6 +99,7 @@ _LOAD: Final = (
     "load res_fax.so and res_fax_spandsp.so in modules.conf; 'module show like res_fax' in "
     "Asterisk's console shows which run"
 )
+_STARTING: Final = "an Asterisk that has just been started may still be about to load them"
 _TRIED_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
 ENDED: Final = "Asterisk has ended, as it was about to once its last call had"
 
@@ -118,6 +127,12 @@ def no_connection(error: Exception, timeout: float, least_pause: float) -> Troub
             text = f"logged in, then not introduced within {timeout:g} s; {SLOW}; {_TRIED_AGAIN}"
             return Trouble(Failure.TIMEOUT, text)
     return Trouble(Failure.INTERNAL, "internal error; the log has its traceback")
+
+
+def lost_again(lost: Trouble[Failure]) -> Trouble[Failure]:
+    """A connection is lost that had not held for long, as the one before."""
+    text = f"{lost.text}; so it is again and again, told once until one holds for {HOLDS:g} s"
+    return replace(lost, text=text, again=True)
 
 
 def shutting_down(pause: float) -> Trouble[Failure]:
@@ -181,7 +196,7 @@ def _why_unknown(action: str, version: str) -> str:
         old = "this is an Asterisk before 13, which has no such action"
         return f"{RES_FAX_MISSING}, or {old}; {_LOAD}"
     if not known.before_fax_actions:
-        return f"{RES_FAX_MISSING}, and without it there is no fax; {_LOAD}"
+        return f"{RES_FAX_MISSING}, and without it there is no fax; {_LOAD}; {_STARTING}"
     return (
         f"Asterisk {version} has no such action, 13 is the first that has it; of its faxes only "
         "completion events tell"
@@ -228,3 +243,17 @@ def no_result(result: FaxResult, version: str) -> Trouble[Lack]:
         f"reload'; until then {unknown}"
     )
     return Trouble(Lack.RESULTS, text)
+
+
+# --- the login ------------------------------------------------------------------------------
+
+
+def repeated_challenge(tls: bool) -> Trouble[Lack]:
+    """The PBX sent a challenge that it had sent before. `tls`: whether the connection has TLS."""
+    encrypt = "" if tls else "; set --ami.tls, so that nobody hears it"
+    text = (
+        "the challenge to log in with is one that came before, and who heard that login can log in "
+        "with what was answered then: Asterisk sends another each time, so a proxy answers there, "
+        f"or somebody between who plays it back; see what listens there{encrypt}"
+    )
+    return Trouble(Lack.CHALLENGES, text)

@@ -1,13 +1,15 @@
 """From settings to a login; what each refusal means is in test_diagnosis.py, TLS in test_tls.py."""
 
 import asyncio
+import random
+import re
 import socket
 import struct
 
 import pytest
 from pydantic import SecretStr
 
-from exporter.ami import ConnectError, connect
+from exporter.ami import Cause, Challenges, ConnectError, LoginRefused, connect
 from exporter.demo.actions import Dialogue, Headers
 from exporter.settings import AmiSettings
 from harness.pbx import FaultyPbx
@@ -58,3 +60,42 @@ async def test_a_user_who_may_read_more_asks_for_call_events_alone(
     await pbx.stop()
     assert [headers["action"] for headers in asked] == ["Challenge", "Login"]
     assert asked[1]["events"] == "call"
+
+
+@pytest.mark.parametrize("challenge", [b"", b"Challenge: \r\n", b"Challenge:   \r\n"])
+def test_an_empty_challenge_is_not_answered(challenge: bytes) -> None:
+    """The key would be md5 of the bare secret."""
+
+    @in_virtual_time
+    async def scenario() -> None:
+        asked = []
+
+        def rewrite(action: str, answer: bytes) -> bytes:
+            asked.append(action)
+            return re.sub(rb"Challenge: .*\r\n", challenge, answer)
+
+        pbx = FaultyPbx(secret=SECRET, clock=wall)
+        pbx.rewrite = rewrite
+        await pbx.start()
+        with pytest.raises(LoginRefused, match="the challenge to log in with is empty") as caught:
+            await connect(settings_for(pbx), lambda _: None)
+        await pbx.stop()
+        assert caught.value.cause is Cause.NO_CHALLENGE
+        assert asked == ["Challenge"]
+
+    scenario()
+
+
+@in_virtual_time
+async def test_a_challenge_that_came_before_is_answered_and_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(random, "randrange", lambda *_: 612049343)
+    pbx = FaultyPbx(secret=SECRET, clock=wall)
+    await pbx.start()
+    challenges = Challenges()
+    for repeated in (False, True, True):
+        (await connect(settings_for(pbx), lambda _: None, challenges)).close()
+        assert challenges.repeated is repeated
+    await pbx.stop()
+    assert len(pbx.logins) == 3

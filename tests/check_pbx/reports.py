@@ -82,6 +82,19 @@ def answering(**answers: str) -> Callable[[str, bytes], bytes]:
     return rewrite
 
 
+def refusing(refused: str, words: str) -> Callable[[str, bytes], bytes]:
+    """For FaultyPbx.rewrite: an action is refused in these words."""
+
+    def rewrite(action: str, answer: bytes) -> bytes:
+        if action != refused:
+            return answer
+        identity = answer.partition(b"ActionID: ")[2].partition(b"\r\n")[0]
+        said = b"Response: Error\r\nActionID: %b\r\nMessage: %b\r\n\r\n"
+        return said % (identity, words.encode())
+
+    return rewrite
+
+
 def may(*actions: str) -> str:
     return "\r\n".join(f"{action}: What it does.  (Priv: {_CLASSES[action]})" for action in actions)
 

@@ -15,6 +15,7 @@ from tests.check_pbx.reports import (
     may,
     of,
     pbx_with,
+    refusing,
     report_of,
     with_files,
     wrong,
@@ -120,9 +121,24 @@ async def test_an_asterisk_up_to_12_has_no_fax_actions_and_its_filter_is_basic()
 
 @in_virtual_time
 async def test_nothing_that_a_pbx_says_reaches_the_terminal_as_it_is() -> None:
-    async with pbx_with(version="22.1\x1b[31m") as pbx:
-        begin(pbx).technology = "Span\x1b[2Jdsp"
-        pbx.rewrite = answering(Getvar="Value: \x1b[31mcall,x\x1b[0m")
+    nasty = "\x1b[31m\u202e\u2066\x9b2J\u2028\x07"
+    async with pbx_with(version=f"22.1{nasty}", ami_version=f"11{nasty}") as pbx:
+        begin(pbx).technology = f"Span{nasty}dsp"
+        pbx.rewrite = answering(Getvar=f"Value: {nasty}call,x{nasty}")
         shown = text(await report_of(pbx))
-    assert shown.isascii()
+    assert shown.count("?[31m??") > 3
     assert shown.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("action", ["Challenge", "Login", "FAXSessions"])
+def test_a_refusal_in_any_words_reaches_the_terminal_without_what_steers_it(action: str) -> None:
+    @in_virtual_time
+    async def scenario() -> None:
+        async with pbx_with() as pbx:
+            nasty = "no\x1b]0;title\x07 \u202etxt.exe"
+            pbx.rewrite = refusing(action, nasty)
+            shown = text(await report_of(pbx))
+        assert shown.replace("\n", "").isprintable()
+        assert "no?]0;title? ?txt.exe" in " ".join(shown.split())
+
+    scenario()

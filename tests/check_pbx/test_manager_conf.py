@@ -8,6 +8,7 @@ from exporter.check_pbx.manager_conf import (
     NEW_EVENTFILTERS,
     all_variables,
     can_ask_for,
+    can_be_pasted,
     disabled,
     eventfilters,
     filters,
@@ -48,6 +49,12 @@ def test_channelvars_are_read_as_asterisk_does_and_nobody_loses_a_name(
     assert missing_variables(all_variables(channelvars).removeprefix("channelvars = ")) == []
     if line is not None:
         assert all_variables(channelvars) == f"channelvars = {line}"
+
+
+def test_what_cannot_be_seen_or_may_look_different_is_not_to_be_pasted() -> None:
+    assert can_be_pasted(all_variables("A,B c"))
+    for char in "\x1b\u202e\ufffd\xa0é\t":
+        assert not can_be_pasted(f"channelvars = A{char}")
 
 
 def test_names_with_blanks_are_named() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.polling import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
-from exporter.polling.backoff import RETURN_PAUSE, RETURN_SECONDS, Backoff
+from exporter.polling.backoff import QUICK_PAUSE, RETURN_PAUSE, RETURN_SECONDS, Backoff
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class End:
     shutting_down: bool = False
     logged_in: bool = False
     polled: bool = False
+    held: bool = False
 
     def of(self, backoff: Backoff, now: float = 0.0) -> Backoff:
         return backoff.after(
@@ -27,6 +28,7 @@ class End:
             shutting_down=self.shutting_down,
             logged_in=self.logged_in,
             polled=self.polled,
+            held=self.held,
         )
 
 
@@ -34,6 +36,7 @@ UNREACHED = End()
 REFUSED = End(refused=True)
 NOT_POLLED = End(logged_in=True)
 POLLED = End(logged_in=True, polled=True)
+HELD = replace(POLLED, held=True)
 LEAVING = End(shutting_down=True)
 
 
@@ -49,6 +52,30 @@ def test_pauses_are_doubled_up_to_a_minute() -> None:
 
 def test_after_a_poll_the_first_pause_is_short_again() -> None:
     assert pauses(*[UNREACHED] * 8, POLLED, UNREACHED)[-2:] == [FIRST_PAUSE, 2 * FIRST_PAUSE]
+
+
+def test_after_a_connection_that_held_the_next_attempt_is_made_at_once_and_the_others_soon() -> (
+    None
+):
+    assert pauses(HELD, *[UNREACHED] * 10) == [0, *[QUICK_PAUSE] * 7, 1, 2, 4]
+    assert pauses(*[UNREACHED] * 8, HELD)[-1] == 0
+
+
+def test_a_pbx_that_ends_every_connection_after_a_poll_is_not_asked_without_a_pause() -> None:
+    assert pauses(HELD, *[POLLED] * 4, jitter=0.0) == [0, 0.5, 0.5, 0.5, 0.5]
+    assert pauses(HELD, *[NOT_POLLED] * 3, jitter=0.0) == [0, 1, 2, 4]
+
+
+def test_a_connection_that_lasted_without_a_poll_is_no_reason_to_come_at_once() -> None:
+    assert pauses(replace(NOT_POLLED, held=True)) == [2]
+
+
+def test_an_asterisk_that_was_about_to_end_is_not_looked_for_at_once() -> None:
+    assert pauses(replace(HELD, shutting_down=True)) == [FIRST_PAUSE]
+
+
+def test_a_refused_login_is_not_tried_again_at_once_whatever_held_before() -> None:
+    assert pauses(HELD, REFUSED) == [0, REFUSED_PAUSE]
 
 
 def test_a_login_alone_is_no_reason_to_come_sooner() -> None:
@@ -82,16 +109,19 @@ def test_while_it_is_expected_back_a_short_pause_is_not_made_longer() -> None:
 
 
 @given(
-    st.lists(st.builds(End, *[st.booleans()] * 4), min_size=1),
+    st.lists(st.builds(End, *[st.booleans()] * 5), min_size=1),
     st.floats(0, 1),
     st.floats(0, 1e9),
 )
-def test_no_pause_is_none_or_longer_than_a_minute(
+def test_no_pause_is_longer_than_a_minute_and_none_is_left_out_but_the_first(
     ends: list[End], jitter: float, now: float
 ) -> None:
     backoff = Backoff()
     for end in ends:
         backoff = end.of(backoff, now)
-        assert FIRST_PAUSE / 2 <= backoff.pause(now, jitter) <= max(LONGEST_PAUSE, REFUSED_PAUSE)
+        shortest = (QUICK_PAUSE if backoff.failures < 0 else FIRST_PAUSE) / 2
+        if end.polled and end.held and not end.shutting_down:
+            shortest = 0.0
+        assert shortest <= backoff.pause(now, jitter) <= max(LONGEST_PAUSE, REFUSED_PAUSE)
         if end.refused:
             assert backoff.pause(now, jitter) >= REFUSED_PAUSE

@@ -112,3 +112,51 @@ def test_once_cleared_everything_is_news(
         notices.clear()
     assert len(caplog.messages) == 4
     assert notices.now == []
+
+
+# --- connections that do not hold -----------------------------------------------------------
+
+
+def test_losses_before_a_connection_holds_are_told_once_whatever_their_reason(
+    notices: Notices, caplog: pytest.LogCaptureFixture
+) -> None:
+    timed_out = Trouble(Failure.LOST, "connection lost: timed out")
+    for lost in (LOST, timed_out, LOST, timed_out):
+        notices.connected("11.0.0")
+        notices.begin(notices.with_those_before(lost))
+    assert caplog.messages == [
+        "connected, AMI 11.0.0",
+        LOST.text,
+        "connected, AMI 11.0.0",
+        "connection lost: timed out; so it is again and again, told once until one holds for 10 s",
+    ]
+
+
+def test_once_a_connection_holds_that_is_told_and_a_loss_is_news(
+    notices: Notices, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        notices.begin(notices.with_those_before(LOST))
+    caplog.clear()
+    notices.forget_outages()
+    notices.forget_outages()
+    notices.connected("11.0.0")
+    notices.begin(notices.with_those_before(LOST))
+    assert caplog.messages == ["the connection holds now", "connected, AMI 11.0.0", LOST.text]
+
+
+def test_other_outages_than_losses_are_told_as_they_are(notices: Notices) -> None:
+    refused = Trouble(Failure.CONNECT, "refused")
+    for trouble in (LOST, refused, refused):
+        begin(notices, notices.with_those_before(trouble))
+    assert notices.with_those_before(refused) == refused
+    assert notices.with_those_before(GARBLED) == GARBLED
+    assert notices.with_those_before(LOST).again
+
+
+def test_an_action_is_not_known_while_it_is_refused_as_such(notices: Notices) -> None:
+    begin(notices, DENIED)
+    assert not notices.not_known("FAXStats")
+    begin(notices, UNKNOWN)
+    assert notices.not_known("FAXStats")
+    assert not notices.not_known("FAXSessions")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import random
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,11 +14,12 @@ import pytest
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller, Shown
+from exporter.polling.backoff import HOLDS, QUICK_PAUSE
 from exporter.web.views import target_view
 from harness.exposition import scrape
 from harness.pbx import FaultyPbx
 from harness.truth import assert_exact
-from harness.virtual_time import clock, in_virtual_time, until
+from harness.virtual_time import clock, in_virtual_time, until, wall
 from harness.watching import begin, settings_for, watched
 
 RECEIVE, SEND = Operation.RECEIVE, Operation.SEND
@@ -441,10 +443,140 @@ async def test_a_pbx_that_hangs_up_after_each_login_is_said_to_once(
         pbx.drop_connections()
         connects = poller.status.connects
         await until(lambda: poller.status.connects >= connects + 5)
-        assert caplog.text.count("connection lost") == 1
+        first, second = [line for line in caplog.messages if "connection lost" in line]
+        assert "again and again" in second
+        assert "again" not in first.replace("tried again", "")
         pbx.rewrite = None
         await until(lambda: poller.status.up)
+        await asyncio.sleep(HOLDS + 1)
         pbx.drop_connections()
-        await until(lambda: not poller.status.up)
         await asyncio.sleep(1)
-        assert caplog.text.count("connection lost") == 2
+        assert [line for line in caplog.messages if "connection lost" in line][2:] == [first]
+
+
+@in_virtual_time
+async def test_a_pbx_that_closes_after_every_poll_is_said_once_until_a_connection_holds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def hang_up(action: str, answer: bytes) -> bytes:
+        if action == "FAXStats":
+            asyncio.get_running_loop().call_later(0.1, pbx.drop_connections)
+        return answer
+
+    async with watched() as (pbx, poller):
+        caplog.clear()
+        pbx.rewrite = hang_up
+        logins = len(pbx.logins)
+        await asyncio.sleep(3600)
+        lines = [line.partition(":")[0] for line in caplog.messages]
+        assert lines == ["connection lost", "connected, AMI 11.0.0", "connection lost"]
+        assert "again and again" in caplog.messages[-1]
+        assert "closed by the other end" in poller.status.trouble or poller.status.up
+        assert 1800 < len(pbx.logins) - logins < 2 * 3600  # each poll counts, but not in a loop
+        pbx.rewrite = None
+        await until(lambda: poller.status.up)
+        await asyncio.sleep(HOLDS + 1)
+        assert caplog.messages[3:] == ["the connection holds now"]
+        pbx.drop_connections()
+        await asyncio.sleep(2)
+        lines = [line.partition(":")[0] for line in caplog.messages[4:]]
+        assert lines == ["connection lost", "connected, AMI 11.0.0"]
+
+
+@in_virtual_time
+async def test_a_connection_that_held_is_made_again_at_once_so_that_no_event_is_missed() -> None:
+    async with watched() as (pbx, poller):
+        await asyncio.sleep(HOLDS)
+        fax = begin(pbx)
+        fax.finish_page(last=True)
+        await asyncio.sleep(2)
+        pbx.drop_connections()
+        lost, logins = wall(), len(pbx.logins)
+        await asyncio.sleep(0.05)
+        pbx.end(fax)
+        await asyncio.sleep(3 * EVENT_LATENESS)
+        assert pbx.logins[logins:] == [pytest.approx(lost, abs=0.04)]
+        assert poller.ledger.totals.finished[RECEIVE, Transport.G711, ""] == 1
+        assert poller.ledger.unobserved.total == 0
+        assert poller.ledger.totals.results_unknown[RECEIVE] == 0
+
+
+@in_virtual_time
+async def test_a_pbx_that_is_restarted_is_looked_for_at_once_and_then_with_growing_pauses() -> None:
+    async with watched() as (pbx, poller):
+        await asyncio.sleep(HOLDS)
+        pbx.refuse_connections()
+        pbx.drop_connections()
+        lost = wall()
+        await until(lambda: poller.status.failures[Failure.CONNECT] == 1)
+        assert wall() - lost < 0.1
+        await asyncio.sleep(60)
+        assert 8 <= poller.status.failures[Failure.CONNECT] <= 15
+        pbx.accept_connections()
+        await until(lambda: poller.status.up, 61)
+
+
+@in_virtual_time
+async def test_a_restarted_asterisk_that_still_loads_res_fax_is_asked_again_soon_for_a_while() -> (
+    None
+):
+    async with watched(interval=5) as (pbx, poller):
+        await asyncio.sleep(HOLDS)
+        pbx.res_fax = False
+        pbx.drop_connections()
+        await until(lambda: poller.status.failures[Failure.UNKNOWN_ACTION] >= 2, 1)
+        pbx.res_fax = True
+        await until(lambda: poller.status.up, 2 * QUICK_PAUSE)
+        polls = poller.status.polls
+        await asyncio.sleep(20)
+        assert poller.status.polls == polls + 4
+        pbx.res_fax = False
+        pbx.drop_connections()
+        await asyncio.sleep(HOLDS + 5)
+        polls = poller.status.polls
+        await asyncio.sleep(20)
+        assert poller.status.polls == polls + 4  # it is not loaded
+
+
+# --- challenges -------------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_pbx_that_sends_no_challenge_is_told_no_key_and_left_alone_for_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with watched() as (pbx, poller):
+        logins = len(pbx.logins)
+        pbx.rewrite = lambda _, answer: re.sub(rb"Challenge: \d+\r\n", b"", answer)
+        pbx.drop_connections()
+        await asyncio.sleep(600)
+        assert len(pbx.logins) == logins
+        assert not pbx.failed_logins
+        assert 9 <= poller.status.failures[Failure.LOGIN] <= 11
+        assert "challenge to log in with is empty" in poller.status.trouble
+        assert sum("challenge" in line for line in warnings(caplog)) == 1
+        pbx.rewrite = None
+        await until(lambda: poller.status.up, 61)
+
+
+@in_virtual_time
+async def test_a_challenge_that_came_before_is_warned_of_once_and_the_watch_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(random, "randrange", lambda *_: 612049343)
+        async with watched() as (pbx, poller):
+            for _ in range(4):
+                assert poller.status.up
+                pbx.drop_connections()
+                await asyncio.sleep(HOLDS + 1)
+            assert sum("one that came before" in line for line in warnings(caplog)) == 1
+            assert any("one that came before" in hint for hint in poller.hints)
+            patch.undo()
+            pbx.drop_connections()
+            await asyncio.sleep(2)
+            assert "the challenge of this login is a new one" in caplog.messages
+            assert not poller.hints

@@ -24,6 +24,10 @@ def refused(action: str, message: str, version: str = "22.10.0") -> Trouble[Fail
     return troubles.refused(answer, "fax", version)
 
 
+def test_words_of_the_pbx_in_it_are_visible() -> None:
+    assert Trouble(Failure.ERROR, "FAXStats: \x1b[31m\u202eno\n").text == "FAXStats: ?[31m?no?"
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_what_a_user_may_not_names_the_class_to_add_and_what_is_missing_until_then(
     action: str,
