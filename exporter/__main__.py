@@ -32,6 +32,7 @@ from exporter.settings import (
     secret_cautions,
 )
 from exporter.web_process import WebProcess
+from exporter.words import say
 
 _LOOK_SECONDS: Final = 0.05
 """Between two looks whether the demo is watched."""
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return asyncio.run(_check_files(settings))
         return asyncio.run(_check_pbxs(settings) if settings.check_pbx else _run(settings))
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        say(str(error), sys.stderr)
         return 2
 
 
@@ -62,14 +63,14 @@ async def _check_files(settings: Settings) -> int:
     if settings.web.config_file is not None:
         try:
             WebConfigFile(settings.web.config_file)
-            _print(f"{settings.web.config_file}: no fault found")
+            say(f"{settings.web.config_file}: no fault found")
         except SettingsError as error:
             problems.append(str(error))
     if settings.config.file is not None:
         try:
             targets = await ConfigFile(settings.config.file, settings.config.shard).read()
             names = ", ".join(targets) or "none"
-            _print(f"{settings.config.file}: no fault found; targets: {names}")
+            say(f"{settings.config.file}: no fault found; targets: {names}")
         except SettingsError as error:
             problems.append(str(error))
     if problems:
@@ -77,7 +78,7 @@ async def _check_files(settings: Settings) -> int:
     if settings.ami is not None and not settings.demo:
         _caution(settings.ami)
     if settings.config.file is None and settings.web.config_file is None:
-        _print("settings: no fault found")
+        say("settings: no fault found")
     return 0
 
 
@@ -88,15 +89,8 @@ async def _check_pbxs(settings: Settings) -> int:
     async with _targets(settings, _config_file(settings)) as targets:
         reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))
     width = shutil.get_terminal_size((WIDTH, 0)).columns
-    _print("\n\n".join(text(report, width) for report in reports))
+    say("\n\n".join(text(report, width) for report in reports))
     return 1 if any(report.wrong for report in reports) else 0
-
-
-def _print(text: str) -> None:
-    """Prints a text at once. If that fails, since nobody reads it or the disk is full, the exit
-    status is still right."""
-    with contextlib.suppress(OSError):
-        print(text, flush=True)
 
 
 async def _run(settings: Settings) -> int:
@@ -153,7 +147,7 @@ async def _announce(page: str, fleet: Fleet) -> None:
     """Prints where the demo's page is, below what is logged until the demo is watched."""
     while fleet.stale:
         await asyncio.sleep(_LOOK_SECONDS)
-    _print(f"The demo's page: {page}  (Ctrl-C ends it)")
+    say(f"The demo's page: {page}  (Ctrl-C ends it)")
 
 
 def _as_typed(url: str) -> str:

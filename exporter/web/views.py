@@ -4,7 +4,6 @@ Made from what the main process knows whenever somebody looks; no PBX is asked f
 channel names and station ids are personal data: they are None unless `details` is true.
 """
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from exporter.fax import FaxSession, FaxStats, Operation, State
 from exporter.ledger import PAGE_OPERATIONS, EndedFax, RunningSession
 from exporter.polling import Clock, Shown
+from exporter.words import visible
 
 _METRES_IN_AN_INCH: Final = 0.0254
 
@@ -210,12 +210,4 @@ def _ended(fax: EndedFax, wall: float, monotonic: float, *, details: bool) -> En
         file=visible(fax.file) if details else None,
         local_station=visible(fax.local_station) if details else None,
         remote_station=visible(fax.remote_station) if details else None,
-    )
-
-
-def visible(text: str) -> str:
-    """The text with a question mark for each character that cannot be seen, or that changes the
-    direction of the text around it."""
-    return "".join(
-        "?" if char != " " and unicodedata.category(char)[0] in "CZ" else char for char in text
     )
