@@ -64,7 +64,7 @@ def test_what_is_no_flag_is_refused(flags: str) -> None:
         ("--help=me", "-h: takes no value"),
         ("--version=3", "--version: takes no value"),
         ("-- --demo", "--: no such argument; there are only flags"),
-        ("--demo -x", "-x: no such setting; --help lists what there is"),
+        ("--demo -x", "argument 2: no such setting; --help lists what there is"),
     ],
 )
 def test_a_flag_that_is_misused_is_told_how_it_is_used(flags: str, said: str) -> None:
@@ -85,7 +85,7 @@ def test_a_value_may_begin_with_a_dash_and_is_wrong_as_any_other(flag: str, valu
     # A shard is looked at only beside a file.
     file, environment = ("--config.file=/a ", {}) if flag == "--config.shard" else ("", LOGIN)
     said = refusal(f"{file}{flag} {value}", environment)
-    assert said.startswith(f"{flag} '{value}': ")
+    assert said.startswith(f"{flag}: ")
     assert said == refusal(f"{file}{flag}={value}", environment)
     assert login("--ami.username -x").username == "-x"
 
