@@ -42,6 +42,7 @@ from exporter.polling.clock import Clock
 from exporter.polling.events import EventWatch
 from exporter.polling.notices import Notices
 from exporter.polling.poll_cache import MAX_KEPT, PollCache
+from exporter.polling.secret import with_secret_of_now
 from exporter.polling.status import Failure, Status
 from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
@@ -184,6 +185,7 @@ class Poller:
         """One connection from login to loss. Raises what `ami.connect` does, and TimeoutError."""
         begun = self.clock.monotonic()
         self._begin_step(self.settings.timeout)
+        self.settings = await with_secret_of_now(self.settings, self._notices)
         connection = await connect(self.settings, self._take_event)
         try:
             self.status.connects += 1

@@ -22,37 +22,31 @@ FLOW = (
     '"client_auth_type": "RequireAndVerifyClientCert"}}'
 )
 WHOLE = [USERS + TLS + HEADERS, HEADERS + USERS + TLS, TLS + HEADERS + USERS, FLOW]
-EACH = pytest.mark.parametrize("text", WHOLE, ids=range(len(WHOLE)))
 
 
-def protections(path: Path, before: frozenset[Protection] = frozenset()) -> set[Protection] | None:
+def protections(
+    path: Path, before: frozenset[Protection] = frozenset()
+) -> frozenset[Protection] | None:
     """What this file protects with; None if it is refused."""
     result, _ = read_web_config(path, before)
-    return None if isinstance(result, SettingsError) else set(result.protections)
+    return None if isinstance(result, SettingsError) else result.protections
 
 
-def prefixes(folder: Path, text: str) -> list[Path]:
-    """A file of every beginning of this text."""
-    content = text.encode()
-    paths = [folder / f"{length}.yml" for length in range(len(content) + 1)]
-    for length, path in enumerate(paths):
-        path.write_bytes(content[:length])
-    return paths
-
-
-@EACH
-def test_no_cut_takes_a_protection_away(tmp_path: Path, ca: trustme.CA, text: str) -> None:
-    *cut, whole = (protections(path, ALL) for path in prefixes(tmp_path, text))
-    assert whole == ALL
-    assert cut.count(None) > len(cut) // 2
-    assert all(found in (None, ALL) for found in cut)
-
-
-@EACH
-def test_no_cut_lets_everybody_in_at_the_start(tmp_path: Path, ca: trustme.CA, text: str) -> None:
-    found = [protections(path) for path in prefixes(tmp_path, text)]
-    assert found[-1] == ALL
-    assert all(each is None or each & {Protection.USERS, Protection.TLS} for each in found)
+@pytest.mark.parametrize("text", WHOLE, ids=range(len(WHOLE)))
+def test_no_cut_takes_a_protection_away_or_lets_everybody_in_at_the_start(
+    tmp_path: Path, ca: trustme.CA, text: str
+) -> None:
+    path = web_file(tmp_path, text)
+    assert protections(path) == protections(path, ALL) == ALL
+    refused = 0
+    for length in range(len(text.encode())):
+        path.write_bytes(text.encode()[:length])
+        found = protections(path)
+        assert found is None or found & {Protection.USERS, Protection.TLS}
+        # What is refused without protections before is refused with them too.
+        assert found is None or protections(path, ALL) in (None, ALL)
+        refused += found is None
+    assert refused > length // 2
 
 
 LEFT = f"basic_auth_users: {{a: {HASH}}}\n"
@@ -101,7 +95,7 @@ def test_what_was_there_goes_only_in_so_many_words(
 
 
 def test_the_whole_of_it_goes_by_an_empty_mapping_alone(tmp_path: Path) -> None:
-    assert protections(web_file(tmp_path, "{}"), ALL) == set()
+    assert protections(web_file(tmp_path, "{}"), ALL) == frozenset()
     for text in ("", "basic_auth_users:", "tls_server_config: {}", "basic_auth_users: {}"):
         assert protections(web_file(tmp_path, text), ALL) is None
 
