@@ -243,7 +243,16 @@ def test_a_variable_that_begins_as_ours_and_sets_nothing_is_refused_by_its_name(
     assert "hunter2" not in said
 
 
+def test_a_variable_of_odd_letters_is_told_without_them() -> None:
+    said = refusal("", LOGIN | {"FAX_EXPORTER_AMI_SECRET:hunter2": "x"})
+    assert said == (
+        "a variable that begins FAX_EXPORTER_: no such setting; did you mean "
+        "FAX_EXPORTER_AMI_SECRET?"
+    )
+
+
 def test_a_slip_gets_a_suggestion() -> None:
+    assert "did you mean FAX_EXPORTER_AMI_HOST?" in refusal("", {"FAX_EXPORTER_HOST": "a"})
     assert "did you mean FAX_EXPORTER_AMI_HOST?" in refusal("", {"FAX_EXPORTER_AMI_HOTS": "a"})
     assert "did you mean --ami.host?" in refusal("--ami.hots=a")
 

@@ -138,8 +138,20 @@ def test_a_secret_anywhere_in_a_web_file_is_not_repeated(
 
 FLAGS: Final = [setting.flag for setting in SETTINGS]
 FORMS: Final = st.sampled_from(
-    "{flag}={secret} {flag}{secret} --{secret} -p{secret} {secret} {secret}=x --no-{secret} "
-    "--ami.{secret}=1 -{secret} -h{secret} --{secret}={secret} {flag}".split()
+    [
+        "{flag}={secret}",
+        "{flag}{secret}",
+        "--{secret}",
+        "-p{secret}",
+        "{secret}",
+        "{secret}=x",
+        "--no-{secret}",
+        "--ami.{secret}=1",
+        "-{secret}",
+        "-h{secret}",
+        "--{secret}={secret}",
+        "{flag}",
+    ]
 )
 
 

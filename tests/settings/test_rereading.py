@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import threading
+import traceback
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from pydantic import SecretStr
 
 from exporter.settings import (
+    AmiSettings,
     ConfigFile,
+    OneTarget,
     SettingsError,
     WebConfig,
     WebConfigFile,
@@ -73,6 +77,80 @@ async def test_what_is_odd_about_a_secret_is_said_once_however_often_the_file_is
         {"target": "fax-paris"},
     ]
     assert "hunter" not in caplog.text
+
+
+def login(folder: Path, content: str = "one\n") -> AmiSettings:
+    """Settings whose secret is in a file of this folder."""
+    path = folder / "secret"
+    path.write_text(content)
+    path.chmod(0o600)
+    return AmiSettings(username="u", secret_file=path)
+
+
+async def test_the_secret_of_the_one_target_is_read_again(tmp_path: Path) -> None:
+    target = OneTarget(before := login(tmp_path))
+    assert target.can_change
+    assert await target.read() == {"127.0.0.1:5038": before}
+    login(tmp_path, "two\n")
+    (now,) = (await target.read()).values()
+    assert now.secret.get_secret_value() == "two"
+    assert now == login(tmp_path, "two\n")  # so that who has read it too is not disturbed
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file or directory"), ("", "the file is empty"), ("a\x1bhunter2", "control")],
+)
+async def test_a_secret_that_cannot_be_read_again_is_told_and_the_last_one_kept(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    target = OneTarget(before := login(tmp_path))
+    if content is None:
+        (tmp_path / "secret").unlink()
+    else:
+        (tmp_path / "secret").write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        await target.read()
+    assert str(caught.value).startswith("--ami.secret-file: ")
+    assert said in str(caught.value)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    login(tmp_path)
+    assert list((await target.read()).values()) == [before]
+
+
+async def test_without_a_file_the_one_target_stays_as_it_is() -> None:
+    ami = AmiSettings(username="u", secret=SecretStr("s"))
+    target = OneTarget(ami)
+    assert not target.can_change
+    assert await target.read() == {"127.0.0.1:5038": ami}
+
+
+async def test_of_each_mode_that_is_too_open_there_is_one_warning_until_there_is_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PARIS_SECRET", "x")
+    path = targets_file(tmp_path, TWO_TARGETS)
+    path.chmod(0o666)
+    (tmp_path / "berlin").chmod(0o640)
+    file = ConfigFile(path, None)
+    for _ in range(2):
+        await file.read()
+    assert [line.partition(": its mode")[0] for line in caplog.messages] == [str(path)]
+    (tmp_path / "berlin").chmod(0o644)
+    for _ in range(2):
+        await file.read()
+    secret, web = tmp_path / "berlin", web_file(tmp_path, users("a"))
+    assert [line.partition(": its mode")[0] for line in caplog.messages] == [str(path), str(secret)]
+    caplog.clear()
+    web.chmod(0o666)
+    web_config = WebConfigFile(web, show_details=True)
+    await web_config.reload()
+    assert [line.partition(": its mode")[0] for line in caplog.messages] == [str(web)]
+    web.write_text("{}")
+    for _ in range(2):
+        assert await web_config.reload()
+    assert caplog.messages[1].startswith("--web.show-details: ")
+    assert len(caplog.messages) == 2
 
 
 def test_without_a_file_there_is_nothing_to_follow() -> None:
