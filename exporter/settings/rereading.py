@@ -14,6 +14,7 @@ from exporter.settings.cautions import secret_cautions, targets_cautions, web_ca
 from exporter.settings.declarations import BY_PATH
 from exporter.settings.models import AmiSettings
 from exporter.settings.problems import Place, SettingsError
+from exporter.settings.secret_file import is_read_once
 from exporter.settings.targets import Targets, load_targets
 from exporter.settings.values import Shard
 from exporter.settings.web_config import WebConfig, read_web_config
@@ -51,7 +52,8 @@ class OneTarget:
     @property
     def can_change(self) -> bool:
         """Whether there is a file with its secret, which can be read again."""
-        return self._settings.secret_file is not None
+        file = self._settings.secret_file
+        return file is not None and not is_read_once(file)
 
     async def read(self) -> Targets:
         """Return it, with the secret that its file holds now. Raises SettingsError."""

@@ -118,11 +118,16 @@ async def test_a_secret_that_cannot_be_read_again_is_told_and_the_last_one_kept(
     assert list((await target.read()).values()) == [before]
 
 
-async def test_without_a_file_the_one_target_stays_as_it_is() -> None:
-    ami = AmiSettings(username="u", secret=SecretStr("s"))
-    target = OneTarget(ami)
-    assert not target.can_change
-    assert await target.read() == {"127.0.0.1:5038": ami}
+async def test_without_a_file_or_with_a_pipe_the_one_target_stays_as_it_is() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"s")
+    os.close(writing)
+    for given in ({"secret": SecretStr("s")}, {"secret_file": Path(f"/dev/fd/{reading}")}):
+        ami = AmiSettings(username="u", **given)
+        target = OneTarget(ami)
+        assert not target.can_change
+        assert await target.read() == {"127.0.0.1:5038": ami}
+    os.close(reading)
 
 
 async def test_of_each_mode_that_is_too_open_there_is_one_warning_until_there_is_a_new_one(
