@@ -69,7 +69,10 @@ class AmiSettings(_Group):
     username: Annotated[UserName, Field(description="User to log in as, from manager.conf.")]
     secret_file: Annotated[
         Path | None,
-        Field(description="File that holds the user's secret; a line end after it is ignored."),
+        Field(
+            description="File that holds the user's secret; a line end after it is ignored. Read "
+            "again at each login."
+        ),
         Accepts("FILE", "a readable file with nothing but the secret in it"),
     ] = None
     secret: Annotated[

@@ -137,6 +137,8 @@ def _read_target(
 
 
 def _unknown_key(target: str, key: str, given: Keyed) -> str:
+    if given.get(key) is None and re.search("[:=]", key):
+        return f".{target}, {given.place(key)}: takes a colon and a blank between key and value"
     if key == "secret":
         return f".{target}.secret: never in this file; set secret_file or secret_env"
     return f".{target}, {no_such(given.place(key), key, sorted(_KEYS), hint=_KNOWN_KEYS)}"

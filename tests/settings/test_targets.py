@@ -56,6 +56,10 @@ ONE = "targets: {a: {username: u, secret_file: berlin, %s}}"
     [
         (ONE % "port: 70000", "targets.a.port: takes a number from 1 to 65535"),
         (ONE % "hots: x", "targets.a, line 1, column 49: no such setting; did you mean host?"),
+        (
+            ONE % "secret:hunter2",
+            "targets.a, line 1, column 49: takes a colon and a blank between key and value",
+        ),
         (ONE % "tls_server_name: x", "targets.a.tls_server_name: TLS is off; "),
         (ONE % "tls: true, tls_ca_file: x", "targets.a.tls_ca_file: No such file"),
         (ONE % "tls_key_file: x", "the unencrypted key of tls_cert_file"),
