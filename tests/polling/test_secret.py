@@ -15,6 +15,9 @@ from harness.pbx import FaultyPbx
 from harness.virtual_time import until
 from harness.watching import SECRET, settings_for
 
+SECONDS = 60
+"""More than anything here takes, on a busy machine either."""
+
 
 @contextlib.asynccontextmanager
 async def watched_with(file: Path) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
@@ -25,7 +28,7 @@ async def watched_with(file: Path) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
     poller = Poller(ami, 0.05, Ledger(), jitter=lambda: 0.0)
     task = asyncio.create_task(poller.run())
     try:
-        await until(lambda: poller.status.up)
+        await until(lambda: poller.status.up, SECONDS)
         yield pbx, poller
     finally:
         task.cancel()
@@ -42,7 +45,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def connected_again(poller: Poller, times: int) -> None:
-    await until(lambda: poller.status.connects == times and poller.status.up)
+    await until(lambda: poller.status.connects == times and poller.status.up, SECONDS)
 
 
 async def test_a_secret_that_was_replaced_is_used_at_the_next_login(file: Path) -> None:

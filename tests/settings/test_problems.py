@@ -60,6 +60,7 @@ def said(action: Callable[[], object]) -> str:
         contextlib.redirect_stderr(streams),
         warnings.catch_warnings(record=True) as warned,
     ):
+        warnings.simplefilter("always")
         try:
             action()
         except SettingsError as error:
