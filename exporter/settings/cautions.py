@@ -12,8 +12,7 @@ from exporter.settings.web_protection import Protection
 
 
 def secret_cautions(settings: AmiSettings) -> list[str]:
-    """Return what may be wrong with a secret, its file or the key of a certificate, and what to do;
-    never the secret."""
+    """Return what may be wrong with a secret, and what to do; never the secret."""
     file = settings.secret_file
     name = settings.secret_is_set_by if file is None else str(file)
     secret = settings.secret.get_secret_value()
@@ -28,10 +27,14 @@ def secret_cautions(settings: AmiSettings) -> list[str]:
             f"{name}: the secret has a ';', where manager.conf ends a value: there it has to be "
             "written '\\;'"
         )
-    for private in (file, settings.tls_key_file or settings.tls_cert_file):
-        if private is not None:
-            cautions += read_by_all(private)
     return cautions
+
+
+def login_cautions(settings: AmiSettings) -> list[str]:
+    """Return what may be wrong with the files of a secret and of a certificate's key, and what to
+    do. Several targets can have the same file."""
+    files = (settings.secret_file, settings.tls_key_file or settings.tls_cert_file)
+    return [caution for file in files if file is not None for caution in read_by_all(file)]
 
 
 def targets_cautions(file: Path) -> list[str]:

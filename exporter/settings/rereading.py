@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from exporter.log import about_target
-from exporter.settings.cautions import secret_cautions, targets_cautions, web_cautions
+from exporter.settings.cautions import (
+    login_cautions,
+    secret_cautions,
+    targets_cautions,
+    web_cautions,
+)
 from exporter.settings.declarations import BY_PATH
 from exporter.settings.models import AmiSettings
 from exporter.settings.problems import Place, SettingsError
@@ -64,6 +69,7 @@ class OneTarget:
             # Raised below, outside of `except`, so that nothing of the file is in its context.
             fault = Place(setting.flag, setting.accepts).refusal(str(error))
         else:
+            self._warned.warn(login_cautions(self._settings))
             self._warned.warn(secret_cautions(self._settings), self.name)
             return {self.name: self._settings}
         raise SettingsError(fault)
@@ -94,6 +100,7 @@ class ConfigFile:
             raise
         self._warned.warn(targets_cautions(self.path))
         for name, target in targets.items():
+            self._warned.warn(login_cautions(target))
             self._warned.warn(secret_cautions(target), name)
         self.successful = True
         self.success_timestamp = self._clock()

@@ -6,7 +6,7 @@ import pytest
 import trustme
 
 from exporter.settings import WebConfig, WebConfigFile, secret_cautions
-from exporter.settings.cautions import web_cautions
+from exporter.settings.cautions import login_cautions, web_cautions
 from tests.settings.files import HASH, tls, web_file
 from tests.settings.loaded import login
 
@@ -41,19 +41,30 @@ def test_what_manager_conf_would_make_another_secret_of_is_said(
             assert "hunter" not in caution
 
 
+def test_a_secret_file_that_all_may_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hunter2")
+    file.chmod(0o644)
+    ami = login(f"--ami.secret-file={file}", {"FAX_EXPORTER_AMI_USERNAME": "fax"})
+    (caution,) = login_cautions(ami)
+    assert caution.startswith(f"{file}: its mode lets all users of this machine read it (o+r)")
+    file.chmod(0o640)
+    assert login_cautions(ami) == []
+
+
 def test_a_private_key_that_all_may_read_is_named(tmp_path: Path, ca: trustme.CA) -> None:
     key, certificate = tmp_path / "fax.key", tmp_path / "fax.pem"
     key.chmod(0o644)
     certificate.chmod(0o644)
     flags = f"--ami.tls --ami.tls-cert-file={certificate}"
-    (caution,) = secret_cautions(login(f"{flags} --ami.tls-key-file={key}"))
+    (caution,) = login_cautions(login(f"{flags} --ami.tls-key-file={key}"))
     assert caution.startswith(f"{key}: its mode lets all users of this machine read it (o+r)")
     key.chmod(0o640)
-    assert secret_cautions(login(f"{flags} --ami.tls-key-file={key}")) == []
+    assert login_cautions(login(f"{flags} --ami.tls-key-file={key}")) == []
     both = tmp_path / "both.pem"
     both.write_bytes(certificate.read_bytes() + key.read_bytes())
     both.chmod(0o644)
-    (caution,) = secret_cautions(login(f"--ami.tls --ami.tls-cert-file={both}"))
+    (caution,) = login_cautions(login(f"--ami.tls --ami.tls-cert-file={both}"))
     assert caution.startswith(f"{both}: ")
 
 

@@ -137,6 +137,8 @@ async def test_of_each_mode_that_is_too_open_there_is_one_warning_until_there_is
     path = targets_file(tmp_path, TWO_TARGETS)
     path.chmod(0o666)
     (tmp_path / "berlin").chmod(0o640)
+    # Of a file that several have there is one too.
+    path.write_text(path.read_text() + "  fax-rome: {username: fax, secret_file: berlin}\n")
     file = ConfigFile(path, None)
     for _ in range(2):
         await file.read()
