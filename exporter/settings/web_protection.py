@@ -58,7 +58,7 @@ def lost_unsaid(before: Set[Protection], there: Set[Protection], up: Set[Protect
     if Protection.TLS in lost:
         lost -= _OF_TLS - {Protection.TLS}
     return [
-        f"no {words} now, as in a file cut short, and there were before: they go on; if they are "
-        f"to go, write '{line}' ({_NOTHING})"
+        f"no {words} now, as in a file cut short, so what was there before goes on; if it is to "
+        f"go, write '{line}' ({_NOTHING})"
         for words, line in (one.value for one in Protection if one in lost)
     ]
