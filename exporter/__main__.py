@@ -24,12 +24,12 @@ from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
+    OneTarget,
     Settings,
     SettingsError,
     Targets,
     WebConfigFile,
     load,
-    secret_cautions,
 )
 from exporter.web_process import WebProcess
 from exporter.words import say
@@ -62,7 +62,7 @@ async def _check_files(settings: Settings) -> int:
     problems = []
     if settings.web.config_file is not None:
         try:
-            WebConfigFile(settings.web.config_file)
+            WebConfigFile(settings.web.config_file, show_details=settings.web.show_details)
             say(f"{settings.web.config_file}: no fault found")
         except SettingsError as error:
             problems.append(str(error))
@@ -76,7 +76,7 @@ async def _check_files(settings: Settings) -> int:
     if problems:
         raise SettingsError("\n".join(problems))
     if settings.ami is not None and not settings.demo:
-        _caution(settings.ami)
+        await OneTarget(settings.ami).read()
     if settings.config.file is None and settings.web.config_file is None:
         say("settings: no fault found")
     return 0
@@ -99,9 +99,10 @@ async def _run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     file = _config_file(settings)
+    one = None if settings.ami is None or settings.demo else OneTarget(settings.ami)
     notifier = Notifier()
     async with contextlib.AsyncExitStack() as stack:
-        targets = await stack.enter_async_context(_targets(settings, file))
+        targets = await stack.enter_async_context(_targets(settings, file, one))
         logger.info("asterisk-fax-exporter %s", __version__)
         if (few := too_few_for_targets(len(targets), raise_limit())) is not None:
             logger.warning("%s", few)
@@ -117,7 +118,8 @@ async def _run(settings: Settings) -> int:
         answering = Answering(fleet, file)
         web = WebProcess(settings, sockets, answering)
         web_file = web.reload if settings.web.config_file is not None else None
-        reload = Reload(fleet, file, web_file, notifier)
+        read_again = one if one is not None and one.can_change else file
+        reload = Reload(fleet, read_again, web_file, notifier)
         if reload.possible:
             answering.reload = reload
         loop.add_signal_handler(signal.SIGHUP, reload.soon)
@@ -161,7 +163,9 @@ def _config_file(settings: Settings) -> ConfigFile | None:
 
 
 @contextlib.asynccontextmanager
-async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator[Targets]:
+async def _targets(
+    settings: Settings, file: ConfigFile | None, one: OneTarget | None = None
+) -> AsyncIterator[Targets]:
     """The targets to watch; a demo PBX lives until this context ends. Raises SettingsError."""
     ami = settings.ami
     if ami is None:
@@ -171,14 +175,7 @@ async def _targets(settings: Settings, file: ConfigFile | None) -> AsyncIterator
         async with _demo_pbx(ami) as demo:
             yield {"demo": demo}
     else:
-        _caution(ami)
-        yield {f"{ami.host}:{ami.port}": ami}
-
-
-def _caution(ami: AmiSettings) -> None:
-    """Warns of a secret that is likely to be a mistake."""
-    for caution in secret_cautions(ami):
-        log.about_target(logger, f"{ami.host}:{ami.port}").warning("%s", caution)
+        yield await (one or OneTarget(ami)).read()
 
 
 @contextlib.asynccontextmanager

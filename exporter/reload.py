@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from exporter.notify import Notifier
 from exporter.polling import Fleet
-from exporter.settings import ConfigFile, SettingsError
+from exporter.settings import ConfigFile, OneTarget, SettingsError
 from exporter.shared import Shared
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Reload:
     def __init__(
         self,
         fleet: Fleet,
-        file: ConfigFile | None,
+        file: ConfigFile | OneTarget | None,
         web_file: Callable[[], Awaitable[None]] | None,
         notifier: Notifier,
     ) -> None:
@@ -65,7 +65,9 @@ class Reload:
     def soon(self) -> None:
         """Reload in the background, for a signal handler; the log says how it went."""
         if not self.possible:
-            logger.warning("nothing to read again: no --config.file, no --web.config.file")
+            logger.warning(
+                "nothing to read again: no --config.file, --ami.secret-file, --web.config.file"
+            )
             return
         if len(self._in_background) > 1:
             return  # one runs, and one waits that will read everything changed until it begins

@@ -21,6 +21,7 @@ _DAY = timedelta(days=1)
 def written(pem: trustme.Blob, path: Path) -> Path:
     """Writes it there; returns the path."""
     pem.write_to_path(path)
+    path.chmod(0o600)  # as the file of a key has to be, or the exporter warns of it
     return path
 
 

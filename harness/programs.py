@@ -20,14 +20,14 @@ def succeeds(*command: str | Path) -> str:
 def binary(*names: str, package: str = "", install: str = "") -> str:
     """The path of a program, by the first of its names that is installed.
 
-    If none is, the test is skipped, or fails if FAX_EXPORTER_TEST_REQUIRE has the first name; the
+    If none is, the test is skipped, or fails if FAX_TEST_REQUIRE has the first name; the
     message says how to install it: `package` in Debian, or else by `install`.
     """
     for name in names:
         if found := shutil.which(name):
             return found
     install = install or f"apt-get install --no-install-recommends {package}"
-    required = names[0] in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
+    required = names[0] in os.environ.get("FAX_TEST_REQUIRE", "").split(",")
     missing = f"{names[0]} is missing: {install}"
     assert not required, missing
     pytest.skip(missing)

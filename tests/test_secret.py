@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -134,6 +135,47 @@ def test_the_secret_is_in_no_help_and_no_refusal_of_a_setting() -> None:
         )
         assert "--ami." in done.stdout + done.stderr
         assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+async def test_a_secret_that_was_replaced_is_taken_at_a_reload(tmp_path: Path) -> None:
+    """By --ami.secret-file alone, and at once: not after the minute that a refusal waits."""
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    pbx = FaultyPbx(secret=SECRET)
+    await pbx.start()
+    flags = (f"--ami.port={pbx.port}", f"--ami.username={pbx.username}")
+
+    def up(exporter: Exporter, value: int) -> None:
+        exporter.wait_until(lambda now: now.value("up") == value, SECONDS)
+
+    with Exporter(*flags, f"--ami.secret-file={file}") as exporter:
+        await asyncio.to_thread(up, exporter, 1)
+        pbx.secret = "another"
+        pbx.drop_connections()
+        await asyncio.to_thread(up, exporter, 0)
+        await until(lambda: bool(pbx.failed_logins))
+        file.write_text("another")
+        exporter.process.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(up, exporter, 1)
+        assert len(pbx.failed_logins) == 1
+        assert "reloaded" in await asyncio.to_thread(post, exporter, "/-/reload")
+        file.unlink()
+        assert "a fault" in await asyncio.to_thread(post, exporter, "/-/reload")
+    await pbx.stop()
+    assert "--ami.secret-file: No such file or directory" in exporter.log
+    assert "another" not in exporter.log
+
+
+def post(exporter: Exporter, path: str) -> str:
+    """What is answered, be it a refusal."""
+    request = urllib.request.Request(exporter.url.removesuffix("/metrics") + path, method="POST")
+    try:
+        answer = urllib.request.urlopen(request, timeout=SECONDS)
+    except urllib.error.HTTPError as refusal:
+        answer = refusal
+    with answer:
+        return str(answer.read().decode())
 
 
 class Broken:

@@ -78,9 +78,8 @@ def test_client_certificates_and_keys_are_looked_at_before_anything_starts(
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         load([*flags_for(files, certificate, key), "--ami.tls"])
-    value = files / (certificate if flag == "cert-file" else key)
     takes = {"cert-file": "PEM certificates", "key-file": "the unencrypted key of"}[flag]
-    assert str(caught.value).startswith(f"--ami.tls-{flag} '{value}': {reason}")
+    assert str(caught.value).startswith(f"--ami.tls-{flag}: {reason}")
     assert takes in str(caught.value)
 
 

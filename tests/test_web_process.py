@@ -102,7 +102,7 @@ def test_what_is_wrong_in_its_file_ends_the_start(tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     path.write_text("basic_auth_user: {}")
     exporter = Exporter("--demo", f"--web.config.file={path}")
-    with pytest.raises(AssertionError, match="basic_auth_user"), exporter:
+    with pytest.raises(AssertionError, match="did you mean basic_auth_users"), exporter:
         pass
     assert exporter.process.wait(10) == 2
 

@@ -43,6 +43,7 @@ from exporter.polling.events import EventWatch
 from exporter.polling.notices import Notices
 from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
 from exporter.polling.poll_cache import PollCache
+from exporter.polling.secret import with_secret_of_now
 from exporter.polling.status import Failure, Status
 from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
@@ -178,6 +179,7 @@ class Poller:
         begun = self.clock.monotonic()
         self._logged_in_at = math.inf
         self._begin_step(self.settings.timeout)
+        self.settings = await with_secret_of_now(self.settings, self._notices)
         connection = await connect(self.settings, self._take_event, self._challenges)
         try:
             self._logged_in_at = self.clock.monotonic()

@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from exporter.ami import (
@@ -23,11 +24,12 @@ from exporter.words import visible
 
 
 class Lack(StrEnum):
-    """What a PBX lacks without a poll failing."""
+    """What a PBX, or the login to it, lacks without a poll failing."""
 
     EVENTS = "completion events"
     RESULTS = "results in completion events"
     CHALLENGES = "new challenges at logins"
+    SECRET = "a secret file that can be read"
 
 
 Kind: TypeAlias = Failure | Lack
@@ -36,7 +38,7 @@ K = TypeVar("K", bound=Kind, covariant=True)
 REFUSALS: Final = (Failure.DENIED, Failure.UNKNOWN_ACTION, Failure.ERROR)
 """How Asterisk refuses an action."""
 TO_BE_MENDED: Final = frozenset({*REFUSALS, *Lack})
-"""What stays true until somebody puts it right at the PBX."""
+"""What stays true until somebody puts it right."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,15 @@ def no_events(user: str) -> Trouble[Lack]:
         "failures are missing"
     )
     return Trouble(Lack.EVENTS, text)
+
+
+def no_secret(file: Path, error: ValueError) -> Trouble[Lack]:
+    """The file of the secret cannot be read at a login. `error`: what is wrong with it."""
+    text = (
+        f"{file}: {error}: the secret that was read from it before is used; it is read again at "
+        "each login"
+    )
+    return Trouble(Lack.SECRET, text)
 
 
 def no_result(result: FaxResult, version: str) -> Trouble[Lack]:

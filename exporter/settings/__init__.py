@@ -3,13 +3,13 @@
 The two files are read again while the exporter runs.
 """
 
+from exporter.settings.cautions import secret_cautions
 from exporter.settings.command_line import PROGRAM, argument_parser
 from exporter.settings.declarations import SETTINGS, Setting
 from exporter.settings.loading import load
 from exporter.settings.models import AmiSettings, Settings, WebSettings
 from exporter.settings.problems import Accepts, SettingsError
-from exporter.settings.rereading import ConfigFile, WebConfigFile
-from exporter.settings.secret_cautions import secret_cautions
+from exporter.settings.rereading import ConfigFile, OneTarget, WebConfigFile
 from exporter.settings.targets import Targets, load_targets, share_of
 from exporter.settings.values import ListenAddress, Shard
 from exporter.settings.web_config import WebConfig
@@ -23,6 +23,7 @@ __all__ = [
     "AmiSettings",
     "ConfigFile",
     "ListenAddress",
+    "OneTarget",
     "Setting",
     "Settings",
     "SettingsError",

@@ -4,23 +4,18 @@ import argparse
 import re
 import textwrap
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from exporter import __version__
 from exporter.settings.declarations import BY_PATH, SETTINGS, Setting
-from exporter.settings.problems import Loc, Place, SettingsError, no_such, quoted
+from exporter.settings.problems import Loc, Place, SettingsError, no_such
 
 PROGRAM: Final = "asterisk-fax-exporter"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(message)
-
-
 def argument_parser() -> argparse.ArgumentParser:
     """Return the parser; the man page and the shells' completion are made from it too."""
-    parser = _Parser(
+    parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --ami.username NAME --ami.secret-file FILE [flags]\n"
         f"       {PROGRAM} --config.file FILE [flags]\n"
@@ -75,46 +70,59 @@ def flags_given(argv: Sequence[str]) -> dict[Loc, Any]:
 
     Raises SettingsError, SystemExit after --help and --version.
     """
-    # Before argparse, which repeats what it does not understand.
+    # Before all else: what follows it is certainly a secret.
     if any(word.partition("=")[0] == "--ami.secret" for word in argv):
         secret_file, secret = BY_PATH["ami", "secret_file"], BY_PATH["ami", "secret"]
         raise SettingsError(
             "--ami.secret: a secret is never a flag, since others could read it; "
             f"set {secret_file.flag} or {secret.variable}"
         )
-    if "--" in argv:  # what follows would be no flag
-        raise SettingsError("--: no such argument; there are only flags")
     parser = argument_parser()
+    known, problems = _sorted_out(argv, parser)
     try:
-        flags, rest = parser.parse_known_args(_with_dashed_values(argv, parser))
+        given = vars(parser.parse_args(known))
     except argparse.ArgumentError as error:
-        raise SettingsError(_misused(error.argument_name or "")) from None
-    # What follows an unknown flag may be a password its user took for the value of one, so it is
-    # not repeated.
-    unknown = [word.partition("=")[0] for word in rest if word.startswith("-")]
-    if unknown:
-        known = [setting.flag for setting in SETTINGS if not setting.is_secret]
-        raise SettingsError("\n".join(no_such(flag, known) for flag in unknown))
-    if rest:
-        raise SettingsError(f"{quoted(rest[0])}: no such argument; there are only flags")
-    given = vars(flags)
+        problems.append(_misused(error.argument_name or ""))
+    if problems:
+        raise SettingsError("\n".join(problems))
     return {setting.path: given[setting.key] for setting in SETTINGS if setting.key in given}
 
 
-def _with_dashed_values(argv: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Join each value that begins with a dash to its flag: argparse would take it for a flag."""
-    switches = {
-        word for action in parser._actions if action.nargs == 0 for word in action.option_strings
-    }
+def _sorted_out(
+    argv: Sequence[str], parser: argparse.ArgumentParser
+) -> tuple[list[str], list[str]]:
+    """Return the words that argparse knows, each value joined to its flag, and a line for each
+    other word and each flag given twice. argparse would repeat words, and one may be a password."""
+    actions = {name: action for action in parser._actions for name in action.option_strings}
+    once = {setting.key for setting in SETTINGS if not setting.is_repeatable}
+    flags = [setting.flag for setting in SETTINGS if not setting.is_secret]
     words: list[str] = []
-    for word in argv:
-        flag = words[-1] if words else ""
-        needs_value = flag.startswith("--") and "=" not in flag and flag not in switches
-        if needs_value and re.match("-(?!-|h$)", word):
-            words[-1] += f"={word}"
-        else:
+    problems: dict[str, None] = {}
+    seen: set[str] = set()
+    awaited = unknown = False  # a value, by the word before; that word
+    for place, word in enumerate(argv, 1):
+        if awaited and not re.match("--|-h$", word):
+            words[-1] += (
+                f"={word}"  # else argparse would take one that begins with a dash for a flag
+            )
+            awaited = False
+            continue
+        name, equals, _ = word.partition("=")
+        action = actions.get(name)
+        if action is not None:
+            if action.dest in seen & once:
+                problems[f"{action.option_strings[0]}: given twice, and only one can hold"] = None
+            seen.add(action.dest)
             words.append(word)
-    return words
+        elif word == "--":  # what follows would be no flag
+            problems["--: no such argument; there are only flags"] = None
+        elif word.startswith("-"):
+            problems[no_such(f"argument {place}", name, flags)] = None
+        elif not unknown:  # else it was meant as its value
+            problems[f"argument {place}: no flag, and there are only flags"] = None
+        awaited = action is not None and action.nargs != 0 and not equals
+        unknown = action is None and word.startswith("-") and not equals
+    return words, list(problems)
 
 
 def _misused(names: str) -> str:

@@ -13,8 +13,8 @@ from pydantic_settings import EnvSettingsSource
 
 from exporter.settings.command_line import flags_given
 from exporter.settings.declarations import BY_PATH, SETTINGS, Setting, variable_of
-from exporter.settings.models import Settings
-from exporter.settings.problems import Loc, Place, SettingsError, explained, no_such, quoted
+from exporter.settings.models import ENV_PREFIX, Settings
+from exporter.settings.problems import Loc, Place, SettingsError, explained, no_such
 from exporter.settings.values import listed
 
 # Kubernetes sets these in every container if a service's name begins with fax-exporter.
@@ -22,6 +22,7 @@ _SET_BY_KUBERNETES: Final = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*"
     r"|\w+_PORT=(tcp|udp|sctp)://.*"
 )
+_VARIABLES: Final = [setting.variable for setting in SETTINGS]
 _GROUPS: Final = {setting.path[0] for setting in SETTINGS if len(setting.path) > 1}
 _SECRET: Final = BY_PATH["ami", "secret"]
 _SECRET_FILE: Final = BY_PATH["ami", "secret_file"]
@@ -53,10 +54,11 @@ def load(argv: Sequence[str]) -> Settings:
     --version.
     """
     flags = flags_given(argv)
-    given = _environment() | {p: _given(BY_PATH[p].flag, p, value) for p, value in flags.items()}
+    given, problems = _environment()
+    given |= {p: _given(BY_PATH[p].flag, p, value) for p, value in flags.items()}
     if _SECRET_FILE.path in flags:
         given.pop(_SECRET.path, None)  # this flag wins over the variable of the secret too
-    problems = list(_contradictions(given))
+    problems += _contradictions(given)
     if _is_on(_DEMO, given):
         given = _defaults_of_demo(given) | given
     if not problems:
@@ -72,35 +74,38 @@ def load(argv: Sequence[str]) -> Settings:
     raise SettingsError("\n".join(problems))
 
 
-def _environment() -> dict[Loc, _Given]:
-    """Return what the environment sets, with unknown names in known groups: those are refused."""
+def _environment() -> tuple[_AllGiven, list[str]]:
+    """Return what the environment sets, and a line for each variable that sets nothing though it
+    begins as ours do."""
     source = EnvSettingsSource(Settings)
-    source.env_vars = {
+    ours = {
         name: value
         for name, value in source.env_vars.items()
-        if not _SET_BY_KUBERNETES.fullmatch(f"{name.upper()}={value}")
+        if name.startswith(ENV_PREFIX.lower())
+        and not _SET_BY_KUBERNETES.fullmatch(f"{name.upper()}={value}")
     }
-    # The name of a whole group, whose value pydantic-settings would read as JSON.
-    groups = [variable_of((group,)) for group in sorted(_GROUPS)]
-    if wrong := [name for name in groups if name.lower() in source.env_vars]:
-        raise SettingsError(
-            "\n".join(
-                f"{name}: no such setting; those of this group begin with {name}_" for name in wrong
-            )
-        )
-    given: dict[Loc, _Given] = {}
+    source.env_vars = {name: value for name, value in ours.items() if name.upper() in _VARIABLES}
+    given: _AllGiven = {}
     for name, value in source().items():
         values: dict[Loc, Any] = {}
         if name in _GROUPS:
             values = {(name, key): one for key, one in value.items()}
         for path, one in (values or {(name,): value}).items():
             given[path] = _given(variable_of(path), path, one)
-    return given
+    return given, [_no_variable(name.upper()) for name in ours if name not in source.env_vars]
+
+
+def _no_variable(name: str) -> str:
+    """Say that there is no such variable. Its name is repeated, since it has no other place."""
+    shown = name if re.fullmatch("[A-Z0-9_]+", name) else f"a variable that begins {ENV_PREFIX}"
+    if name in (variable_of((group,)) for group in _GROUPS):
+        return f"{shown}: no such setting; those of this group begin with {name}_"
+    return no_such(shown, name, _VARIABLES)
 
 
 def _given(origin: str, path: Loc, value: Any) -> _Given:
     """Return what a variable, or a flag however often, sets."""
-    if path in BY_PATH and BY_PATH[path].is_repeatable:
+    if BY_PATH[path].is_repeatable:
         texts = [value] if isinstance(value, str) else value
         value = [one for text in texts for one in listed(text)]
     return _Given(origin, value)
@@ -158,11 +163,9 @@ def _is_true(value: object) -> bool:
         return False  # the field itself says what is wrong with it
 
 
-def _place(loc: Loc, given: _AllGiven) -> Place | str:
+def _place(loc: Loc, given: _AllGiven) -> Place:
     """Where the user set, or could set, what is wrong."""
     path, index = loc[:2], loc[2:3]
-    if path not in BY_PATH:
-        return no_such(given[path].origin, [setting.variable for setting in SETTINGS])
     setting, flag = BY_PATH[path], BY_PATH[path].flag
     if setting.is_secret:
         flag = _SECRET_FILE.flag
@@ -171,11 +174,8 @@ def _place(loc: Loc, given: _AllGiven) -> Place | str:
     one = given.get(setting.path)
     if one is None:
         name = f"{flag} (or {setting.variable})"
-    elif setting.is_secret:
-        name = one.origin
-    elif isinstance(one.value, list):
-        wrong = [one.value[int(i)] for i in index] or one.value
-        name = f"{one.origin} {quoted(' '.join(wrong))}"
+    elif isinstance(one.value, list) and len(one.value) > 1 and index:
+        name = f"{one.origin}, value {int(index[0]) + 1} of {len(one.value)}"
     else:
-        name = f"{one.origin} {quoted(one.value)}"
+        name = one.origin
     return Place(name, setting.accepts)

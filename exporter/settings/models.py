@@ -7,7 +7,7 @@ do stands in the files that use them.
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -21,7 +21,7 @@ from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.settings.problems import Accepts
-from exporter.settings.secret_file import read_secret
+from exporter.settings.secret_file import is_read_once, read_secret
 from exporter.settings.values import (
     Certificates,
     Count,
@@ -69,7 +69,10 @@ class AmiSettings(_Group):
     username: Annotated[UserName, Field(description="User to log in as, from manager.conf.")]
     secret_file: Annotated[
         Path | None,
-        Field(description="File that holds the user's secret; a line end after it is ignored."),
+        Field(
+            description="File that holds the user's secret; a line end after it is ignored. Read "
+            "again at each login."
+        ),
         Accepts("FILE", "a readable file with nothing but the secret in it"),
     ] = None
     secret: Annotated[
@@ -106,6 +109,19 @@ class AmiSettings(_Group):
         Field(ge=0.1, le=300, description="Time one poll may take, seconds."),
         Accepts("SECONDS", "seconds from 0.1 to 300, or a duration such as 500ms or 5s"),
     ] = 5.0
+
+    def with_secret_of_now(self) -> Self:
+        """Return these settings with the secret that its file holds now; themselves if that is the
+        same, if there is no file, or if it is none that can be read twice, such as a pipe.
+
+        Raises ValueError with what is wrong with the file, and never what is in it.
+        """
+        if self.secret_file is None or is_read_once(self.secret_file):
+            return self
+        secret = plain(read_secret(self.secret_file))
+        if secret == self.secret.get_secret_value():
+            return self
+        return self.model_copy(update={"secret": SecretStr(secret)})
 
     # pydantic checks fields in the order they are declared in: `secret_file` before `secret`.
     @field_validator("secret", mode="before")

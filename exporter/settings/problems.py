@@ -1,18 +1,24 @@
 """What a setting accepts, and what is said of one that is wrong: on the command line, in the
-environment and in the two files alike. No message repeats a secret."""
+environment and in the two files alike.
+
+No message repeats what a user wrote, be it a value or a name that is none of ours: it may be a
+secret in the wrong place. It names the place.
+"""
 
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-_QUOTED_CHARS = 200
+_LONGEST_NAME: Final = 100
+"""Characters of a name that are compared with those there are."""
 
 
 class SettingsError(ValueError):
-    """One or more settings are wrong; the message has a line for each, and never a secret."""
+    """One or more settings are wrong; the message has a line for each, and never a value."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,6 @@ class Place:
     """Where a user sets something, by its name there, and what is accepted."""
 
     name: str
-    """Followed by the value that was written, where that may be shown."""
     accepts: Accepts
 
     def refusal(self, reason: str) -> str:
@@ -66,20 +71,14 @@ def explained(
     return lines
 
 
-def no_such(name: str, known: Sequence[str], *, hint: str = "; --help lists what there is") -> str:
-    """Say that there is no such setting, and which one may have been meant; `hint` stands instead
-    of that if no name is similar."""
-    if near := difflib.get_close_matches(name, known, n=1):
+def no_such(
+    place: str, name: str, known: Sequence[str], *, hint: str = "; --help lists what there is"
+) -> str:
+    """Say that there is no setting of this name at `place`, and which one may have been meant;
+    `hint` stands instead of that if no name is similar.
+
+    The name itself is not repeated: it can be a secret, as in 'secret:hunter2' without a blank.
+    """
+    if near := difflib.get_close_matches(name[:_LONGEST_NAME], known, n=1):
         hint = f"; did you mean {near[0]}?"
-    return f"{_cut(ascii(name)[1:-1])}: no such setting{hint}"
-
-
-def quoted(value: object) -> str:
-    """Quote what a user wrote, so that no control character of it reaches the terminal."""
-    if isinstance(value, dict | list):  # which can be endless, by the aliases of YAML
-        return "(a mapping)" if isinstance(value, dict) else "(a list)"
-    return _cut(ascii(str(value)))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _QUOTED_CHARS else f"{text[:_QUOTED_CHARS]}..."
+    return f"{place}: no such setting{hint}"

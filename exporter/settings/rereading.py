@@ -1,15 +1,25 @@
-"""The two files as they were last read without fault, and reading them again."""
+"""The files of settings as they were last read without fault, and reading them again: that of the
+targets, that of --web.config.file, and the secret of --ami.secret-file.
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from exporter.log import about_target
-from exporter.settings.problems import SettingsError
-from exporter.settings.secret_cautions import secret_cautions
+from exporter.settings.cautions import (
+    login_cautions,
+    secret_cautions,
+    targets_cautions,
+    web_cautions,
+)
+from exporter.settings.declarations import BY_PATH
+from exporter.settings.models import AmiSettings
+from exporter.settings.problems import Place, SettingsError
+from exporter.settings.secret_file import is_read_once
 from exporter.settings.targets import Targets, load_targets
 from exporter.settings.values import Shard
 from exporter.settings.web_config import WebConfig, read_web_config
@@ -19,6 +29,50 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 1.0
 """Between two looks for changed files."""
+
+
+class _Warned:
+    """Warnings, each given once however often the files are read."""
+
+    def __init__(self) -> None:
+        self._given: set[tuple[str, str]] = set()
+
+    def warn(self, cautions: Iterable[str], target: str = "") -> None:
+        """Logs those that are new. `target`: the one they are about, if they are about one."""
+        for caution in cautions:
+            if (target, caution) not in self._given:
+                self._given.add((target, caution))
+                (about_target(log, target) if target else log).warning("%s", caution)
+
+
+class OneTarget:
+    """The Asterisk that flags and variables name, with the secret as it was last read."""
+
+    def __init__(self, settings: AmiSettings) -> None:
+        """Reads nothing yet, beyond what `settings` were made of."""
+        self.name = f"{settings.host}:{settings.port}"
+        self._settings = settings
+        self._warned = _Warned()
+
+    @property
+    def can_change(self) -> bool:
+        """Whether there is a file with its secret, which can be read again."""
+        file = self._settings.secret_file
+        return file is not None and not is_read_once(file)
+
+    async def read(self) -> Targets:
+        """Return it, with the secret that its file holds now. Raises SettingsError."""
+        try:
+            self._settings = await asyncio.to_thread(self._settings.with_secret_of_now)
+        except ValueError as error:
+            setting = BY_PATH["ami", "secret_file"]
+            # Raised below, outside of `except`, so that nothing of the file is in its context.
+            fault = Place(setting.flag, setting.accepts).refusal(str(error))
+        else:
+            self._warned.warn(login_cautions(self._settings))
+            self._warned.warn(secret_cautions(self._settings), self.name)
+            return {self.name: self._settings}
+        raise SettingsError(fault)
 
 
 class ConfigFile:
@@ -35,7 +89,7 @@ class ConfigFile:
         """Seconds since the epoch: when the file was last read without fault."""
         self._shard = shard
         self._clock = clock
-        self._cautioned: set[tuple[str, str]] = set()
+        self._warned = _Warned()
 
     async def read(self) -> Targets:
         """Return the targets it names now. Raises SettingsError if anything in it is wrong."""
@@ -44,11 +98,10 @@ class ConfigFile:
         except SettingsError:
             self.successful = False
             raise
+        self._warned.warn(targets_cautions(self.path))
         for name, target in targets.items():
-            for caution in secret_cautions(target):
-                if (name, caution) not in self._cautioned:
-                    self._cautioned.add((name, caution))
-                    about_target(log, name).warning("%s", caution)
+            self._warned.warn(login_cautions(target))
+            self._warned.warn(secret_cautions(target), name)
         self.successful = True
         self.success_timestamp = self._clock()
         return targets
@@ -57,8 +110,15 @@ class ConfigFile:
 class WebConfigFile:
     """The file of --web.config.file as it was last read without fault."""
 
-    def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
-        """Reads the file; `path` None: there is none. `clock`: seconds since the epoch.
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        show_details: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Reads the file; `path` None: there is none. `show_details`: whether personal data is
+        shown, for a warning if everybody may see it. `clock`: seconds since the epoch.
 
         Raises SettingsError with a line for each thing that is wrong.
         """
@@ -72,6 +132,8 @@ class WebConfigFile:
         """Seconds since the epoch: when the file was last read without fault; 0 without a file."""
         self.changed: list[Callable[[], None]] = []
         """Called each time `current` has been replaced."""
+        self._show_details = show_details
+        self._warned = _Warned()
         self._clock = clock
         self._seen: Signatures = {}
         if path is not None:
@@ -79,6 +141,7 @@ class WebConfigFile:
             if isinstance(result, SettingsError):
                 raise result
             self.current, self.success_timestamp = result, clock()
+        self._caution()
 
     async def reload(self) -> bool:
         """Reads it again. If anything in it is wrong, nothing changes; each fault is logged once.
@@ -87,11 +150,9 @@ class WebConfigFile:
         """
         if self.path is None:
             return True
-        result, self._seen = await asyncio.to_thread(read_web_config, self.path)
-        signature = self._seen[self.path]
-        if signature is not None and signature[1] == 0 and self.current != WebConfig():
-            # Editors empty a file before they write it, and an empty one would let everybody in.
-            result = SettingsError(f"{self.path}: empty now; {{}} is a file that asks for nothing")
+        result, self._seen = await asyncio.to_thread(
+            read_web_config, self.path, self.current.protections
+        )
         self.successful = isinstance(result, WebConfig)
         logged = self.fault.splitlines()
         self.fault = str(result) if isinstance(result, SettingsError) else ""
@@ -101,6 +162,7 @@ class WebConfigFile:
                     log.error("web configuration not changed: %s", problem)
             return False
         self.current, self.success_timestamp = result, self._clock()
+        self._caution()
         log.info("web configuration read again", extra={"fields": {"file": str(self.path)}})
         for call in self.changed:
             call()
@@ -109,8 +171,8 @@ class WebConfigFile:
     async def follow(self) -> None:
         """Reads it again whenever it or a file it names has changed; ends if there is none.
 
-        It waits until two looks in a row have found the same. A file that is still being written
-        can be empty, and an empty one lets everybody in.
+        It waits until two looks in a row have found the same: a file that is still being written
+        would only be refused.
         """
         before = self._seen
         while self.path is not None:
@@ -119,3 +181,6 @@ class WebConfigFile:
             if before == now != self._seen:
                 await self.reload()
             before = now
+
+    def _caution(self) -> None:
+        self._warned.warn(web_cautions(self.path, self.current, show_details=self._show_details))

@@ -1,6 +1,7 @@
 """The file that holds nothing but the secret of an AMI user, and how it is read."""
 
 import codecs
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -33,3 +34,12 @@ def read_secret(path: Path) -> str:
     if "\n" in secret or "\r" in secret:
         raise ValueError("it has several lines, and control characters are refused in a secret")
     return secret
+
+
+def is_read_once(path: Path) -> bool:
+    """Whether there is a pipe or a device instead of a file, as by `--ami.secret-file <(...)`: what
+    it gave is gone, and reading it again could block."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):  # to be told by `read_secret`
+        return False

@@ -10,7 +10,7 @@ A target takes what the settings of one Asterisk take, and `secret_env` beside `
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
@@ -25,10 +25,9 @@ from exporter.settings.problems import (
     accepted_by,
     explained,
     no_such,
-    quoted,
 )
 from exporter.settings.values import Shard
-from exporter.settings.yaml_files import named_file, read_yaml
+from exporter.settings.yaml_files import Keyed, named_file, read_yaml
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE: Final = re.compile("[A-Z][A-Z0-9_]*")
@@ -56,7 +55,7 @@ class _Target(AmiSettings):
             return value
         secret = os.environ.get(value) if isinstance(value, str) else None
         if not secret:
-            raise ValueError("not set")
+            raise ValueError("the variable that it names is not set")
         return secret
 
     _files = field_validator(
@@ -73,29 +72,29 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
     """Return the targets of a file in its order, those of `shard` alone if one is given. Reads
     their secrets too.
 
-    Raises SettingsError with a line for each thing that is wrong, and never a secret.
+    Raises SettingsError with a line for each thing that is wrong, and never a value.
     """
     content = read_yaml(path, BY_PATH["config", "file"])
-    if not isinstance(content, dict) or "targets" not in content:
+    if not isinstance(content, Keyed) or "targets" not in content:
         raise SettingsError(f"{path}: has no targets; it takes 'targets:' and below it names")
     problems = [
-        f"{path}: {no_such(str(key), ['targets'], hint='; there is only targets')}"
-        for key in content
+        f"{path}: {no_such(content.place(key), key, ['targets'], hint='; there is only targets')}"
+        for key in map(str, content)
         if key != "targets"
     ]
     targets: Targets = {}
     listed = content["targets"]
-    if not isinstance(listed, dict):
+    if not isinstance(listed, Keyed):
         problems.append(
             f"{path}: targets: takes a name and settings for each Asterisk, in lines below it; "
             "to watch none, write 'targets: {}'"
         )
-        listed = {}
+        listed = Keyed()
     for name, given in listed.items():
         try:
-            targets[name] = _read_target(name, given, path.parent)
+            targets[name] = _read_target(name, given, path.parent, listed.place)
         except SettingsError as error:
-            problems += [f"{path}: targets.{problem}" for problem in str(error).splitlines()]
+            problems += [f"{path}: targets{problem}" for problem in str(error).splitlines()]
     if problems:
         raise SettingsError("\n".join(problems))
     return {n: s for n, s in targets.items() if shard is None or share_of(n, shard.count) == shard}
@@ -108,45 +107,50 @@ def share_of(name: str, count: int) -> Shard:
     return Shard(int.from_bytes(digest[8:], "big") % count, count)
 
 
-def _read_target(name: object, given: object, folder: Path) -> AmiSettings:
-    """Return one target. Raises SettingsError with a line for each thing that is wrong with it."""
+def _read_target(
+    name: object, given: object, folder: Path, place: Callable[[str], str]
+) -> AmiSettings:
+    """Return one target. `place`: finds where in the file a name stands.
+
+    Raises SettingsError with a line for each thing that is wrong with it. A name is repeated only
+    if it names something: alone it may be a secret that was written without its key.
+    """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingsError(
-            f"{quoted(name)}: takes a name of letters, digits and ._- (quoted, if a number)"
+            f", {place(str(name))}: takes a name of letters, digits and ._- (quoted, if a number)"
         )
-    if not isinstance(given, dict):
-        raise SettingsError(f"{name}: takes host, username and secret_file or secret_env")
-    problems = [_unknown_key(str(key)) for key in given if key not in _KEYS]
+    if not isinstance(given, Keyed):
+        raise SettingsError(f", {place(name)}: takes host, username and secret_file or secret_env")
+    problems = [_unknown_key(name, key, given) for key in map(str, given) if key not in _KEYS]
     values = {key: value for key, value in given.items() if key in _KEYS and value is not None}
     try:
         target = _Target.model_validate(values, context=folder)
     except ValidationError as error:
-        problems += explained(error, lambda path: _place(path[0], values))
+        problems += [
+            f".{name}.{_with_keys(problem)}"
+            for problem in explained(error, lambda path: _place(path[0], values))
+        ]
     if not problems:
         return target
     # Raised outside of `except`, so that the exception that quotes the secret is not its context.
-    raise SettingsError("\n".join(f"{name}.{_with_keys(problem)}" for problem in problems))
+    raise SettingsError("\n".join(problems))
 
 
-def _unknown_key(key: str) -> str:
+def _unknown_key(target: str, key: str, given: Keyed) -> str:
+    if given.get(key) is None and re.search("[:=]", key):
+        return f".{target}, {given.place(key)}: takes a colon and a blank between key and value"
     if key == "secret":
-        return "secret: never in this file; set secret_file or secret_env"
-    return no_such(key, sorted(_KEYS), hint=_KNOWN_KEYS)
+        return f".{target}.secret: never in this file; set secret_file or secret_env"
+    return f".{target}, {no_such(given.place(key), key, sorted(_KEYS), hint=_KNOWN_KEYS)}"
 
 
 def _place(key: str, given: Mapping[str, Any]) -> Place:
     """Where in a target something is wrong."""
     if key in ("secret", "secret_env"):  # pydantic names a default by its field, not its alias
         key = "secret_file" if "secret_file" in given else "secret_env"
-    accepts = accepted_by(_KEYS[key])
-    value = given.get(key)
-    if key == "secret_env":
-        if value is None:
-            return Place("secret_file (or secret_env)", _SECRET)
-        # It may be the secret itself, written here by mistake, which must not reach a log.
-        if not (isinstance(value, str) and _VARIABLE.fullmatch(value)):
-            return Place(key, accepts)
-    return Place(key if value is None else f"{key} {quoted(value)}", accepts)
+    if key == "secret_env" and key not in given:
+        return Place("secret_file (or secret_env)", _SECRET)
+    return Place(key, accepted_by(_KEYS[key]))
 
 
 def _with_keys(problem: str) -> str:

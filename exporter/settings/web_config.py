@@ -10,11 +10,11 @@ What is served with it is the business of web/.
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -30,19 +30,27 @@ from pydantic.fields import FieldInfo
 from exporter.settings.declarations import BY_PATH
 from exporter.settings.problems import (
     Accepts,
+    Loc,
     Place,
     SettingsError,
     accepted_by,
     explained,
     no_such,
-    quoted,
 )
-from exporter.settings.yaml_files import named_file, read_yaml
+from exporter.settings.web_protection import (
+    EMPTY,
+    Protection,
+    given_up,
+    lost_unsaid,
+    open_unsaid,
+)
+from exporter.settings.yaml_files import Keyed, named_file, read_yaml
 from exporter.tls_files import Signatures, load_identity, load_trusted, signatures
 
-MAX_COST: Final = 17
-"""The highest cost of a bcrypt hash: the highest that htpasswd makes. Checking one password
-against it takes about 8 s; at 31 it would take a day."""
+MAX_COST: Final = 14
+"""The highest cost of a bcrypt hash. Checking one password against it takes about a second of a
+processor, and each step more twice as long: who logs in waits for all who guess before. htpasswd
+makes 5 unless told otherwise, and up to 17."""
 
 _HASH: Final = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _SETTING: Final = BY_PATH["web", "config_file"]
@@ -78,6 +86,10 @@ class WebConfig:
     """For every response."""
     users: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """bcrypt hashes by the name of the user; none: everybody may see everything."""
+    protections: frozenset[Protection] = frozenset()
+    """What keeps others out."""
+    key_file: Path | None = None
+    """The private key of `ssl_context`."""
 
 
 # --- the models -----------------------------------------------------------------------------
@@ -193,7 +205,10 @@ def _check_hash(value: object) -> object:
     if match is None:
         raise ValueError("not a bcrypt hash")
     if not 4 <= int(match["cost"]) <= MAX_COST:
-        raise ValueError(f"the cost of the hash is not from 4 to {MAX_COST}")
+        raise ValueError(
+            f"the cost of the hash is not from 4 to {MAX_COST}: with {MAX_COST} one login takes a "
+            "second, with each more twice as long"
+        )
     return value
 
 
@@ -210,36 +225,41 @@ _HASHES = Accepts("HASH", "a bcrypt hash, as `htpasswd -nBC 10 NAME` makes it")
 
 
 class _File(_Section):
-    tls_server_config: Annotated[_Tls | None, Accepts("", "cert_file, key_file and others")] = None
+    tls_server_config: Annotated[
+        _Tls | None, Accepts("", "cert_file, key_file and others, or {} for no TLS")
+    ] = None
     http_server_config: Annotated[_Http, Accepts("", "headers")] = _Http()
     basic_auth_users: Annotated[
         dict[
             Annotated[str, BeforeValidator(_check_user)],
             Annotated[str, BeforeValidator(_check_hash)],
         ],
-        Accepts("", "names of users with the bcrypt hashes of their passwords"),
+        Accepts("", "names of users with the bcrypt hashes of their passwords, or {} for no users"),
     ] = {}
 
 
 # --- loading --------------------------------------------------------------------------------
 
 
-def read_web_config(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
+def read_web_config(
+    path: Path, before: Set[Protection] = frozenset()
+) -> tuple[WebConfig | SettingsError, Signatures]:
     """Read the file and the certificates it names; return their signatures from just before, too.
 
-    An empty file sets nothing. An error has a line for each thing that is wrong, and never a hash
-    or a key.
+    `before`: the protections until now. A file that has one of them no longer, or neither users nor
+    TLS, is refused unless it says so. An error has a line for each thing that is wrong, and nothing
+    that the file holds.
     """
     seen = signatures([path])
     try:
-        content = _normalised(read_yaml(path, _SETTING))
+        content = read_yaml(path, _SETTING)
         # Their signatures are needed even if the configuration is refused: one of them may be at
         # fault, and mended.
         tls = content.get("tls_server_config") if isinstance(content, dict) else None
         if isinstance(tls, dict):
             named = [tls.get(key) for key in _FILE_KEYS]
             seen |= signatures(path.parent / file for file in named if isinstance(file, str))
-        config = _parsed(path, content)
+        config = _parsed(path, content, before)
     except SettingsError as error:
         return error, seen
     if signatures(seen) != seen:
@@ -247,34 +267,24 @@ def read_web_config(path: Path) -> tuple[WebConfig | SettingsError, Signatures]:
     return config, seen
 
 
-def _normalised(content: object) -> object:
-    """Drop keys without a value: exporter-toolkit treats them as not set."""
+def _parsed(path: Path, content: object, before: Set[Protection]) -> WebConfig:
     if content is None:
-        return {}
-    if not isinstance(content, dict):
-        return content
-    content = {key: value for key, value in content.items() if value is not None}
-    for section, empty in (("tls_server_config", (None, "")), ("http_server_config", (None,))):
-        keys = content.get(section)
-        if isinstance(keys, dict):
-            content[section] = {key: value for key, value in keys.items() if value not in empty}
-    if content.get("tls_server_config") == {}:
-        del content["tls_server_config"]
-    return content
-
-
-def _parsed(path: Path, content: object) -> WebConfig:
-    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: {EMPTY}")
+    if not isinstance(content, Keyed):
         raise SettingsError(f"{path}: takes keys: {', '.join(_File.model_fields)}")
-    problems: list[str] = []
+    problems = [place.refusal("no value") for place in _without_value(content)]
     try:
-        file = _File.model_validate(content, context=path.parent)
+        file = _File.model_validate(_normalised(content), context=path.parent)
     except ValidationError as error:
-        problems = explained(error, _place)
+        problems += explained(error, lambda loc: _place(loc, content))
     else:
         context = None
         if file.tls_server_config is not None:
-            context, problems = _context(file.tls_server_config)
+            context, wrong = _context(file.tls_server_config)
+            problems += wrong
+        there, up = _protections(file), given_up(content)
+        # Without a value it may have been meant to be there, which is said already.
+        problems = problems or open_unsaid(there, up) or lost_unsaid(before, there, up)
     # Raised outside of `except`, so that an exception that quotes a hash or key is not its context.
     if problems:
         raise SettingsError("\n".join(f"{path}: {problem}" for problem in problems))
@@ -284,7 +294,54 @@ def _parsed(path: Path, content: object) -> WebConfig:
             file.http_server_config.headers.model_dump(by_alias=True, exclude_none=True)
         ),
         users=MappingProxyType({u: h.encode() for u, h in file.basic_auth_users.items()}),
+        protections=there,
+        key_file=None if file.tls_server_config is None else file.tls_server_config.key_file,
     )
+
+
+def _sections(content: Mapping[Any, Any]) -> Iterator[tuple[Loc, Mapping[Any, Any]]]:
+    """The sections that are there, each by its path."""
+    for path in _SECTIONS:
+        section: object = content
+        for key in path:
+            section = section.get(key) if isinstance(section, Mapping) else None
+        if isinstance(section, Mapping):
+            yield path, section
+
+
+def _without_value(content: Mapping[Any, Any]) -> Iterator[Place]:
+    """The keys with nothing after them. exporter-toolkit takes them for not set, and so would serve
+    everybody what is left of a file cut behind 'basic_auth_users:'."""
+    for path, section in _sections(content):
+        for key, entry in _fields_by_key(_SECTIONS[path]).items():
+            if key in section and section[key] is None:
+                yield Place(".".join((*path, key)), accepted_by(entry))
+
+
+def _normalised(content: Mapping[Any, Any]) -> object:
+    """Drop what has no value, and in the section of TLS, as exporter-toolkit does, what is ''."""
+    found: dict[Any, Any] = {key: value for key, value in content.items() if value is not None}
+    for section, empty in (("tls_server_config", (None, "")), ("http_server_config", (None,))):
+        keys = found.get(section)
+        if isinstance(keys, dict):
+            found[section] = {key: value for key, value in keys.items() if value not in empty}
+    if found.get("tls_server_config") == {}:
+        del found["tls_server_config"]
+    return found
+
+
+def _protections(file: _File) -> frozenset[Protection]:
+    there = set()
+    tls = file.tls_server_config
+    if file.basic_auth_users:
+        there.add(Protection.USERS)
+    if tls is not None:
+        there.add(Protection.TLS)
+        if tls.client_auth_type == "RequireAndVerifyClientCert":
+            there.add(Protection.CLIENT_CERTIFICATES)
+        if tls.min_version == "TLS13":
+            there.add(Protection.TLS_1_3)
+    return frozenset(there)
 
 
 def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
@@ -296,26 +353,24 @@ def _context(tls: _Tls) -> tuple[ssl.SSLContext, list[str]]:
     context.set_alpn_protocols(["http/1.1"])
     problems = []
 
-    def loaded(key: str, file: Path, load: Callable[[], None]) -> bool:
+    def loaded(key: str, load: Callable[[], None]) -> bool:
         try:
             load()
         except ValueError as error:
-            place = Place(
-                f"tls_server_config.{key} {quoted(file)}", accepted_by(_Tls.model_fields[key])
-            )
+            place = Place(f"tls_server_config.{key}", accepted_by(_Tls.model_fields[key]))
             problems.append(place.refusal(str(error)))
             return False
         return True
 
     scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if loaded("cert_file", tls.cert_file, lambda: load_trusted(scratch, tls.cert_file)):
+    if loaded("cert_file", lambda: load_trusted(scratch, tls.cert_file)):
         identity = (context, tls.cert_file, tls.key_file)
-        loaded("key_file", tls.key_file, lambda: load_identity(*identity))
+        loaded("key_file", lambda: load_identity(*identity))
     ca_file = tls.client_ca_file
     if ca_file is not None:
         # exporter-toolkit trusts each certificate of the file as a root; so does this.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        loaded("client_ca_file", ca_file, lambda: load_trusted(context, ca_file))
+        loaded("client_ca_file", lambda: load_trusted(context, ca_file))
     context.verify_mode = _VERIFY[tls.client_auth_type]
     return context, problems
 
@@ -334,26 +389,24 @@ def _fields_by_key(section: type[_Section]) -> dict[str, FieldInfo]:
     return {entry.alias or name: entry for name, entry in section.model_fields.items()}
 
 
-def _place(path: tuple[str, ...]) -> Place | str:
-    """Return where in the file something is wrong, without the value, which may be a hash; the
-    whole line if there is no such key."""
+def _place(path: Loc, content: Keyed) -> Place | str:
+    """Return where in the file something is wrong; the whole line if there is no such key. A name
+    that is none of ours is told by its line: it may be a password in the wrong place."""
     if not path:
         return "holds a key that is not Unicode text"
-    if path[0] == "basic_auth_users" and len(path) > 1:
-        name = f"basic_auth_users {quoted(_not_a_hash(path[1]))}"
-        return Place(name, _USER if path[-1] == "[key]" else _HASHES)
     above, key = path[:-1], path[-1]
-    section = _SECTIONS[above]
-    known = _fields_by_key(section)
+    section = next((keys for one, keys in _sections(content) if one == above), content)
+    if path[0] == "basic_auth_users" and len(path) > 1:
+        users = content[path[0]]
+        where = users.place(path[1]) if isinstance(users, Keyed) else "some key"
+        return Place(f"basic_auth_users, {where}", _USER if key == "[key]" else _HASHES)
+    known = _fields_by_key(_SECTIONS[above])
     if key in known:
         return Place(".".join(path), accepted_by(known[key]))
     prefix = "".join(f"{part}." for part in above)
     if key in _UNSUPPORTED.get(".".join(above), ()):
         return f"{prefix}{key}: exporter-toolkit has it, this exporter does not"
     names = sorted(known)
-    return prefix + no_such(_not_a_hash(key), names, hint=f"; there is {', '.join(names)}")
-
-
-def _not_a_hash(key: str) -> str:
-    """The key, unless it is a hash in the place of a name."""
-    return "(a hash)" if key.startswith("$") else key
+    assert isinstance(section, Keyed)
+    where = ", ".join([*filter(None, [".".join(above)]), section.place(key)])
+    return no_such(where, key, names, hint=f"; there is {', '.join(names)}")

@@ -59,7 +59,9 @@ async def _run(link: socket.socket) -> int:
     log.setup(setup.settings.log.level, setup.settings.log.format)
     source = Source(reader, writer)
     try:
-        config = WebConfigFile(setup.settings.web.config_file)
+        config = WebConfigFile(
+            setup.settings.web.config_file, show_details=setup.settings.web.show_details
+        )
     except SettingsError as error:
         await send_line(writer, {"wrong": str(error)})
         await reader.read()

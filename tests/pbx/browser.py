@@ -26,14 +26,14 @@ _FLAGS = (
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Without one the test is skipped; it fails where FAX_EXPORTER_TEST_REQUIRE has `browser`.
+    """Without one the test is skipped; it fails where FAX_TEST_REQUIRE has `browser`.
 
     Not for async tests: playwright runs a loop of its own in this thread while it is there.
     """
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         missing = "no browser: apt-get install --no-install-recommends chromium"
-        required = os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
+        required = os.environ.get("FAX_TEST_REQUIRE", "").split(",")
         assert "browser" not in required, missing
         pytest.skip(missing)
     with sync_playwright() as playwright:

@@ -12,7 +12,7 @@ from harness.running import Exporter
 from tests.pbx.asterisk import SUITES, AmiError, Asterisk, Message, available, make_tiff
 
 HERE = Path(__file__).parent
-_required = "pbx" in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
+_required = "pbx" in os.environ.get("FAX_TEST_REQUIRE", "").split(",")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

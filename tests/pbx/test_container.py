@@ -22,7 +22,7 @@ PBX_ADDRESS = "172.20.0.2"
 """One that a container network would give, so that manager.conf's permit is put to the test."""
 
 _missing = available()
-_required = "buildah" in os.environ.get("FAX_EXPORTER_TEST_REQUIRE", "").split(",")
+_required = "buildah" in os.environ.get("FAX_TEST_REQUIRE", "").split(",")
 pytestmark = pytest.mark.skipif(
     _missing is not None and not _required, reason=f"no image is built: {_missing}"
 )

@@ -13,7 +13,7 @@ from exporter.settings import (
     SettingsError,
     load,
 )
-from tests.settings.loaded import LOGIN, login, refusal
+from tests.settings.loaded import LOGIN, loaded, login, refusal
 
 
 @pytest.mark.parametrize("flags", ["--ami.secret hunter2", "--ami.secret=hunter2", "--ami.secret"])
@@ -64,11 +64,45 @@ def test_what_is_no_flag_is_refused(flags: str) -> None:
         ("--help=me", "-h: takes no value"),
         ("--version=3", "--version: takes no value"),
         ("-- --demo", "--: no such argument; there are only flags"),
-        ("--demo -x", "-x: no such setting; --help lists what there is"),
+        ("--demo -x", "argument 2: no such setting; --help lists what there is"),
     ],
 )
 def test_a_flag_that_is_misused_is_told_how_it_is_used(flags: str, said: str) -> None:
     assert refusal(flags) == said
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--ami.host=a --ami.host b", "--ami.host: given twice, and only one can hold"),
+        (
+            "--ami.host a --ami.port 1 --ami.host a",
+            "--ami.host: given twice, and only one can hold",
+        ),
+        ("--ami.tls --no-ami.tls", "--ami.tls: given twice, and only one can hold"),
+        ("--demo --demo --demo", "--demo: given twice, and only one can hold"),
+        (
+            "--ami.hots=a --x y",
+            "argument 1: no such setting; did you mean --ami.host?\n"
+            "argument 2: no such setting; --help lists what there is",
+        ),
+        (
+            "--demo on --ami.hots a b",
+            "argument 2: no flag, and there are only flags\n"
+            "argument 3: no such setting; did you mean --ami.host?\n"
+            "argument 5: no flag, and there are only flags",
+        ),
+    ],
+)
+def test_what_is_given_twice_or_is_no_flag_is_told_by_its_place(flags: str, said: str) -> None:
+    assert refusal(flags) == said
+
+
+def test_a_value_that_looks_like_a_flag_before_is_no_second_flag() -> None:
+    assert login("--ami.username host --ami.host=username").username == "host"
+    assert (
+        str(loaded("--web.listen-address=:1 --web.listen-address=:2").web.listen_address[1]) == ":2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +119,7 @@ def test_a_value_may_begin_with_a_dash_and_is_wrong_as_any_other(flag: str, valu
     # A shard is looked at only beside a file.
     file, environment = ("--config.file=/a ", {}) if flag == "--config.shard" else ("", LOGIN)
     said = refusal(f"{file}{flag} {value}", environment)
-    assert said.startswith(f"{flag} '{value}': ")
+    assert said.startswith(f"{flag}: ")
     assert said == refusal(f"{file}{flag}={value}", environment)
     assert login("--ami.username -x").username == "-x"
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import threading
+import traceback
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from pydantic import SecretStr
 
 from exporter.settings import (
+    AmiSettings,
     ConfigFile,
+    OneTarget,
     SettingsError,
     WebConfig,
     WebConfigFile,
@@ -73,6 +77,87 @@ async def test_what_is_odd_about_a_secret_is_said_once_however_often_the_file_is
         {"target": "fax-paris"},
     ]
     assert "hunter" not in caplog.text
+
+
+def login(folder: Path, content: str = "one\n") -> AmiSettings:
+    """Settings whose secret is in a file of this folder."""
+    path = folder / "secret"
+    path.write_text(content)
+    path.chmod(0o600)
+    return AmiSettings(username="u", secret_file=path)
+
+
+async def test_the_secret_of_the_one_target_is_read_again(tmp_path: Path) -> None:
+    target = OneTarget(before := login(tmp_path))
+    assert target.can_change
+    assert await target.read() == {"127.0.0.1:5038": before}
+    login(tmp_path, "two\n")
+    (now,) = (await target.read()).values()
+    assert now.secret.get_secret_value() == "two"
+    assert now == login(tmp_path, "two\n")  # so that who has read it too is not disturbed
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file or directory"), ("", "the file is empty"), ("a\x1bhunter2", "control")],
+)
+async def test_a_secret_that_cannot_be_read_again_is_told_and_the_last_one_kept(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    target = OneTarget(before := login(tmp_path))
+    if content is None:
+        (tmp_path / "secret").unlink()
+    else:
+        (tmp_path / "secret").write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        await target.read()
+    assert str(caught.value).startswith("--ami.secret-file: ")
+    assert said in str(caught.value)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    login(tmp_path)
+    assert list((await target.read()).values()) == [before]
+
+
+async def test_without_a_file_or_with_a_pipe_the_one_target_stays_as_it_is() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"s")
+    os.close(writing)
+    for given in ({"secret": SecretStr("s")}, {"secret_file": Path(f"/dev/fd/{reading}")}):
+        ami = AmiSettings(username="u", **given)
+        target = OneTarget(ami)
+        assert not target.can_change
+        assert await target.read() == {"127.0.0.1:5038": ami}
+    os.close(reading)
+
+
+async def test_of_each_mode_that_is_too_open_there_is_one_warning_until_there_is_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PARIS_SECRET", "x")
+    path = targets_file(tmp_path, TWO_TARGETS)
+    path.chmod(0o666)
+    (tmp_path / "berlin").chmod(0o640)
+    # Of a file that several have there is one too.
+    path.write_text(path.read_text() + "  fax-rome: {username: fax, secret_file: berlin}\n")
+    file = ConfigFile(path, None)
+    for _ in range(2):
+        await file.read()
+    assert [line.partition(": its mode")[0] for line in caplog.messages] == [str(path)]
+    (tmp_path / "berlin").chmod(0o644)
+    for _ in range(2):
+        await file.read()
+    secret, web = tmp_path / "berlin", web_file(tmp_path, users("a"))
+    assert [line.partition(": its mode")[0] for line in caplog.messages] == [str(path), str(secret)]
+    caplog.clear()
+    web.chmod(0o666)
+    web_config = WebConfigFile(web, show_details=True)
+    await web_config.reload()
+    assert [line.partition(": its mode")[0] for line in caplog.messages] == [str(web)]
+    web.write_text("{}")
+    for _ in range(2):
+        assert await web_config.reload()
+    assert caplog.messages[1].startswith("--web.show-details: ")
+    assert len(caplog.messages) == 2
 
 
 def test_without_a_file_there_is_nothing_to_follow() -> None:
@@ -135,19 +220,6 @@ async def test_a_changed_file_holds_and_who_asked_is_told(tmp_path: Path, looks:
     assert (file.successful, file.success_timestamp) == (True, 2)
 
 
-async def test_a_file_that_is_emptied_lets_nobody_in(tmp_path: Path) -> None:
-    path = tmp_path / "web.yml"
-    path.write_text(f"basic_auth_users: {{ann: {HASH}}}")
-    file = WebConfigFile(path)
-    path.write_text("")
-    assert not await file.reload()
-    assert "empty now" in file.fault
-    assert set(file.current.users) == {"ann"}
-    path.write_text("{}")
-    assert await file.reload()
-    assert not file.current.users
-
-
 async def test_a_bad_file_changes_nothing_and_is_logged_once(
     tmp_path: Path, looks: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,7 +233,7 @@ async def test_a_bad_file_changes_nothing_and_is_logged_once(
         assert not file.successful
         assert (file.current, file.success_timestamp) == good
         assert [record.levelname for record in caplog.records] == ["ERROR"]
-        assert "x: no such setting" in caplog.text
+        assert "line 4, column 1: no such setting" in caplog.text
         web_file(tmp_path, users("c"))
         await until(lambda: file.successful)
         assert set(file.current.users) == {"c"}
@@ -199,7 +271,7 @@ async def test_a_certificate_seen_before_its_key_is_taken_with_its_key(
 async def test_a_file_that_was_missing_is_taken_once_it_is_there(
     tmp_path: Path, ca: trustme.CA
 ) -> None:
-    file = WebConfigFile(web_file(tmp_path, ""))
+    file = WebConfigFile(web_file(tmp_path, "{}"))
     keys = {"client_ca_file": "late.pem", "client_auth_type": "RequireAndVerifyClientCert"}
     async with followed(file):
         web_file(tmp_path, tls(**keys))

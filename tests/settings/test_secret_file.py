@@ -36,7 +36,7 @@ def test_a_file_with_no_good_secret_is_refused(content: bytes, reason: str, tmp_
     file = tmp_path / "secret"
     file.write_bytes(content)
     said = refusal(f"--ami.secret-file {file}")
-    assert said.startswith(f"--ami.secret-file '{file}': ")
+    assert said.startswith("--ami.secret-file: ")
     assert reason in said
     assert "hunter2" not in said
 
@@ -45,4 +45,4 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -
     assert "No such file or directory" in refusal(f"--ami.secret-file {tmp_path}/none")
     assert "Is a directory" in refusal(f"--ami.secret-file {tmp_path}")
     assert "cannot be opened" in refusal("--ami.secret-file 'a\0b'")
-    assert refusal("--ami.secret-file=").startswith("--ami.secret-file ''")
+    assert refusal("--ami.secret-file=").startswith("--ami.secret-file: ")

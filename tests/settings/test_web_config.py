@@ -44,17 +44,60 @@ def refusal(folder: Path, text: str) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "# nothing\n",
-        "---\n",
-        "tls_server_config:\nbasic_auth_users:\nhttp_server_config:\n",
-        "tls_server_config: {}\n",
-        "tls_server_config: {cert_file: '', key_file: ''}\n",
-        "http_server_config: {http2: false, headers: }\n",
+        "{}",
+        "# nothing\n{}\n",
+        "basic_auth_users: {}",
+        "basic_auth_users: {}\ntls_server_config: {}\n",
+        "basic_auth_users: {}\ntls_server_config: {cert_file: '', key_file: ''}\n",
+        "basic_auth_users: {}\nhttp_server_config: {http2: false, headers: {}}\n",
     ],
 )
-def test_a_file_without_anything_means_nothing_of_it(tmp_path: Path, text: str) -> None:
+def test_a_file_that_says_that_it_asks_for_nothing_means_nothing(tmp_path: Path, text: str) -> None:
     assert load(web_file(tmp_path, text)) == WebConfig()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n", "null", "~"])
+def test_a_file_without_a_key_is_refused(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, text) == "empty; {} as the whole file asks for nothing at all"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tls_server_config: {}\n",
+        "tls_server_config: {cert_file: '', key_file: ''}\n",
+        "http_server_config: {http2: false, headers: {}}\n",
+    ],
+)
+def test_a_file_that_lets_everybody_in_without_saying_so_is_refused(
+    tmp_path: Path, text: str
+) -> None:
+    assert refusal(tmp_path, text) == (
+        "neither users nor TLS; if that is meant, write 'basic_auth_users: {}' ({} as the whole "
+        "file asks for nothing at all)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("basic_auth_users:", "basic_auth_users: no value; takes names of users with the bcrypt"),
+        ("basic_auth_users: null", "basic_auth_users: no value; takes names"),
+        ("tls_server_config:", "tls_server_config: no value; takes cert_file, key_file"),
+        ("http_server_config:", "http_server_config: no value; takes headers"),
+        ("http_server_config: {headers: }", "http_server_config.headers: no value; takes names"),
+        (
+            "tls_server_config: {min_version: }",
+            "tls_server_config.min_version: no value; takes TLS",
+        ),
+        (
+            "http_server_config: {headers: {X-Frame-Options: }}",
+            "http_server_config.headers.X-Frame-Options: no value; takes deny or sameorigin",
+        ),
+    ],
+)
+def test_a_key_without_a_value_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    assert said in refusal(tmp_path, text)
 
 
 def test_every_key_is_taken(tmp_path: Path, ca: trustme.CA) -> None:
@@ -124,25 +167,28 @@ def test_files_are_looked_for_beside_the_file_not_where_the_exporter_runs(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tls_config: {}", "tls_config: no such setting; did you mean tls_server_config?"),
-        ("basic_auth_user: {}", "basic_auth_user: no such setting; did you mean basic_auth_users?"),
+        ("tls_config: {}", "line 1, column 1: no such setting; did you mean tls_server_config?"),
+        (
+            "basic_auth_user: {}",
+            "line 1, column 1: no such setting; did you mean basic_auth_users?",
+        ),
         (
             "http_server_config: {header: {}}",
-            "http_server_config.header: no such setting; did you mean headers?",
+            "http_server_config, line 1, column 22: no such setting; did you mean headers?",
         ),
         (
             "http_server_config: {headers: {X-Frame-Option: deny}}",
-            "http_server_config.headers.X-Frame-Option: no such setting; "
+            "http_server_config.headers, line 1, column 32: no such setting; "
             "did you mean X-Frame-Options?",
         ),
         (
             "http_server_config: {headers: {Server: x}}",
-            "http_server_config.headers.Server: no such setting; there is "
+            "http_server_config.headers, line 1, column 32: no such setting; there is "
             "Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, "
             "X-Frame-Options, X-XSS-Protection",
         ),
         ("rate_limit: {burst: 1}", "rate_limit: exporter-toolkit has it, this exporter does not"),
-        ("1: 2", "1: no such setting; there is basic_auth_users, "),
+        ("1: 2", "line 1, column 1: no such setting; there is basic_auth_users, "),
         ("http_server_config: {http2: true}", "http_server_config.http2: HTTP/2 is not spoken"),
         ("http_server_config: {http2: maybe}", "http_server_config.http2: takes false"),
         (
@@ -166,13 +212,13 @@ def test_files_are_looked_for_beside_the_file_not_where_the_exporter_runs(
         ("basic_auth_users: [alice]", "basic_auth_users: takes names of users with"),
         ("just text", "takes keys: tls_server_config, http_server_config, basic_auth_users"),
         ("[1, 2]", "takes keys: "),
-        ("basic_auth_users: {a: x, a: y}", '1: found duplicate key "a"'),
-        ("a: [", "1: "),
+        ("basic_auth_users: {a: x, a: y}", "line 1, column 26: this key is there twice"),
+        ("a: [", "line 1, column 5: "),
         ("a: \x07", "holds characters that YAML does not allow"),
         ("[" * 20_000, "nested too deep"),
         (f"# {'x' * 5_000_000}", "more than 4194304 bytes, not a configuration"),
         ("&a {tls_server_config: *a}", "tls_server_config."),
-        ("basic_auth_users: &a {x: *a}", "basic_auth_users 'x': not a bcrypt hash"),
+        ("basic_auth_users: &a {x: *a}", "basic_auth_users, line 1, column 23: not a bcrypt hash"),
         ("? [a]\n: b", "no such setting"),
     ],
 )
@@ -187,15 +233,15 @@ def test_what_is_no_web_configuration_is_refused_with_a_reason(
     [
         ({"cert_file": ""}, "tls_server_config.cert_file: not set; takes a readable file of PEM"),
         ({"key_file": ""}, "tls_server_config.key_file: not set; takes a readable PEM file"),
-        ({"cert_file": "no.pem"}, "/no.pem': No such file or directory; takes a readable file"),
-        ({"key_file": "no.key"}, "/no.key': No such file or directory; takes a readable PEM file"),
-        ({"cert_file": WEB}, f"/{WEB}': holds no PEM certificate; takes"),
-        ({"key_file": "fax.pem"}, "/fax.pem': holds no PEM private key; takes"),
-        ({"key_file": "other.key"}, "/other.key': holds the key of another certificate; takes"),
-        ({"key_file": "locked.key"}, "/locked.key': holds an encrypted key, and there is nobody"),
+        ({"cert_file": "no.pem"}, ": No such file or directory; takes a readable file"),
+        ({"key_file": "no.key"}, ": No such file or directory; takes a readable PEM file"),
+        ({"cert_file": WEB}, ": holds no PEM certificate; takes"),
+        ({"key_file": "fax.pem"}, ": holds no PEM private key; takes"),
+        ({"key_file": "other.key"}, ": holds the key of another certificate; takes"),
+        ({"key_file": "locked.key"}, ": holds an encrypted key, and there is nobody"),
         (
             {"client_ca_file": "fax.key", "client_auth_type": "RequireAndVerifyClientCert"},
-            "/fax.key': holds no PEM certificate; takes",
+            ": holds no PEM certificate; takes",
         ),
         (
             {"client_ca_file": "ca.pem"},
@@ -228,7 +274,10 @@ def test_what_is_no_web_configuration_is_refused_with_a_reason(
             {"min_version": "TLS13", "max_version": "TLS12"},
             "tls_server_config.max_version: below min_version; takes",
         ),
-        ({"certfile": "x"}, "tls_server_config.certfile: no such setting; did you mean cert_file?"),
+        (
+            {"certfile": "x"},
+            "tls_server_config, line 4, column 3: no such setting; did you mean cert_file?",
+        ),
         (
             {"cipher_suites": "[x]"},
             "tls_server_config.cipher_suites: exporter-toolkit has it, this exporter does not",
@@ -264,18 +313,26 @@ def test_half_a_tls_is_refused_and_not_plain_http(tmp_path: Path, ca: trustme.CA
 @pytest.mark.parametrize(
     ("name", "hashed", "said"),
     [
-        ("a", "hunter2", "basic_auth_users 'a': not a bcrypt hash; takes a bcrypt hash, as `htp"),
-        ("a", "5", "'a': not a bcrypt hash"),
-        ("a", "null", "'a': not a bcrypt hash"),
-        ("a", "$2y$10$tooshort", "'a': not a bcrypt hash"),
-        ("a", HASH + "x", "'a': not a bcrypt hash"),
-        ("a", HASH.replace("PeMq", "PfMq"), "'a': not a bcrypt hash"),  # no such salt
-        ("a", HASH.replace("$10$", "$03$"), "'a': the cost of the hash is not from 4 to 17"),
-        ("a", HASH.replace("$10$", "$18$"), "'a': the cost of the hash is not from 4 to 17"),
-        ("a", "$apr1$x$y", "'a': not a bcrypt hash"),
-        ("123", HASH, "basic_auth_users '123': not text; quote it; takes the name of a user"),
-        ("'a:b'", HASH, "basic_auth_users 'a:b': a name with a colon"),
-        (HASH, "alice", "basic_auth_users '(a hash)': not a bcrypt hash"),
+        (
+            "a",
+            "hunter2",
+            "basic_auth_users, line 2, column 3: not a bcrypt hash; takes a bcrypt hash, as `htp",
+        ),
+        ("a", "5", ": not a bcrypt hash"),
+        ("a", "null", ": not a bcrypt hash"),
+        ("a", "$2y$10$tooshort", ": not a bcrypt hash"),
+        ("a", HASH + "x", ": not a bcrypt hash"),
+        ("a", HASH.replace("PeMq", "PfMq"), ": not a bcrypt hash"),  # no such salt
+        ("a", HASH.replace("$10$", "$03$"), ": the cost of the hash is not from 4 to 14"),
+        ("a", HASH.replace("$10$", "$15$"), ": the cost of the hash is not from 4 to 14"),
+        ("a", "$apr1$x$y", ": not a bcrypt hash"),
+        (
+            "123",
+            HASH,
+            "basic_auth_users, line 2, column 3: not text; quote it; takes the name of a user",
+        ),
+        ("'a:b'", HASH, "basic_auth_users, line 2, column 3: a name with a colon"),
+        (HASH, "alice", "basic_auth_users, line 2, column 3: not a bcrypt hash"),
     ],
 )
 def test_who_could_never_log_in_is_refused_and_no_hash_is_shown(
@@ -287,8 +344,8 @@ def test_who_could_never_log_in_is_refused_and_no_hash_is_shown(
     assert HASH[10:20] not in message
 
 
-@pytest.mark.parametrize("cost", [4, 17])
-def test_a_hash_may_cost_what_htpasswd_can_make_it_cost(tmp_path: Path, cost: int) -> None:
+@pytest.mark.parametrize("cost", [4, 14])
+def test_a_hash_may_cost_what_takes_no_more_than_a_second(tmp_path: Path, cost: int) -> None:
     hashed = HASH.replace("$10$", f"${cost:02}$")
     config = load(web_file(tmp_path, f"basic_auth_users: {{a: {hashed}}}"))
     assert config.users == {"a": hashed.encode()}
@@ -298,9 +355,9 @@ def test_each_problem_has_its_line(tmp_path: Path) -> None:
     said = refusal(tmp_path, "tls: 1\nbasic_auth_users: {a: x, b: y}\nhttp_server_config: 5\n")
     assert [line.partition(":")[0] for line in said.splitlines()] == [
         "http_server_config",
-        "basic_auth_users 'a'",
-        "basic_auth_users 'b'",
-        "tls",
+        "basic_auth_users, line 2, column 20",
+        "basic_auth_users, line 2, column 26",
+        "line 1, column 1",
     ]
 
 

@@ -10,16 +10,22 @@ from exporter.settings import MAX_FILE, SETTINGS, SettingsError, read_yaml
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("targets: {a: {}, a: {}}", 'exporter.yml:1: found duplicate key "a"'),
-        ("targets:\n  a: [", "exporter.yml:2: "),
-        ("a: {b: 1", "exporter.yml:1: expected ',' or '}', but got the end of the file"),
-        ("a:\n  b: 1\n\tc: 2", "exporter.yml:3: a tab where YAML takes blanks"),
-        ("\ta: 1", "exporter.yml:1: a tab where YAML takes blanks"),
-        ("a: @b", "exporter.yml:1: a value that begins with @ needs quotes around it"),
-        ("a:\n  b: 1\n   c: 2", "exporter.yml:3: "),
-        ("a:\n  b: 1\n c: 2", "exporter.yml:3: does not go with the lines before it: see how"),
-        ("targets: *other", "undefined alias"),
-        ("targets: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+        ("targets: {a: {}, a: {}}", "exporter.yml: line 1, column 18: this key is there twice"),
+        ("targets:\n  a: [", "exporter.yml: line 2, column 7: something is missing"),
+        ("a: {b: 1", "exporter.yml: line 1, column 9: a brace { that is opened"),
+        ("a:\n  b: 1\n\tc: 2", "exporter.yml: line 3, column 1: a tab where YAML takes blanks"),
+        ("\ta: 1", "exporter.yml: line 1, column 1: a tab where YAML takes blanks"),
+        (
+            "a: @b",
+            "exporter.yml: line 1, column 4: a value that begins with this",
+        ),
+        ("a:\n  b: 1\n   c: 2", "exporter.yml: line 3, column 5: a colon too many"),
+        (
+            "a:\n  b: 1\n c: 2",
+            "exporter.yml: line 3, column 2: does not go with the lines before it: see how",
+        ),
+        ("targets: *other", "line 1, column 10: a name after * that no & has given"),
+        ("targets: !!python/object/apply:os.system [x]", "line 1, column 10: a type after !"),
         ("a: \x01", "holds characters that YAML does not allow"),
         (b"a: \xff\xfe", "holds characters that YAML does not allow"),
         ("[" * 10_000, "nested too deep"),
@@ -52,5 +58,5 @@ def test_a_file_that_cannot_be_opened_is_named_by_the_setting_that_names_it(
         read_yaml(tmp_path / name, setting)
     flag, said = str(caught.value).split(" ", 1)
     assert flag == "--config.file"
-    assert said.startswith("(or FAX_EXPORTER_CONFIG_FILE) '")
-    assert said.endswith(f"': {reason}; takes {setting.accepts.what}")
+    assert said.startswith("(or FAX_EXPORTER_CONFIG_FILE): ")
+    assert said.endswith(f": {reason}; takes {setting.accepts.what}")

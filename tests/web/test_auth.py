@@ -375,7 +375,7 @@ async def served(
     """Ask for a path, with an Authorization header or none."""
     path = folder / "web.yml"
     lines = [f"  {user}: {known.decode()}\n" for user, known in users.items()]
-    path.write_text("basic_auth_users:\n" + "".join(lines))
+    path.write_text("basic_auth_users:\n" + "".join(lines) if lines else "{}")
     config = WebConfigFile(path)
     app = web.Application()
     app.router.add_get("/{path:.*}", _show)

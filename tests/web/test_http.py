@@ -264,7 +264,8 @@ async def test_the_headers_of_the_file_are_in_every_response(
 ) -> None:
     path = tmp_path / "web.yml"
     path.write_text(
-        "http_server_config: {headers: {X-Frame-Options: deny, Content-Security-Policy: mine}}"
+        "http_server_config: {headers: {X-Frame-Options: deny, Content-Security-Policy: mine}}\n"
+        "basic_auth_users: {}"
     )
     async with serving(WebConfigFile(path)) as served, connected(served) as client:
         client.send(request_)
@@ -286,7 +287,9 @@ async def test_without_a_file_a_response_keeps_its_own_headers() -> None:
 @in_virtual_time
 async def test_a_client_that_may_go_on_with_its_body_is_told_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
-    path.write_text("http_server_config: {headers: {X-Frame-Options: deny}}")
+    path.write_text(
+        "{basic_auth_users: {}, http_server_config: {headers: {X-Frame-Options: deny}}}"
+    )
     async with serving(WebConfigFile(path)) as served, connected(served) as client:
         client.send(POST + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")
         assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

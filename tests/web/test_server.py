@@ -255,7 +255,7 @@ async def test_tls_can_be_turned_on_and_off_again(tmp_path: Path, ca: trustme.CA
 
 async def test_new_users_end_no_plain_connection(tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
-    path.write_text("")
+    path.write_text("{}")
     config = WebConfigFile(path)
     async with serving(config) as served, connected(served) as client:
         assert await client.get() == 200
