@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from exporter.link import Answering, Frames, Order, WebSetup
-from exporter.settings import Settings, SettingsError
+from exporter.settings import Protection, Settings, SettingsError
 
 START_SECONDS: Final = 60.0
 """For it to listen: on a slow machine Python alone takes some."""
@@ -53,8 +53,12 @@ class WebProcess:
         self._writer: asyncio.StreamWriter | None = None
         self._supervision: asyncio.Task[None] | None = None
         self._stopping = False
-        self.tls = False
-        """Whether it serves TLS, as it said when it began to listen."""
+        self._protections: frozenset[Protection] = frozenset()
+
+    @property
+    def tls(self) -> bool:
+        """Whether it serves TLS, as it said last."""
+        return Protection.TLS in self._protections
 
     async def start(self) -> None:
         """Returns when it serves. Raises SettingsError if its file is wrong."""
@@ -107,7 +111,8 @@ class WebProcess:
             # It has no use for a login to Asterisk.
             settings = self._settings.model_copy(update={"ami": None})
             sockets = tuple(each.fileno() for each in self._sockets)
-            await Frames.send(writer, WebSetup(settings, sockets, os.getpid()))
+            setup = WebSetup(settings, sockets, os.getpid(), self._protections)
+            await Frames.send(writer, setup)
             async with asyncio.timeout(START_SECONDS):
                 line = await reader.readline()
             if not line:
@@ -115,7 +120,7 @@ class WebProcess:
             said: dict[str, Any] = json.loads(line)
             if "wrong" in said:
                 raise SettingsError(said["wrong"])
-            self.tls = bool(said["tls"])
+            self._take_state(said)
         except (TimeoutError, ConnectionError, SettingsError) as error:
             self._kill()
             await self._process.wait()
@@ -135,6 +140,7 @@ class WebProcess:
                 if "ask" in said:
                     await self._answering.take(said, writer)
                     continue
+                self._take_state(said)
                 outcome = self._outcomes.get(said["done"])
                 if outcome is not None and not outcome.done():
                     outcome.set_result(said["wrong"])
@@ -142,6 +148,10 @@ class WebProcess:
             log.error("the web process said what it should not: %s", error)
         finally:
             writer.close()
+
+    def _take_state(self, said: Mapping[str, Any]) -> None:
+        """Keeps what the next process is told, so that it notices a file that was cut short."""
+        self._protections = frozenset(Protection[name] for name in said["protections"])
 
     async def _supervise(self, reading: asyncio.Task[None]) -> None:
         """Starts it again whenever it ends, until `stop`."""

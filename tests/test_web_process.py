@@ -6,10 +6,14 @@ import os
 import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import bcrypt
 import pytest
+import trustme
 
 from exporter import web_process
 from exporter.link import Answering
@@ -18,6 +22,7 @@ from exporter.settings import Settings, SettingsError
 from exporter.web_process import WebProcess
 from harness.running import POLL, Exporter
 from harness.web_side import listening
+from tests.web.serving import trusting
 
 SECRET = "a-secret-of-the-manager-interface"
 
@@ -96,6 +101,24 @@ def test_signals_for_the_group_are_for_the_main_process(number: signal.Signals) 
         os.kill(web, number)
         assert exporter.scrape().value("exporter_web_restarts_total") == 0
         assert exporter.web_process == web
+
+
+def test_the_next_one_knows_what_the_one_before_kept_others_out_with(
+    tmp_path: Path, ca: trustme.CA
+) -> None:
+    path = tmp_path / "web.yml"
+    tls = "tls_server_config: {cert_file: fax.pem, key_file: fax.key}\n"
+    users = f"basic_auth_users: {{a: {bcrypt.hashpw(b'x', bcrypt.gensalt(4)).decode()}}}\n"
+    path.write_text(tls + users)
+    with Exporter("--demo", f"--web.config.file={path}") as exporter:
+        os.kill(exporter.web_process, signal.SIGKILL)
+        path.write_text(tls)  # cut short: by itself it would be a good file
+        exporter.wait_for_line("no users now", 30)
+        with pytest.raises(OSError):  # noqa: PT011  # nobody serves until the file is whole
+            urllib.request.urlopen(exporter.url, timeout=2, context=trusting(ca))
+        path.write_text(tls + users)
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(exporter.url, timeout=60, context=trusting(ca))
 
 
 def test_what_is_wrong_in_its_file_ends_the_start(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exporter.settings import Settings
+from exporter.settings import Protection, Settings
 
 MAX_LINE: Final = 64 * 1024
 """Bytes of a line from the web process; it names one target at most."""
@@ -31,6 +31,8 @@ class WebSetup:
     """Descriptors it has inherited, on which it is to listen."""
     main_process: int
     """The id of the other process."""
+    protections: frozenset[Protection] = frozenset()
+    """What a web process before this one kept others out with."""
 
 
 @dataclass(frozen=True, slots=True)

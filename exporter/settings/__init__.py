@@ -13,6 +13,7 @@ from exporter.settings.rereading import ConfigFile, OneTarget, WebConfigFile
 from exporter.settings.targets import Targets, load_targets, share_of
 from exporter.settings.values import ListenAddress, Shard
 from exporter.settings.web_config import WebConfig
+from exporter.settings.web_protection import Protection
 from exporter.settings.yaml_files import MAX_FILE, read_yaml
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigFile",
     "ListenAddress",
     "OneTarget",
+    "Protection",
     "Setting",
     "Settings",
     "SettingsError",

@@ -5,7 +5,7 @@ targets, that of --web.config.file, and the secret of --ami.secret-file.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from exporter.settings.secret_file import is_read_once
 from exporter.settings.targets import Targets, load_targets
 from exporter.settings.values import Shard
 from exporter.settings.web_config import WebConfig, read_web_config
+from exporter.settings.web_protection import Protection
 from exporter.tls_files import Signatures, signatures
 
 log = logging.getLogger(__name__)
@@ -115,10 +116,12 @@ class WebConfigFile:
         path: Path | None,
         *,
         show_details: bool = False,
+        before: Set[Protection] = frozenset(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Reads the file; `path` None: there is none. `show_details`: whether personal data is
-        shown, for a warning if everybody may see it. `clock`: seconds since the epoch.
+        shown, for a warning if everybody may see it. `before`: what was protected until now, by
+        a process before this one. `clock`: seconds since the epoch.
 
         Raises SettingsError with a line for each thing that is wrong.
         """
@@ -137,7 +140,7 @@ class WebConfigFile:
         self._clock = clock
         self._seen: Signatures = {}
         if path is not None:
-            result, self._seen = read_web_config(path)
+            result, self._seen = read_web_config(path, before)
             if isinstance(result, SettingsError):
                 raise result
             self.current, self.success_timestamp = result, clock()

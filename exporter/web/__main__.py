@@ -60,7 +60,9 @@ async def _run(link: socket.socket) -> int:
     source = Source(reader, writer)
     try:
         config = WebConfigFile(
-            setup.settings.web.config_file, show_details=setup.settings.web.show_details
+            setup.settings.web.config_file,
+            show_details=setup.settings.web.show_details,
+            before=setup.protections,
         )
     except SettingsError as error:
         await send_line(writer, {"wrong": str(error)})
@@ -82,7 +84,7 @@ async def _run(link: socket.socket) -> int:
             writer.close()
             return
         wrong = "" if order.what == "ping" or await config.reload() else config.fault
-        await send_line(writer, {"done": order.number, "wrong": wrong})
+        await send_line(writer, {"done": order.number, "wrong": wrong, **_state(config)})
 
     def take(order: Order) -> None:
         task = asyncio.create_task(obey(order))
@@ -90,10 +92,15 @@ async def _run(link: socket.socket) -> int:
         task.add_done_callback(orders.discard)
 
     with contextlib.suppress(ConnectionError):
-        await send_line(writer, {"tls": config.current.ssl_context is not None})
+        await send_line(writer, _state(config))
         await source.run(take)
     await cancel_and_wait(following)
     return 0
+
+
+def _state(config: WebConfigFile) -> dict[str, list[str]]:
+    """What the main process is told of the file: with what it keeps others out."""
+    return {"protections": [each.name for each in config.current.protections]}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from freezegun import freeze_time
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure, Shown
 from exporter.web.views import ResolutionView, session_views, target_view
+from exporter.words import visible
 from harness.virtual_time import EPOCH, in_virtual_time, until, wall
 from harness.watching import CHANNEL, begin, end_with_texts, watched
 
