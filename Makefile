@@ -70,8 +70,9 @@ before-test:
 		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(GO_TOOLS)"; \
 	fi
 
-fuzz: $(VENV)/installed-fuzz ## bytes of a PBX that harm the exporter are searched for, FUZZ_SECONDS=60 or ARGS=-runs=10000
+fuzz: $(VENV)/installed-fuzz ## bytes that harm the exporter are searched for, a PBX's, then a client's; FUZZ_SECONDS=60 each
 	$(BIN)/python -m fuzz.ami -max_total_time=$(FUZZ_SECONDS) $(ARGS)
+	$(BIN)/python -m fuzz.web -max_total_time=$(FUZZ_SECONDS) $(ARGS)
 
 storm: $(VENV)/installed-test ## 30 s of 50,000 events a second, then every counter against the truth; ARGS="--seconds 60"
 	$(BIN)/python -m tests.trials.storm $(ARGS)
