@@ -27,7 +27,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd soak mutants bench docs dashboards pictures clean python before-test
+.PHONY: help run check test fuzz storm crowd cut soak mutants bench docs dashboards pictures clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -79,6 +79,9 @@ storm: $(VENV)/installed-test ## 30 s of 50,000 events a second, then every coun
 
 crowd: $(VENV)/installed-test ## PBXS=200 and three that are a nuisance, for a minute; ARGS="--seconds 60"
 	$(BIN)/python -m tests.trials.crowd --pbxs $(PBXS) $(ARGS)
+
+cut: $(VENV)/installed-test ## two minutes behind a network that cuts and fragments, compared with a direct one; ARGS="--seconds 600"
+	$(BIN)/python -m tests.trials.cut $(ARGS)
 
 soak: $(VENV)/installed-test ## HOURS=24 simulated hours of faxes and faults, SEED=1, then every counter against the truth
 	$(BIN)/python -m tests.trials.soak --hours $(HOURS) --seed $(SEED)
