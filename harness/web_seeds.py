@@ -172,7 +172,8 @@ def seeds() -> dict[str, bytes]:
     found = {}
     for trick in _TRICKS:
         request = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % trick
-        found[f"path {trick[:30]!r}"] = knock(request, users=True)
+        found[f"path {trick[:30]!r}"] = knock(request)
+        found[f"path {trick[:30]!r} of a stranger"] = knock(request, users=True)
     for header in _HEADERS:
         for path in (b"/-/healthy", b"/metrics"):
             text = b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (path, header)

@@ -265,8 +265,9 @@ def _what_it_did(fax: EndedFax) -> EndedFax:
 def _check_that_holes_are_told(compared: Compared) -> None:
     """Where no poll was whole for longer than an interval, a metric has counted that; or it was
     the poll itself that took so long, of which asterisk_fax_last_poll_duration_seconds tells."""
-    ledger = compared.behind.ledger
+    ledger, status = compared.behind.ledger, compared.behind.status
     assert isinstance(ledger, RecordedLedger)
+    assert status.failures.total() >= status.connects - 1, "a loss was not counted"
     for earlier, later in pairwise(ledger.polls):
         if later.listed_at - earlier.listed_at > INTERVAL + LONGEST_POLL:
             before, after = ledger.told[earlier.at], ledger.told[later.at]
