@@ -8,18 +8,18 @@
 # For linux/amd64 and linux/arm64; nothing is compiled, every dependency has a wheel for both.
 
 # The tag moves with Python's and Debian's fixes. For a build that can be repeated in a year, append
-# the digest that your registry shows: --build-arg PYTHON_IMAGE=...@sha256:...
+# a digest, as compose.yml does: --build-arg PYTHON_IMAGE=...@sha256:...
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-COPY deploy/docker/ deploy/docker/
+COPY locks/ locks/
 RUN python -m venv /build \
  && /build/bin/pip install --quiet --require-hashes --only-binary :all: \
-      --requirement deploy/docker/build.txt \
+      --requirement locks/build.txt \
  && /build/bin/pip wheel --quiet --require-hashes --only-binary :all: --wheel-dir /wheels \
-      --requirement deploy/docker/requirements.txt
+      --requirement locks/runtime.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY exporter/ exporter/
 # Compiled here, as the root of the container is read-only; by content, not by time, so that it is

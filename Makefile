@@ -17,7 +17,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+# Every file that is installed is one whose hash is in a lock. `.` has none: it is this tree, and built
+# by what the lock has installed.
+INSTALL := $(BIN)/python -m pip install --quiet
+LOCKED := $(INSTALL) --require-hashes --requirement
+TREE := $(INSTALL) --no-deps --no-build-isolation --editable .
+# Of the newest packages that go with those of the tests, those that a lock had already if it can.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make locks' $(ARGS)
 
 define NO_ATHERIS
 import platform as p
@@ -27,7 +34,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd cut soak mutants bench docs dashboards pictures clean python before-test
+.PHONY: help run check test fuzz storm crowd cut soak mutants bench docs dashboards pictures locks digests sbom clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -102,29 +109,53 @@ dashboards: $(VENV)/installed-test ## grafana/dashboards/, anew from the code be
 pictures: $(VENV)/installed-test ## the dashboards drawn into docs/, from MINUTES=20 of faxes on real Asterisks; root on Debian
 	$(BIN)/python -m tools.pictures --minutes $(MINUTES)
 
+locks: $(VENV)/installed-lock ## locks/, anew from pyproject.toml; what they have stays, but for ARGS="--upgrade-package aiohttp" or --upgrade
+	$(LOCK) --extra test pyproject.toml --output-file locks/test.txt
+	$(LOCK) --constraint locks/test.txt pyproject.toml --output-file locks/runtime.txt
+	$(LOCK) --constraint locks/test.txt locks/build.in --output-file locks/build.txt
+	$(LOCK) --constraint locks/test.txt --extra test --extra mutation pyproject.toml --output-file locks/mutation.txt
+	$(LOCK) --constraint locks/test.txt --extra fuzz pyproject.toml --output-file locks/fuzz.txt
+	$(LOCK) --constraint locks/test.txt --extra lock pyproject.toml --output-file locks/lock.txt
+
+digests: $(VENV)/installed-test ## the images of compose.yml by what their registries have now; ARGS="prometheus=v3.5.1" takes another tag
+	$(BIN)/python -m tools.digests $(ARGS)
+
+sbom: $(VENV)/installed-test ## dist/*.cdx.json, what the exporter is made of: CycloneDX, with versions, hashes, licences
+	$(BIN)/python -m tools.sbom $(ARGS)
+
 clean: ## remove what all these made in this folder
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf mutants
 	find bench exporter fuzz grafana harness tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.
-$(VENV)/installed: pyproject.toml constraints.txt $(BIN)/python
+$(VENV)/installed: pyproject.toml locks/runtime.txt locks/build.txt $(BIN)/python
 	@echo "Installing what the exporter needs into $(VENV); takes half a minute or so, once ..."
-	@$(INSTALL) .
+	@$(LOCKED) locks/runtime.txt --requirement locks/build.txt --only-binary :all:
+	@$(TREE)
 	@touch $@
 
-$(VENV)/installed-test: pyproject.toml constraints.txt $(BIN)/python
+$(VENV)/installed-test: pyproject.toml locks/test.txt $(BIN)/python
 	@echo "Installing what the tests need into $(VENV); takes a minute or two, once ..."
-	@$(INSTALL) '.[test]'
+	@$(LOCKED) locks/test.txt
+	@$(TREE)
 	@touch $@ $(VENV)/installed
 
-$(VENV)/installed-mutation: pyproject.toml constraints.txt $(BIN)/python
-	$(INSTALL) '.[test,mutation]'
+$(VENV)/installed-mutation: pyproject.toml locks/mutation.txt $(BIN)/python
+	@$(LOCKED) locks/mutation.txt
+	@$(TREE)
 	@touch $@ $(VENV)/installed $(VENV)/installed-test
 
-$(VENV)/installed-fuzz: pyproject.toml constraints.txt $(BIN)/python
-	$(INSTALL) '.[fuzz]' --only-binary atheris || { $(BIN)/python -c "$$NO_ATHERIS" >&2; exit 1; }
+$(VENV)/installed-fuzz: pyproject.toml locks/fuzz.txt locks/build.txt $(BIN)/python
+	@$(LOCKED) locks/fuzz.txt --requirement locks/build.txt --only-binary :all: \
+		|| { $(BIN)/python -c "$$NO_ATHERIS" >&2; exit 1; }
+	@$(TREE)
 	@touch $@ $(VENV)/installed
+
+# Its pins are no reason to make locks anew, so it depends on no lock.
+$(VENV)/installed-lock: $(BIN)/python
+	@$(LOCKED) locks/lock.txt --only-binary :all:
+	@touch $@
 
 $(BIN)/python:
 	@python=$$($(MAKE) --no-print-directory --silent python) || exit 1; \

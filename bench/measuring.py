@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +15,17 @@ Numbers: TypeAlias = dict[str, dict[str, float]]
 """By what was measured: its numbers, by names that end in their units."""
 
 
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU, user and system, that a process has used: clock_getcpuclockid(3)."""
-    return time.clock_gettime((~pid << 3) | 2)
+def cpu_of(pids: Iterable[int]) -> float:
+    """Seconds of CPU, user and system, that processes have used: clock_getcpuclockid(3)."""
+    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
-def resident(pid: int) -> float:
-    """MiB of memory that a process holds."""
+def resident(pids: Iterable[int]) -> float:
+    """MiB of memory that processes hold; what they share counts for each."""
+    return sum(_resident(pid) for pid in pids)
+
+
+def _resident(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
@@ -34,12 +38,12 @@ class Cost:
     wall: list[float] = field(default_factory=list)
 
     @contextmanager
-    def measured(self, pid: int | None = None) -> Iterator[None]:
-        """Adds a run: of this process, or of another."""
+    def measured(self, pids: Sequence[int] = ()) -> Iterator[None]:
+        """Adds a run: of this process, or of others."""
         wall = time.perf_counter()
-        cpu = time.process_time() if pid is None else cpu_of(pid)
+        cpu = cpu_of(pids) if pids else time.process_time()
         yield
-        self.cpu.append((time.process_time() if pid is None else cpu_of(pid)) - cpu)
+        self.cpu.append((cpu_of(pids) if pids else time.process_time()) - cpu)
         self.wall.append(time.perf_counter() - wall)
 
     def forget(self) -> None:

@@ -1,26 +1,29 @@
 """The command: does what its flags ask for, and returns the exit status.
 
-It builds pollers and web server, runs until a signal, and ends them in order.
+It builds the pollers and starts the web process, runs until a signal, and ends them in order.
 """
 
 import asyncio
 import contextlib
 import logging
 import random
+import re
 import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from exporter import __version__, log, metrics
+from exporter import __version__, log
+from exporter.descriptors import raise_limit, too_few_for_targets
+from exporter.link import Answering
+from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.polling import Fleet, cancel_and_wait
 from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
-    ListenAddress,
     Settings,
     SettingsError,
     Targets,
@@ -28,7 +31,7 @@ from exporter.settings import (
     load,
     secret_cautions,
 )
-from exporter.web import Server, application
+from exporter.web_process import WebProcess
 
 _LOOK_SECONDS: Final = 0.05
 """Between two looks whether the demo is watched."""
@@ -102,45 +105,41 @@ async def _run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     file = _config_file(settings)
-    web_file = WebConfigFile(settings.web.config_file)
     notifier = Notifier()
     async with contextlib.AsyncExitStack() as stack:
         targets = await stack.enter_async_context(_targets(settings, file))
         logger.info("asterisk-fax-exporter %s", __version__)
-        peer_label = settings.metrics.peer_label
-        fleet = Fleet(settings.poll.interval, settings.metrics.peer_limit if peer_label else None)
+        if (few := too_few_for_targets(len(targets), raise_limit())) is not None:
+            logger.warning("%s", few)
+        peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
+        fleet = Fleet(settings.poll.interval, peers)
+        try:
+            sockets = open_sockets(settings.web)
+        except OSError as error:
+            logger.error("%s", error)
+            return 1
+        for each in sockets:
+            stack.callback(each.close)
+        answering = Answering(fleet, file)
+        web = WebProcess(settings, sockets, answering)
+        web_file = web.reload if settings.web.config_file is not None else None
         reload = Reload(fleet, file, web_file, notifier)
+        if reload.possible:
+            answering.reload = reload
         loop.add_signal_handler(signal.SIGHUP, reload.soon)
         # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
         stack.push_async_callback(fleet.close)
         stack.push_async_callback(reload.close)
-        app = application(
-            settings.web,
-            metrics.Exporter(fleet, file, web_file if web_file.path is not None else None),
-            peer_label=peer_label,
-            reload=reload if reload.possible else None,
-        )
-        server = Server(
-            app,
-            settings.web.listen_address,
-            web_file,
-            max_connections=settings.web.max_connections,
-        )
-        try:
-            await server.start()
-        except OSError as error:
-            where = settings.web.listen_address
-            logger.error("cannot listen on %s: %s; see --web.listen-address", where, error)
-            return 1
-        stack.push_async_callback(server.stop)
-        scheme = "http" if web_file.current.ssl_context is None else "https"
-        for address in server.addresses:
-            url = f"{scheme}://{ListenAddress(*address)}{settings.web.telemetry_path}"
+        stack.push_async_callback(web.stop)
+        await web.start()
+        scheme = "https" if web.tls else "http"
+        for each in sockets:
+            url = url_of(each, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
-        backgrounds = [web_file.follow(), notifier.follow(fleet)]
+        backgrounds = [notifier.follow(fleet)]
         if settings.demo:
-            backgrounds.append(_announce(_as_typed(scheme, server.addresses[0]), fleet))
+            backgrounds.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))
         for background in backgrounds:
             stack.push_async_callback(cancel_and_wait, asyncio.create_task(background))
         notifier.ready()
@@ -157,11 +156,9 @@ async def _announce(page: str, fleet: Fleet) -> None:
     _print(f"The demo's page: {page}  (Ctrl-C ends it)")
 
 
-def _as_typed(scheme: str, address: tuple[str, int]) -> str:
+def _as_typed(url: str) -> str:
     """The page's address for a browser on this machine, which cannot go to 0.0.0.0 or [::]."""
-    host, port = address
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    return f"{scheme}://{ListenAddress(reachable, port)}/"
+    return re.sub(r"//(0\.0\.0\.0|\[::\]):", "//127.0.0.1:", url) + "/"
 
 
 def _config_file(settings: Settings) -> ConfigFile | None:

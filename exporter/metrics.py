@@ -16,12 +16,13 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
+from prometheus_client.registry import CollectorRegistry as CollectorRegistry
 
 from exporter import __version__
 from exporter.fax import FaxStats, Operation
 from exporter.ledger import Histogram
-from exporter.polling import Fleet, Poller
+from exporter.polling import Counts
 
 Labels: TypeAlias = tuple[str, ...]
 Samples: TypeAlias = Iterable[tuple[Labels, float | Histogram]]
@@ -54,9 +55,15 @@ class File(Protocol):
 class Exporter:
     """What /metrics tells of the exporter itself. A file that was not named is None."""
 
-    fleet: Fleet
+    targets: int
+    only: Counts | None = None
+    """Of the Asterisk, if it watches just one."""
     config: File | None = None
     web_config: File | None = None
+    web_restarts: int = 0
+    """How often the web process was started again."""
+    main_process: int | None = None
+    """Its id, if it is not this process."""
 
 
 Source = TypeVar("Source")
@@ -79,9 +86,9 @@ def _one(value: float | None) -> Samples:
     return [] if value is None else [((), value)]
 
 
-def _stat(pick: Callable[[FaxStats], int | None]) -> Callable[[Poller], Samples]:
-    def samples(poller: Poller) -> Samples:
-        stats = poller.status.stats
+def _stat(pick: Callable[[FaxStats], int | None]) -> Callable[[Counts], Samples]:
+    def samples(counts: Counts) -> Samples:
+        stats = counts.status.stats
         return _one(None if stats is None else pick(stats))
 
     return samples
@@ -91,9 +98,9 @@ def _by_operation(values: Mapping[Operation, float] | Mapping[Operation, Histogr
     return [((operation.value,), value) for operation, value in values.items()]
 
 
-def _pages(operation: Operation) -> Callable[[Poller], Samples]:
-    return lambda poller: [
-        (key, value) for key, value in poller.ledger.totals.pages.items() if key[0] is operation
+def _pages(operation: Operation) -> Callable[[Counts], Samples]:
+    return lambda counts: [
+        (key, value) for key, value in counts.totals.pages.items() if key[0] is operation
     ]
 
 
@@ -101,13 +108,13 @@ _SESSIONS: Final = ("operation", "state")
 _STATS: Final = "Source: FAXStats; starts again at 0 with Asterisk."
 _STATE: Final = "state: in which it was seen; what only the completion event told is Complete."
 
-GAUGES: Final[tuple[Declared[Poller], ...]] = (
+GAUGES: Final[tuple[Declared[Counts], ...]] = (
     Declared(
         "asterisk_fax_up",
         "1 if the last poll of Asterisk succeeded, 0 if not.",
         (),
         When.ALWAYS,
-        lambda poller: _one(poller.status.up),
+        lambda counts: _one(counts.status.up),
     ),
     Declared(
         "asterisk_fax_collector_up",
@@ -116,14 +123,14 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "or one if none was ever heard).",
         ("collector",),
         When.ALWAYS,
-        lambda poller: [((name,), works) for name, works in poller.status.collectors.items()],
+        lambda counts: [((name,), works) for name, works in counts.status.collectors.items()],
     ),
     Declared(
         "asterisk_fax_sessions",
         "Fax sessions that Asterisk lists. Source: FAXSessions.",
         _SESSIONS,
         When.LISTED,
-        lambda poller: poller.ledger.gauges.sessions.items(),
+        lambda counts: counts.gauges.sessions.items(),
         peer=True,
     ),
     Declared(
@@ -131,7 +138,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "Sessions whose data rate and error correction are agreed. Source: FAXSession.",
         _SESSIONS,
         When.LISTED,
-        lambda poller: poller.ledger.gauges.negotiated.items(),
+        lambda counts: counts.gauges.negotiated.items(),
         peer=True,
     ),
     Declared(
@@ -140,7 +147,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "asterisk_fax_negotiated_sessions: their mean. Source: FAXSession.",
         _SESSIONS,
         When.LISTED,
-        lambda poller: poller.ledger.gauges.data_rate.items(),
+        lambda counts: counts.gauges.data_rate.items(),
         peer=True,
     ),
     Declared(
@@ -148,7 +155,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "Negotiated sessions with error correction (ECM) on. Source: FAXSession.",
         _SESSIONS,
         When.LISTED,
-        lambda poller: poller.ledger.gauges.ecm.items(),
+        lambda counts: counts.gauges.ecm.items(),
         peer=True,
     ),
     Declared(
@@ -157,7 +164,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "session that is switching). Source: FAXSessions.",
         ("operation", "transport"),
         When.LISTED,
-        lambda poller: poller.ledger.gauges.transports.items(),
+        lambda counts: counts.gauges.transports.items(),
         peer=True,
     ),
     Declared(
@@ -166,7 +173,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "one.",
         ("operation",),
         When.LISTED,
-        lambda poller: _by_operation(poller.ledger.gauges.oldest_start),
+        lambda counts: _by_operation(counts.gauges.oldest_start),
     ),
     Declared(
         "asterisk_fax_oldest_progress_timestamp_seconds",
@@ -174,7 +181,7 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "seen, seconds since the epoch; absent without one.",
         ("operation",),
         When.LISTED,
-        lambda poller: _by_operation(poller.ledger.gauges.oldest_progress),
+        lambda counts: _by_operation(counts.gauges.oldest_progress),
     ),
     Declared(
         "asterisk_fax_current_sessions",
@@ -195,25 +202,25 @@ GAUGES: Final[tuple[Declared[Poller], ...]] = (
         "1; the labels name the Asterisk and its manager interface. Source: CoreSettings.",
         ("version", "ami_version"),
         When.CONNECTED,
-        lambda poller: [((poller.status.asterisk_version, poller.status.ami_version), 1)],
+        lambda counts: [((counts.status.asterisk_version, counts.status.ami_version), 1)],
     ),
     Declared(
         "asterisk_fax_last_poll_timestamp_seconds",
         "When the last successful poll ended, seconds since the epoch.",
         (),
         When.SUCCEEDED,
-        lambda poller: _one(poller.status.last_success),
+        lambda counts: _one(counts.status.last_success),
     ),
     Declared(
         "asterisk_fax_last_poll_duration_seconds",
         "Time that the last successful poll took, seconds.",
         (),
         When.SUCCEEDED,
-        lambda poller: _one(poller.status.last_duration),
+        lambda counts: _one(counts.status.last_duration),
     ),
 )
 
-COUNTERS: Final[tuple[Declared[Poller], ...]] = (
+COUNTERS: Final[tuple[Declared[Counts], ...]] = (
     Declared(
         "asterisk_fax_pages_transmitted_total",
         f"Pages sent and confirmed. {_STATE} Source: FAXSession and SendFAX events.",
@@ -245,7 +252,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         f"{_STATE} Source: FAXSession, TotalBadLines summed over the pages.",
         _SESSIONS,
         When.BEGUN,
-        lambda poller: poller.ledger.totals.bad_lines.items(),
+        lambda counts: counts.totals.bad_lines.items(),
         peer=True,
     ),
     Declared(
@@ -254,7 +261,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "set back without a new page. Source: FAXSession.",
         ("operation",),
         When.BEGUN,
-        lambda poller: poller.ledger.totals.rejected.items(),
+        lambda counts: counts.totals.rejected.items(),
         peer=True,
     ),
     Declared(
@@ -262,7 +269,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "Times a negotiated session's data rate went down. Source: FAXSession.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.fallbacks),
+        lambda counts: _by_operation(counts.totals.fallbacks),
     ),
     Declared(
         "asterisk_fax_sessions_started_total",
@@ -270,7 +277,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "of faxes that no poll saw.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.started),
+        lambda counts: _by_operation(counts.totals.started),
     ),
     Declared(
         "asterisk_fax_sessions_ended_total",
@@ -278,7 +285,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "FAXSessions, and completion events of faxes that no poll saw.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.ended),
+        lambda counts: _by_operation(counts.totals.ended),
     ),
     Declared(
         "asterisk_fax_finished_total",
@@ -286,7 +293,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "and ReceiveFAX events.",
         ("operation", "transport"),
         When.BEGUN,
-        lambda poller: poller.ledger.totals.finished.items(),
+        lambda counts: counts.totals.finished.items(),
         peer=True,
     ),
     Declared(
@@ -295,7 +302,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "with channelvars.",
         ("operation", "transport", "reason"),
         When.BEGUN,
-        lambda poller: poller.ledger.totals.failures.items(),
+        lambda counts: counts.totals.failures.items(),
         peer=True,
     ),
     Declared(
@@ -304,7 +311,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "SendFAX and ReceiveFAX events.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.results_unknown),
+        lambda counts: _by_operation(counts.totals.results_unknown),
     ),
     Declared(
         "asterisk_fax_unobserved_completions_total",
@@ -313,7 +320,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "ended for 8 s, until then a lower bound. Source: FAXStats and completion events.",
         (),
         When.BEGUN,
-        lambda poller: _one(poller.ledger.unobserved.total),
+        lambda counts: _one(counts.unobserved),
     ),
     Declared(
         "asterisk_fax_transmit_attempts_total",
@@ -348,7 +355,7 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "Polls begun on a connection.",
         (),
         When.ALWAYS,
-        lambda poller: _one(poller.status.polls),
+        lambda counts: _one(counts.status.polls),
     ),
     Declared(
         "asterisk_fax_poll_failures_total",
@@ -357,39 +364,39 @@ COUNTERS: Final[tuple[Declared[Poller], ...]] = (
         "unknown_action, action_failed, unanswered, malformed), by reason.",
         ("reason",),
         When.ALWAYS,
-        lambda poller: [((key.value,), value) for key, value in poller.status.failures.items()],
+        lambda counts: [((key.value,), value) for key, value in counts.status.failures.items()],
     ),
     Declared(
         "asterisk_fax_connects_total",
         "Successful logins to Asterisk.",
         (),
         When.ALWAYS,
-        lambda poller: _one(poller.status.connects),
+        lambda counts: _one(counts.status.connects),
     ),
 )
 
-HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
+HISTOGRAMS: Final[tuple[Declared[Counts], ...]] = (
     Declared(
         "asterisk_fax_page_duration_seconds",
         "Time from page to page, seconds; to the first page from the agreement on rate and ECM. "
         "Under ECM the only sign of a bad line. Source: FAXSession.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.page_seconds),
+        lambda counts: _by_operation(counts.totals.page_seconds),
     ),
     Declared(
         "asterisk_fax_session_duration_seconds",
         "Time that sessions which ended had been listed, seconds. Source: FAXSessions.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.session_seconds),
+        lambda counts: _by_operation(counts.totals.session_seconds),
     ),
     Declared(
         "asterisk_fax_session_pages",
         "Pages of sessions that ended. Source: FAXSession and completion events.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.session_pages),
+        lambda counts: _by_operation(counts.totals.session_pages),
     ),
     Declared(
         "asterisk_fax_session_data_rate_bps",
@@ -397,7 +404,7 @@ HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
         "and completion events.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.session_rate),
+        lambda counts: _by_operation(counts.totals.session_rate),
     ),
     Declared(
         "asterisk_fax_session_bad_lines",
@@ -405,7 +412,7 @@ HISTOGRAMS: Final[tuple[Declared[Poller], ...]] = (
         "off; always 0 with ECM. Source: FAXSession, TotalBadLines summed over the pages.",
         ("operation",),
         When.BEGUN,
-        lambda poller: _by_operation(poller.ledger.totals.session_bad_lines),
+        lambda counts: _by_operation(counts.totals.session_bad_lines),
     ),
 )
 
@@ -431,7 +438,7 @@ EXPORTER: Final[tuple[Declared[Exporter], ...]] = (
         "Asterisks that this exporter watches.",
         (),
         When.ALWAYS,
-        lambda exporter: _one(len(exporter.fleet.pollers)),
+        lambda exporter: _one(exporter.targets),
     ),
     Declared(
         "asterisk_fax_exporter_config_last_reload_successful",
@@ -465,6 +472,20 @@ EXPORTER: Final[tuple[Declared[Exporter], ...]] = (
     ),
 )
 
+EXPORTER_COUNTERS: Final[tuple[Declared[Exporter], ...]] = (
+    Declared(
+        "asterisk_fax_exporter_web_restarts_total",
+        "Times that the web process ended and was started again; the polls went on meanwhile.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _one(exporter.web_restarts),
+    ),
+)
+
+WEB_PROCESS: Final = "asterisk_fax_exporter_web"
+"""Before the names of prometheus_client's metrics of the web process; those of the main process
+have none: process_cpu_seconds_total."""
+
 
 Family: TypeAlias = GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily
 
@@ -472,13 +493,13 @@ Family: TypeAlias = GaugeMetricFamily | CounterMetricFamily | HistogramMetricFam
 class TargetCollector(Collector):
     """The metrics of one Asterisk."""
 
-    def __init__(self, poller: Poller, *, peer_label: bool) -> None:
-        self._poller = poller
+    def __init__(self, counts: Counts, *, peer_label: bool) -> None:
+        self._counts = counts
         self._peer_label = peer_label
 
     def collect(self) -> Iterator[Metric]:
         """The families as they stand now."""
-        status = self._poller.status
+        status = self._counts.status
         shown = {
             When.ALWAYS: True,
             When.BEGUN: status.begun,
@@ -494,7 +515,7 @@ class TargetCollector(Collector):
         ):
             for declared in table:
                 if shown[declared.when]:
-                    yield _family(kind, declared, self._poller, peer=self._peer_label)
+                    yield _family(kind, declared, self._counts, peer=self._peer_label)
 
 
 class ExporterCollector(Collector):
@@ -506,13 +527,16 @@ class ExporterCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The families as they stand now; a file that is not used has none."""
-        for declared in EXPORTER:
-            family = _family(GaugeMetricFamily, declared, self._exporter, peer=False)
-            if family.samples:
-                yield family
-        pollers = list(self._exporter.fleet.pollers.values())
-        if len(pollers) == 1:
-            yield from TargetCollector(pollers[0], peer_label=self._peer_label).collect()
+        for kind, table in (
+            (GaugeMetricFamily, EXPORTER),
+            (CounterMetricFamily, EXPORTER_COUNTERS),
+        ):
+            for declared in table:
+                family = _family(kind, declared, self._exporter, peer=False)
+                if family.samples:
+                    yield family
+        if self._exporter.only is not None:
+            yield from TargetCollector(self._exporter.only, peer_label=self._peer_label).collect()
 
 
 def _family(
@@ -543,16 +567,21 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     return buckets
 
 
-def target_registry(poller: Poller, *, peer_label: bool) -> CollectorRegistry:
+def target_registry(counts: Counts, *, peer_label: bool) -> CollectorRegistry:
     """What /probe shows: one Asterisk."""
     registered = CollectorRegistry()
-    registered.register(TargetCollector(poller, peer_label=peer_label))
+    registered.register(TargetCollector(counts, peer_label=peer_label))
     return registered
 
 
 def exporter_registry(exporter: Exporter, *, peer_label: bool) -> CollectorRegistry:
-    """What /metrics shows: the exporter and its process, and the Asterisk if there is one."""
+    """What /metrics shows: the exporter and its processes, and the Asterisk if there is one."""
     registered = CollectorRegistry()
     registered.register(ExporterCollector(exporter, peer_label=peer_label))
-    ProcessCollector(registry=registered)
+    main = exporter.main_process
+    if main is None:
+        ProcessCollector(registry=registered)
+    else:
+        ProcessCollector(pid=lambda: main, registry=registered)
+        ProcessCollector(namespace=WEB_PROCESS, registry=registered)
     return registered

@@ -6,46 +6,59 @@ A file with a fault changes nothing: what was read from it before stays in use.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 
 from exporter.notify import Notifier
 from exporter.polling import Fleet
-from exporter.settings import ConfigFile, SettingsError, WebConfigFile
+from exporter.settings import ConfigFile, SettingsError
+from exporter.shared import Shared
 
 logger = logging.getLogger(__name__)
 
 
 class Reload:
-    """Reads the files again, for one request at a time."""
+    """Reads the files again, once for all who ask for it at the time."""
 
     def __init__(
-        self, fleet: Fleet, file: ConfigFile | None, web_file: WebConfigFile, notifier: Notifier
+        self,
+        fleet: Fleet,
+        file: ConfigFile | None,
+        web_file: Callable[[], Awaitable[None]] | None,
+        notifier: Notifier,
     ) -> None:
+        """`web_file` reads that of --web.config.file again, and raises SettingsError; None if there
+        is none."""
         self._fleet = fleet
         self._notifier = notifier
         self._file = file
         self._web_file = web_file
-        self._one_at_a_time = asyncio.Lock()
-        self._reloads: set[asyncio.Task[None]] = set()
+        self._shared = Shared(self._read)
+        self._in_background: set[asyncio.Task[None]] = set()
 
     @property
     def possible(self) -> bool:
         """Whether a file was named that can be read again."""
-        return self._file is not None or self._web_file.path is not None
+        return self._file is not None or self._web_file is not None
 
     async def __call__(self) -> None:
         """Reads both files. Raises SettingsError with what is wrong in either; what is read from
         the other is used nevertheless."""
+        await self._shared()
+
+    async def _read(self) -> None:
         problems = []
-        async with self._one_at_a_time:
-            with self._notifier.reloading():
-                if not await self._web_file.reload():
-                    problems.append(self._web_file.fault)
-                if self._file is not None:
-                    try:
-                        await self._fleet.watch(await self._file.read())
-                    except SettingsError as error:
-                        logger.error("not read again, what was there goes on: %s", error)
-                        problems.append(str(error))
+        with self._notifier.reloading():
+            if self._web_file is not None:
+                try:
+                    await self._web_file()
+                except SettingsError as error:  # it is in the log already
+                    problems.append(str(error))
+            if self._file is not None:
+                try:
+                    await self._fleet.watch(await self._file.read())
+                except SettingsError as error:
+                    logger.error("not read again, what was there goes on: %s", error)
+                    problems.append(str(error))
         if problems:
             raise SettingsError("\n".join(problems))
 
@@ -54,18 +67,18 @@ class Reload:
         if not self.possible:
             logger.warning("nothing to read again: no --config.file, no --web.config.file")
             return
-        if len(self._reloads) > 1:
+        if len(self._in_background) > 1:
             return  # one runs, and one waits that will read everything changed until it begins
-        task = asyncio.create_task(self._in_background())
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
+        task = asyncio.create_task(self._quietly())
+        self._in_background.add(task)
+        task.add_done_callback(self._in_background.discard)
 
-    async def _in_background(self) -> None:
+    async def _quietly(self) -> None:
         with contextlib.suppress(SettingsError):
             await self()
 
     async def close(self) -> None:
         """Cancels the reloads under way."""
-        for task in self._reloads:
+        for task in self._in_background:
             task.cancel()
-        await asyncio.gather(*self._reloads, return_exceptions=True)
+        await self._shared.close()

@@ -1,5 +1,6 @@
 """Exporter health: whether the other dashboards can be believed."""
 
+from collections.abc import Callable
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -22,6 +23,8 @@ from grafana.panels import (
 )
 from grafana.promql import age, per_minute, period, rate, series, total
 
+_WEB_PROCESS: Final = "asterisk_fax_exporter_web"
+"""Before the names of what prometheus_client tells of the web process."""
 _UP: Final = series("asterisk_fax_up")
 _COLLECTOR: Final = series("asterisk_fax_collector_up")
 _AGE: Final = age("asterisk_fax_last_poll_timestamp_seconds")
@@ -203,8 +206,8 @@ def _exporter() -> list[Panel]:
     return [
         graph(
             "CPU of the exporter",
-            "Cores in use.",
-            [Query(f"{rate('process_cpu_seconds_total')} {of_exporters}", "{{instance}}")],
+            "Cores in use, by the process that polls and by the one that answers HTTP.",
+            _of_both(lambda name: f"{rate(name)} {of_exporters}", "process_cpu_seconds_total"),
             unit="percentunit",
             steps=((0, GREEN), (0.5, YELLOW), (0.9, RED)),
             no_value=_NOT_FOUND,
@@ -214,7 +217,9 @@ def _exporter() -> list[Panel]:
         graph(
             "Memory of the exporter",
             "Resident memory. It depends on the PBXs watched and the peers; it must not climb.",
-            [Query(f"{series('process_resident_memory_bytes')} {of_exporters}", "{{instance}}")],
+            _of_both(
+                lambda name: f"{series(name)} {of_exporters}", "process_resident_memory_bytes"
+            ),
             unit="bytes",
             no_value=_NOT_FOUND,
             width=6,
@@ -222,13 +227,13 @@ def _exporter() -> list[Panel]:
         ),
         graph(
             "Share of the open files allowed",
-            "Open file descriptors among those that the process may have.",
-            [
-                Query(
-                    f"{series('process_open_fds')} / {series('process_max_fds')} {of_exporters}",
-                    "{{instance}}",
-                )
-            ],
+            "Open file descriptors among those that each process may have.",
+            _of_both(
+                lambda name: (
+                    f"{series(name)} / {series(name.replace('open', 'max'))} {of_exporters}"
+                ),
+                "process_open_fds",
+            ),
             unit="percentunit",
             steps=((0, GREEN), (0.7, YELLOW), (0.9, RED)),
             no_value=_NOT_FOUND,
@@ -301,7 +306,7 @@ def _configuration() -> list[Panel]:
             steps=stale,
             texts=works,
             no_value="No file",
-            width=5,
+            width=4,
         ),
         stat_panel(
             "Configuration read",
@@ -311,7 +316,7 @@ def _configuration() -> list[Panel]:
             unit="s",
             decimals=0,
             no_value="No file",
-            width=5,
+            width=4,
         ),
         stat_panel(
             "Was the web configuration read?",
@@ -320,7 +325,7 @@ def _configuration() -> list[Panel]:
             steps=stale,
             texts=works,
             no_value="No file",
-            width=5,
+            width=4,
         ),
         stat_panel(
             "Web configuration read",
@@ -329,8 +334,26 @@ def _configuration() -> list[Panel]:
             unit="s",
             decimals=0,
             no_value="No file",
-            width=5,
+            width=4,
         ),
+        stat_panel(
+            "Web process ended",
+            "How often the process that answers HTTP ended in the time shown and was started "
+            "again. The polls went on meanwhile.",
+            f"sum(increase({series(f'{exporter}_web_restarts_total')}[$__range]))",
+            decimals=0,
+            steps=_YELLOW_IF_ANY,
+            width=4,
+        ),
+    ]
+
+
+def _of_both(expression: Callable[[str], str], name: str) -> list[Query]:
+    """What is to be seen of a metric of both processes."""
+    web = f"{_WEB_PROCESS}_{name}"
+    return [
+        Query(expression(name), "{{instance}}"),
+        Query(expression(web), "{{instance}}, HTTP"),
     ]
 
 

@@ -1,11 +1,11 @@
 """What /metrics says, read by name and labels, and the names that it can say."""
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import metrics
-from exporter.polling import Poller
+from exporter.polling import Counts, Poller
+from exporter.web.negotiation import exposition
 
 
 class Scrape:
@@ -42,19 +42,19 @@ class Scrape:
 
 def text(registry: CollectorRegistry, accept: str = "") -> str:
     """What a GET of it would bring, in the format that `accept` asks for."""
-    encode, _ = choose_encoder(accept)
-    return encode(registry).decode()
+    return exposition(accept).encode(registry).decode()
 
 
 def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
     """What this poller has on /metrics now."""
-    return Scrape(text(metrics.target_registry(poller, peer_label=peer_label)))
+    return Scrape(text(metrics.target_registry(Counts.of(poller), peer_label=peer_label)))
 
 
 def published() -> set[str]:
     """Every name that the exporter's metrics have in Prometheus."""
     found = {declared.name for declared in (*metrics.GAUGES, *metrics.COUNTERS)}
-    found |= {declared.name for declared in metrics.EXPORTER}
+    found |= {declared.name for declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS)}
+    found.add(f"{metrics.WEB_PROCESS}_process_resident_memory_bytes")
     return found | {
         f"{declared.name}_{part}"
         for declared in metrics.HISTOGRAMS

@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 from harness.exposition import Scrape
@@ -19,23 +20,21 @@ POLL = 0.1
 
 
 class Exporter:
-    """`python -m exporter` with these flags, on a free port of the loopback."""
+    """`python -m exporter` with these flags, on a free port of the loopback if they name none."""
 
     def __init__(
         self,
         *flags: str,
         environment: Mapping[str, str] | None = None,
         pattern: str = r'listening.*url="?([^\s"]+)',
+        launcher: Sequence[str] = (),
     ) -> None:
-        """`pattern`: finds the URL of /metrics in the log, as its first group."""
-        self._command = [
-            sys.executable,
-            "-m",
-            "exporter",
-            "--web.listen-address=127.0.0.1:0",
-            *flags,
-        ]
+        """`pattern`: finds the URL of /metrics in the log, as its first group.
+        `launcher`: a command that starts the one behind it."""
+        self._command = [*launcher, sys.executable, "-m", "exporter", *flags]
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("FAX_EXPORTER_")}
+        # A variable, since a flag in `flags` wins over it.
+        inherited["FAX_EXPORTER_WEB_LISTEN_ADDRESS"] = "127.0.0.1:0"
         self._environment = inherited | dict(environment or {})
         self._pattern = pattern
         self._lines: list[str] = []
@@ -90,6 +89,18 @@ class Exporter:
     def base(self) -> str:
         """The address of everything but /metrics, without a slash at its end."""
         return self.url.rpartition("/")[0]
+
+    @property
+    def web_process(self) -> int:
+        """The id of the process that serves HTTP now. Raises ValueError if there is none."""
+        pid = self.process.pid
+        (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(child)
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of both."""
+        return [self.process.pid, self.web_process]
 
     @property
     def log(self) -> str:

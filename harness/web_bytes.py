@@ -13,7 +13,6 @@ import socket
 import tempfile
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,13 +22,14 @@ import bcrypt
 import h11
 from pydantic import SecretStr
 
-from exporter import metrics
 from exporter.ledger import Ledger
 from exporter.polling import Fleet, Poller
-from exporter.settings import AmiSettings, ListenAddress, WebConfigFile, WebSettings
-from exporter.web import Server, application
+from exporter.settings import AmiSettings, Settings, WebConfigFile
+from exporter.web.routes import application
+from exporter.web.server import Server
 from harness.virtual_time import run
 from harness.web_seeds import LOGIN, NEXT, PASSWORD, USER
+from harness.web_side import linked, listening
 
 FLOOD: Final = 1024 * 1024
 """Bytes that are sent at most of what is sent again and again."""
@@ -42,6 +42,8 @@ QUIET_SECONDS: Final = 5.0
 LONGEST_SECONDS: Final = 60.0
 """In which a connection has to end after its client's last byte, while it takes what comes."""
 _MOST_PIECES: Final = 64
+MAX_CONNECTIONS: Final = 4
+_SETTINGS: Final = Settings(ami=None)
 _TARGET: Final = AmiSettings(username="u", secret=SecretStr("s"))
 _OPEN: Final = (b"healthy\n", b"ready\n", b"")
 """Bodies that are for everybody; none is what HEAD gets."""
@@ -68,16 +70,18 @@ class Knocked:
     """Bytes of memory after a flood, while its connection is there."""
 
 
-class _AtOnce(ThreadPoolExecutor):
-    """Has no threads, which would not know that time is virtual."""
+def _without_threads(loop: asyncio.AbstractEventLoop) -> None:
+    """What goes to a thread is done at once: a thread would not know that time is virtual."""
 
-    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
+    def run_in_executor(_: object, work: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        done = loop.create_future()
         try:
-            done.set_result(work(*args, **kwargs))
-        except BaseException as error:
+            done.set_result(work(*args))
+        except Exception as error:
             done.set_exception(error)
         return done
+
+    setattr(loop, "run_in_executor", run_in_executor)  # noqa: B010
 
 
 class _Log(logging.Handler):
@@ -120,26 +124,33 @@ async def _serving(users: bool) -> AsyncIterator[int]:
     """The port of an exporter that watches one target, which it has not reached yet."""
     fleet = Fleet(1.0, None)
     fleet.pollers["demo"] = Poller(_TARGET, 1.0, Ledger(), name="demo")
-    app = application(WebSettings(), metrics.Exporter(fleet), peer_label=False, reload=_reload)
-    server = Server(app, ListenAddress("127.0.0.1", 0), _config(users), max_connections=4)
-    await server.start()
-    try:
-        yield server.addresses[0][1]
-    finally:
-        await server.stop()
+    config = _config(users)
+    async with contextlib.AsyncExitStack() as stack:
+        source = await stack.enter_async_context(linked(fleet, reload=_reload))
+        app = application(_SETTINGS, source, config)
+        server = Server(app, config, max_connections=MAX_CONNECTIONS)
+        listener = stack.enter_context(listening())
+        await server.start([listener])
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            await server.stop()
 
 
 def offer(data: bytes) -> Knocked:
     """One input, made as by `knock`. Raises AssertionError if it did any harm."""
     with _logged() as wrong:
         knocked = run(_offer(data))
+        if knocked.held > MOST_HELD:  # what is made once, for all, is there the second time
+            knocked = run(_offer(data))
     assert not wrong, "\n".join(wrong)
+    assert knocked.held <= MOST_HELD, f"{knocked.held} bytes are held for one connection"
     return knocked
 
 
 async def _offer(data: bytes) -> Knocked:
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(_AtOnce())
+    _without_threads(loop)
     escaped: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: escaped.append(context))
     flags, piece = (data + b"\x00\x00")[:2]
@@ -162,7 +173,6 @@ async def _offer(data: bytes) -> Knocked:
         for response in knocked.responses:
             known = response.status != 200 or response.body in _OPEN
             assert known, f"shown to a stranger: {response}"
-    assert knocked.held <= MOST_HELD, f"{knocked.held} bytes are held for one connection"
     return knocked
 
 
@@ -174,8 +184,6 @@ async def _send(
     if flood:
         data, _, again = data.rpartition(NEXT)
         again *= min(MOST_TIMES, FLOOD // max(1, len(again)))
-        # What the first requests make once is there from now on.
-        await _whole(port, b"GET /" + _HEAD + b"\r\n" + _GOOD)
         tracemalloc.start()
     knocked = Knocked()
     try:

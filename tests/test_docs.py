@@ -22,7 +22,8 @@ FREE = {"version", "ami_version", "python"}
 
 
 def tables() -> list[metrics.Declared[object]]:
-    return [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS, *metrics.EXPORTER]  # type: ignore[list-item]
+    of_targets = [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS]
+    return [*of_targets, *metrics.EXPORTER, *metrics.EXPORTER_COUNTERS]  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
@@ -82,6 +83,27 @@ def test_no_value_on_metrics_is_without_its_explanation() -> None:
 def test_readme_and_security_name_the_same_first_asterisk() -> None:
     assert "Asterisk 13 or newer" in (ROOT / "README.md").read_text()
     assert "Asterisk 13 and newer" in (ROOT / "SECURITY.md").read_text()
+
+
+def test_every_test_and_target_that_security_names_is_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    model = text.partition("## Threat model")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`((?:tests|fuzz)/[\w/.]+)`", model))
+    assert len(named) > 20
+    assert {one for one in named if not (ROOT / one).is_file()} == set()
+    targets = re.findall(
+        r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(re.findall(r"`make (\w+)`", model)) <= set(targets)
+
+
+def test_every_promise_and_every_attacker_of_security_has_a_test() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    model = text.partition("## Threat model")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| \*\*.*$", model, re.MULTILINE)
+    assert len(rows) == 8 + 8
+    for row in rows:
+        assert re.search(r"`(?:tests|fuzz)/[\w/.]+` ?(?:,|\|)", row), row
 
 
 DOCUMENTS = sorted(

@@ -206,6 +206,28 @@ def test_an_address_in_use_is_said_with_status_1() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_limit_of_open_files_that_is_too_low_is_said_and_the_targets_come_first(
+    tmp_path: Path,
+) -> None:
+    config = targets(tmp_path, **{f"pbx-{number}": 1 for number in range(60)})
+    low = ("sh", "-c", 'ulimit -n 100; exec "$@"', "sh")
+    with Exporter(f"--config.file={config}", launcher=low) as exporter:
+        exporter.wait_for_line("60 targets may need 124 open files, and the limit is 100; raise", 5)
+        exporter.wait_for_line(
+            "--web.max-connections is 512, and .* leaves [0-9]+: no more are held", 5
+        )
+        exporter.wait_until(lambda now: now.value("exporter_targets") == 60, 20)
+
+
+def test_it_serves_each_address_and_ends_with_all() -> None:
+    addresses = ("--web.listen-address=127.0.0.1:0", "--web.listen-address=[::1]:0")
+    with Exporter("--demo", *addresses) as exporter:
+        second = exporter.wait_for_line(r"listening url=http://\[::1\]", 20)
+        for url in (exporter.url, second.rpartition("url=")[2]):
+            assert "asterisk_fax_exporter_targets" in get(url)[0]
+        assert exporter.stop() == 0
+
+
 def test_it_listens_on_ipv6_and_logs_json(tmp_path: Path) -> None:
     with Exporter(
         "--demo", "--web.listen-address=[::1]:0", "--log.format=json", pattern='"url": *"([^"]+)"'

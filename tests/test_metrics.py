@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from exporter import metrics
 from exporter.fax import Operation, Reason, State
+from exporter.polling import Counts
 from harness.exposition import Scrape, scrape, text
 from harness.programs import binary
 from harness.virtual_time import in_virtual_time, until
@@ -120,7 +121,7 @@ async def test_timestamps_are_seconds_since_the_epoch_in_whatever_time_zone() ->
 @in_virtual_time
 async def test_openmetrics_is_offered_and_no_created_series_is_in_it() -> None:
     async with watched() as (_, poller):
-        registry = metrics.target_registry(poller, peer_label=False)
+        registry = metrics.target_registry(Counts.of(poller), peer_label=False)
         answer = text(registry, "application/openmetrics-text; version=1.0.0")
         assert answer.endswith("# EOF\n")
         families = parse_openmetrics(answer)  # type: ignore[no-untyped-call]
@@ -183,7 +184,9 @@ def test_promtool_finds_nothing_to_say(peer_limit: int | None) -> None:
         async with watched(peer_limit=peer_limit) as (pbx, poller):
             begin(pbx).finish_page()
             await until(lambda: sum(poller.ledger.totals.pages.values()) == 1)
-            pages.append(text(metrics.target_registry(poller, peer_label=peer_limit is not None)))
+            pages.append(
+                text(metrics.target_registry(Counts.of(poller), peer_label=peer_limit is not None))
+            )
 
     pages: list[str] = []
     collect()

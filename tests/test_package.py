@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 NEEDED_BY_TESTS = (
-    "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "tests", "tools",
+    "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "locks", "tests",
+    "tools",
 )  # fmt: skip
 PROJECT_URL = "https://forge.example/fax"
 KINDS = {".py", ".typed", ".html", ".css", ".js", ".svg"}
@@ -92,7 +93,7 @@ def test_the_sdist_has_what_its_tests_need(packages: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert in_the_tree(*NEEDED_BY_TESTS) - names == set()
     top = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md"}
-    top |= {"constraints.txt", "pyproject.toml", "Dockerfile", "compose.yml"}
+    top |= {"pyproject.toml", "Dockerfile", "compose.yml"}
     assert top - names == set()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from exporter.notify import Notifier
 from exporter.polling import Fleet
 from exporter.reload import Reload
-from exporter.settings import ConfigFile, Targets, WebConfigFile
+from exporter.settings import ConfigFile, Targets
 
 
 async def test_a_reload_that_does_not_go_on_keeps_nobody_from_ending(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ async def test_a_reload_that_does_not_go_on_keeps_nobody_from_ending(tmp_path: P
             raise AssertionError
 
     file = Endless(tmp_path / "exporter.yml", None)
-    reload = Reload(Fleet(1.0, None), file, WebConfigFile(None), Notifier({}))
+    reload = Reload(Fleet(1.0, None), file, None, Notifier({}))
     for _ in range(5):
         reload.soon()
     while not begun:

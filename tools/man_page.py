@@ -40,6 +40,14 @@ and
 are those of
 .BR sd_notify (3);
 the watchdog is fed while polls succeed or fail for a known reason.
+.PP
+.B LISTEN_FDS
+and
+.B LISTEN_PID
+are those of
+.BR sd_listen_fds (3),
+for
+.BR \-\-web.systemd\-socket .
 """,
     "signals": r"""
 .TP
@@ -83,7 +91,8 @@ asterisk\-fax\-exporter \-\-ami.username fax\-exporter \-\-ami.secret\-file secr
     "see also": r"""
 .BR asterisk (8),
 .BR prometheus (1),
-.BR systemd.service (5)
+.BR systemd.service (5),
+.BR systemd.socket (5)
 """,
 }
 

@@ -14,7 +14,7 @@ from exporter import metrics
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import OTHER_PEER, Histogram, Ledger, Observation
 from exporter.metrics import Declared, When
-from exporter.polling import Failure, Poller
+from exporter.polling import Counts, Failure, Poller
 from exporter.settings import AmiSettings
 
 FILE: Final = Path("docs/metrics.md")
@@ -128,6 +128,7 @@ _TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
     ("Counters", "counter", metrics.COUNTERS),
     ("Histograms", "histogram", metrics.HISTOGRAMS),
     ("The exporter itself", "gauge", metrics.EXPORTER),
+    ("The exporter itself: counters", "counter", metrics.EXPORTER_COUNTERS),
 )
 
 _ABOUT: Final = (
@@ -172,7 +173,7 @@ def _lines() -> Iterator[str]:
                 _first_clause(declared.help),
             )
             yield f"| {' | '.join(cells)} |"
-    poller = _one_poll()
+    counts = _one_poll()
     for title, kind, table in _TABLES:
         yield ""
         yield f"## {title}"
@@ -186,9 +187,9 @@ def _lines() -> Iterator[str]:
                 f"; stands there {stands}." if (stands := _STANDS[declared.when]) else "."
             )
             if declared.labels or declared.peer:
-                yield f"* Labels: {_labels(declared, poller)}."
+                yield f"* Labels: {_labels(declared, counts)}."
             if kind == "histogram":
-                yield f"* Buckets: {_bounds(declared, poller)}."
+                yield f"* Buckets: {_bounds(declared, counts)}."
     yield ""
     yield "## Labels"
     for name, (about, values) in LABELS.items():
@@ -215,17 +216,18 @@ def _label(title: str, about: str, values: Mapping[str, str]) -> Iterator[str]:
             yield f"| `{value}` | {meaning} |"
 
 
-def _one_poll() -> Poller:
-    """A poller after its first poll, of an Asterisk without sessions: it has all series."""
+def _one_poll() -> Counts:
+    """Those of the first poll of an Asterisk without sessions: they have all series."""
     settings = AmiSettings(username="exporter", secret=SecretStr("secret"))
     poller = Poller(settings, 1.0, Ledger())
     poller.ledger.observe(Observation(0.0, 0.0, 0.0, (), True, {}))
-    return poller
+    return Counts.of(poller)
 
 
-def _labels(declared: Declared[Any], poller: Poller) -> str:
+def _labels(declared: Declared[Any], counts: Counts) -> str:
     parts = []
-    keys = [] if declared in metrics.EXPORTER else [key for key, _ in declared.samples(poller)]
+    of_exporter = declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS)
+    keys = [] if of_exporter else [key for key, _ in declared.samples(counts)]
     for place, label in enumerate(declared.labels):
         used = list(dict.fromkeys(str(key[place]) for key in keys))
         everything = explained(declared.name, label)[1]
@@ -238,7 +240,7 @@ def _labels(declared: Declared[Any], poller: Poller) -> str:
     return ", ".join(parts)
 
 
-def _bounds(declared: Declared[Any], poller: Poller) -> str:
-    values = [value for _, value in declared.samples(poller)]
+def _bounds(declared: Declared[Any], counts: Counts) -> str:
+    values = [value for _, value in declared.samples(counts)]
     (bounds,) = {value.bounds for value in values if isinstance(value, Histogram)}
     return ", ".join(map(str, (*bounds, "+Inf")))

@@ -1,12 +1,13 @@
 """What was seen goes in, exact totals come out. No I/O, no clock."""
 
+from exporter.ledger.gauges import Gauges
 from exporter.ledger.history import KEPT, EndedFax
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.matching import EVENT_LATENESS
 from exporter.ledger.observation import Observation
 from exporter.ledger.peers import OTHER_PEER
 from exporter.ledger.session import RunningSession
-from exporter.ledger.totals import PAGE_OPERATIONS, Histogram
+from exporter.ledger.totals import PAGE_OPERATIONS, Histogram, Totals
 
 __all__ = [
     "EVENT_LATENESS",
@@ -14,8 +15,10 @@ __all__ = [
     "OTHER_PEER",
     "PAGE_OPERATIONS",
     "EndedFax",
+    "Gauges",
     "Histogram",
     "Ledger",
     "Observation",
     "RunningSession",
+    "Totals",
 ]

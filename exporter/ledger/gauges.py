@@ -21,7 +21,8 @@ _ALL_TRANSPORTS: Final = tuple(product(Operation, Transport, [""]))
 
 @dataclass(slots=True)
 class Gauges:
-    """Values by operation, state or transport, and peer. A key that was there once stays, with 0.
+    """Values by operation, state or transport, and peer. A key that was there once stays, with 0,
+    and in its place: new ones come after it.
     Those with an empty peer are there even where peers are told apart: with 0 sessions they tell
     "none" from "not known"."""
 
@@ -51,10 +52,9 @@ class Gauges:
         for (operation, state, transport, peer), group in _grouped(sessions).items():
             key = (operation, state, peer)
             _add(new.sessions, key, group.sessions)
-            if group.negotiated:
-                _add(new.negotiated, key, group.negotiated)
-                _add(new.data_rate, key, group.data_rate)
-                _add(new.ecm, key, group.ecm)
+            _add(new.negotiated, key, group.negotiated)
+            _add(new.data_rate, key, group.data_rate)
+            _add(new.ecm, key, group.ecm)
             _add(new.transports, (operation, transport, peer), group.sessions)
             _keep_least(new.oldest_start, operation, wall - (at - group.first_seen))
             if operation in PAGE_OPERATIONS:

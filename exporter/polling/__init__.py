@@ -12,7 +12,8 @@ from exporter.polling.poller import (
     SHUTDOWN_PAUSE,
     Poller,
 )
-from exporter.polling.status import Failure
+from exporter.polling.snapshot import Counts, Shown
+from exporter.polling.status import Failure, Status
 
 __all__ = [
     "CORESETTINGS",
@@ -24,9 +25,12 @@ __all__ = [
     "REFUSED_PAUSE",
     "SHUTDOWN_PAUSE",
     "Clock",
+    "Counts",
     "Failure",
     "Fleet",
     "Poller",
+    "Shown",
+    "Status",
     "cancel_and_wait",
     "troubles",
 ]

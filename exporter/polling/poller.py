@@ -4,6 +4,7 @@ fax/ reads what the answers say, ledger/ adds it up.
 """
 
 import asyncio
+import itertools
 import logging
 import math
 import random
@@ -62,6 +63,9 @@ _WHOLE_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_
 """Failures of a poll as a whole, whatever it brought until then."""
 
 
+_identities = itertools.count(1)
+
+
 @lru_cache(maxsize=MAX_KEPT)
 def _faxsession(number: int) -> Request:
     """The request for one session, made once for each number and used for all PBXs."""
@@ -102,6 +106,8 @@ class Poller:
         self.settings = settings
         self.ledger = ledger
         self.status = Status()
+        self.identity: Final = next(_identities)
+        """No other poller of this process has the same."""
         self._interval = interval
         self.clock = clock or Clock()
         """The clocks that all its times are read from."""

@@ -26,7 +26,7 @@ class Failure(StrEnum):
     INTERNAL = "internal"
 
 
-@dataclass
+@dataclass(slots=True)
 class Status:
     """The outcome of the last poll, and counts since the exporter began."""
 
@@ -57,6 +57,14 @@ class Status:
     polls: int = 0
     connects: int = 0
     failures: Counter[Failure] = field(default_factory=lambda: Counter(dict.fromkeys(Failure, 0)))
+
+    @property
+    def outage(self) -> str | None:
+        """Why it is not up, in an operator's words; None if it is."""
+        if self.up:
+            return None
+        waiting = "logged in, not yet polled since" if self.connects else "not yet polled"
+        return self.trouble or waiting
 
     @property
     def collectors(self) -> dict[str, bool]:

@@ -62,12 +62,16 @@ def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
         )
     else:
         group.add_argument(
-            setting.flag, dest=setting.key, metavar=setting.accepts.metavar, help=text
+            setting.flag,
+            dest=setting.key,
+            metavar=setting.accepts.metavar,
+            action="append" if setting.is_repeatable else "store",
+            help=text,
         )
 
 
 def flags_given(argv: Sequence[str]) -> dict[Loc, Any]:
-    """Return the flags given, by the path of their setting.
+    """Return the flags given, by the path of their setting; a repeatable one is a list.
 
     Raises SettingsError, SystemExit after --help and --version.
     """

@@ -4,7 +4,7 @@ All of it follows from the fields of the models; the tables of the documents are
 """
 
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -56,6 +56,8 @@ class Setting:
             return "required"
         if default is None or self.is_secret:
             return "not set by default"
+        if self.is_repeatable:
+            return f"default {' '.join(map(str, default))}"
         if isinstance(default, bool):
             return f"default {'on' if default else 'off'}"
         return f"default {default:g}" if isinstance(default, float) else f"default {default}"
@@ -69,6 +71,12 @@ class Setting:
     def is_switch(self) -> bool:
         """Whether its flag is on or, with `no-` before its name, off, and has no value."""
         return self.field.annotation is bool
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether its flag may be given several times; its variable lists values, between commas
+        or blanks."""
+        return get_origin(self.field.annotation) is tuple
 
     @property
     def is_secret(self) -> bool:

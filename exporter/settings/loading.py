@@ -12,9 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from exporter.settings.command_line import flags_given
-from exporter.settings.declarations import BY_PATH, SETTINGS, variable_of
+from exporter.settings.declarations import BY_PATH, SETTINGS, Setting, variable_of
 from exporter.settings.models import Settings
 from exporter.settings.problems import Loc, Place, SettingsError, explained, no_such, quoted
+from exporter.settings.values import listed
 
 # Kubernetes sets these in every container if a service's name begins with fax-exporter.
 _SET_BY_KUBERNETES: Final = re.compile(
@@ -26,6 +27,8 @@ _SECRET: Final = BY_PATH["ami", "secret"]
 _SECRET_FILE: Final = BY_PATH["ami", "secret_file"]
 _CONFIG_FILE: Final = BY_PATH["config", "file"]
 _SHARD: Final = BY_PATH["config", "shard"]
+_LISTEN_ADDRESS: Final = BY_PATH["web", "listen_address"]
+_SYSTEMD_SOCKET: Final = BY_PATH["web", "systemd_socket"]
 _DEMO: Final = BY_PATH["demo",]
 _AMI: Final = [setting for setting in SETTINGS if setting.path[0] == "ami"]
 _USED_BY_DEMO: Final = {"username", "secret", "secret_file", "timeout"}
@@ -36,7 +39,8 @@ class _Given:
     """A value as the user wrote it. `origin`: the flag or variable it was set with."""
 
     origin: str
-    value: str | bool = field(repr=False)  # may be the secret
+    value: str | bool | list[str] = field(repr=False)  # may be the secret
+    """A list if the setting is repeatable."""
 
 
 _AllGiven = dict[Loc, _Given]
@@ -49,11 +53,11 @@ def load(argv: Sequence[str]) -> Settings:
     --version.
     """
     flags = flags_given(argv)
-    given = _environment() | {p: _Given(BY_PATH[p].flag, value) for p, value in flags.items()}
+    given = _environment() | {p: _given(BY_PATH[p].flag, p, value) for p, value in flags.items()}
     if _SECRET_FILE.path in flags:
         given.pop(_SECRET.path, None)  # this flag wins over the variable of the secret too
     problems = list(_contradictions(given))
-    if _is_demo(given):
+    if _is_on(_DEMO, given):
         given = _defaults_of_demo(given) | given
     if not problems:
         try:
@@ -61,7 +65,7 @@ def load(argv: Sequence[str]) -> Settings:
         except ValidationError as error:
             problems = explained(
                 error,
-                lambda path: _place(path[:2], given),
+                lambda path: _place(path, given),
                 missing="not set, and only --demo and --config.file need none",
             )
     # Raised outside of `except`, so that the exception that quotes the secret is not its context.
@@ -90,16 +94,24 @@ def _environment() -> dict[Loc, _Given]:
         if name in _GROUPS:
             values = {(name, key): one for key, one in value.items()}
         for path, one in (values or {(name,): value}).items():
-            given[path] = _Given(variable_of(path), one)
+            given[path] = _given(variable_of(path), path, one)
     return given
+
+
+def _given(origin: str, path: Loc, value: Any) -> _Given:
+    """Return what a variable, or a flag however often, sets."""
+    if path in BY_PATH and BY_PATH[path].is_repeatable:
+        texts = [value] if isinstance(value, str) else value
+        value = [one for text in texts for one in listed(text)]
+    return _Given(origin, value)
 
 
 def _contradictions(given: _AllGiven) -> Iterator[str]:
     """What is set, though it has no effect beside something else that is set."""
     if _CONFIG_FILE.path in given:
-        useless = [*_AMI, _DEMO] if _is_demo(given) else _AMI
+        useless = [*_AMI, _DEMO] if _is_on(_DEMO, given) else _AMI
         why = f"not together with {_CONFIG_FILE.flag}, which names the targets"
-    elif _is_demo(given):
+    elif _is_on(_DEMO, given):
         useless = [setting for setting in _AMI if setting.path[1] not in _USED_BY_DEMO]
         why = f"not together with {_DEMO.flag}, which watches a PBX of its own"
     else:
@@ -107,15 +119,18 @@ def _contradictions(given: _AllGiven) -> Iterator[str]:
     for setting in useless:
         if setting.path in given:
             yield f"{given[setting.path].origin}: {why}"
+    if _LISTEN_ADDRESS.path in given and _is_on(_SYSTEMD_SOCKET, given):
+        why = f"not together with {_SYSTEMD_SOCKET.flag}; systemd knows the addresses"
+        yield f"{given[_LISTEN_ADDRESS.path].origin}: {why}"
     if _SHARD.path in given and _CONFIG_FILE.path not in given:
         yield f"{given[_SHARD.path].origin}: needs {_CONFIG_FILE.flag}"
 
 
 def _defaults_of_demo(given: _AllGiven) -> dict[Loc, _Given]:
     """Return the defaults of the demo: a login, and an address on this machine only."""
-    values: dict[Loc, str] = {
+    values: dict[Loc, str | list[str]] = {
         ("ami", "username"): "demo",
-        ("web", "listen_address"): "127.0.0.1:10329",
+        _LISTEN_ADDRESS.path: ["127.0.0.1:10329"],
     }
     if _SECRET_FILE.path not in given:
         values[_SECRET.path] = "demo"
@@ -132,8 +147,8 @@ def _nested(given: _AllGiven) -> dict[str, Any]:
     return nested
 
 
-def _is_demo(given: _AllGiven) -> bool:
-    return _DEMO.path in given and _is_true(given[_DEMO.path].value)
+def _is_on(switch: Setting, given: _AllGiven) -> bool:
+    return switch.path in given and _is_true(given[switch.path].value)
 
 
 def _is_true(value: object) -> bool:
@@ -143,8 +158,9 @@ def _is_true(value: object) -> bool:
         return False  # the field itself says what is wrong with it
 
 
-def _place(path: Loc, given: _AllGiven) -> Place | str:
+def _place(loc: Loc, given: _AllGiven) -> Place | str:
     """Where the user set, or could set, what is wrong."""
+    path, index = loc[:2], loc[2:3]
     if path not in BY_PATH:
         return no_such(given[path].origin, [setting.variable for setting in SETTINGS])
     setting, flag = BY_PATH[path], BY_PATH[path].flag
@@ -155,6 +171,11 @@ def _place(path: Loc, given: _AllGiven) -> Place | str:
     one = given.get(setting.path)
     if one is None:
         name = f"{flag} (or {setting.variable})"
+    elif setting.is_secret:
+        name = one.origin
+    elif isinstance(one.value, list):
+        wrong = [one.value[int(i)] for i in index] or one.value
+        name = f"{one.origin} {quoted(' '.join(wrong))}"
     else:
-        name = one.origin if setting.is_secret else f"{one.origin} {quoted(one.value)}"
+        name = f"{one.origin} {quoted(one.value)}"
     return Place(name, setting.accepts)

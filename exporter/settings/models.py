@@ -188,10 +188,16 @@ class WebSettings(_Group):
     listen_address: Annotated[
         ListenOn,
         Field(
-            description="Address and TCP port to listen on; port 0 takes a free one. "
-            "The demo listens on 127.0.0.1:10329 if this is not set."
+            description="Address and TCP port to listen on; may be given several times. "
+            "The variable takes a list. Port 0 takes a free one; no host, or [::], is all of IPv4 "
+            "and IPv6. The demo listens on 127.0.0.1:10329 if this is not set."
         ),
-    ] = ListenAddress(None, 10329)
+    ] = (ListenAddress(None, 10329),)
+    systemd_socket: Annotated[
+        bool,
+        Key("systemd-socket"),
+        Field(description="Listen on the sockets that systemd passes, instead of addresses."),
+    ] = False
     telemetry_path: Annotated[MetricsPath, Field(description="Path of the metrics.")] = "/metrics"
     config_file: Annotated[
         Path | None,

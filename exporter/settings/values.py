@@ -68,6 +68,24 @@ class ListenAddress:
         host = self.host or ""
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it is every interface, in both families: written without a host, or as [::]."""
+        return self.host is None or _same_host(self.host) == "::"
+
+
+def _same_host(host: str) -> str:
+    """The one spelling of a host that has several."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower().removesuffix(".")
+
+
+def listed(value: str) -> list[str]:
+    """Return the parts of a text that lists several values, between commas or blanks."""
+    return re.split(r"[,\s]+", value.strip(", \t\r\n"))
+
 
 def _read_listen_address(value: object) -> object:
     if not isinstance(value, str):
@@ -83,6 +101,17 @@ def _read_listen_address(value: object) -> object:
             raise ValueError("not an IPv6 address")
         return ListenAddress(_check_host(match["v6"]), port)
     return ListenAddress(_check_host(match["name"]) if match["name"] else None, port)
+
+
+def _check_twice(addresses: tuple[ListenAddress, ...]) -> tuple[ListenAddress, ...]:
+    """Refuse an address that is there twice, in whatever spelling; port 0 is another each time."""
+    seen: set[tuple[str, int]] = set()
+    for address in addresses:
+        host = "" if address.is_everywhere else _same_host(address.host or "")
+        if address.port and (host, address.port) in seen:
+            raise ValueError("one of them is there twice")
+        seen.add((host, address.port))
+    return addresses
 
 
 def _check_path(value: str) -> str:
@@ -141,9 +170,9 @@ UserName = Annotated[
     Accepts("NAME", "the name of a user in manager.conf"),
 ]
 ListenOn = Annotated[
-    ListenAddress,
+    tuple[Annotated[ListenAddress, BeforeValidator(_read_listen_address)], ...],
     NoDecode,  # pydantic-settings would read JSON
-    BeforeValidator(_read_listen_address),
+    AfterValidator(_check_twice),
     Accepts("HOST:PORT", "HOST:PORT, [IPv6]:PORT or :PORT, the port from 0 to 65535"),
 ]
 MetricsPath = Annotated[

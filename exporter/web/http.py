@@ -8,27 +8,24 @@ import logging
 from typing import Final
 
 from aiohttp import hdrs, web
-from aiohttp.abc import AbstractAccessLogger
+from aiohttp.abc import AbstractAccessLogger, AbstractStreamWriter
 from aiohttp.http import HttpProcessingError
+from aiohttp.payload import Payload
 from aiohttp.typedefs import Handler
 
 from exporter.settings import WebConfigFile
 from exporter.web import auth
-from exporter.web.connection import Connection
+from exporter.web.connection import IDLE_SECONDS, LINGER_SECONDS, MAX_HEAD, Connection
 
-MAX_REQUEST_LINE: Final = 8190
-"""Bytes: what Apache takes."""
-MAX_HEADER: Final = 8190
-"""Bytes of one header: the same."""
 MAX_HEADERS: Final = 64
 """Headers of a request: Prometheus sends 6, and a proxy adds some."""
 MAX_BODY: Final = 16 * 1024
 """Bytes: nothing here needs a body, but some clients send one."""
-LINGER_SECONDS: Final = 2.0
-"""For a client to read why its request is refused while it is still sending: if the connection
-ended at once, the answer would be lost."""
 SHUTDOWN_SECONDS: Final = 1.0
 """Time that a scrape under way has to finish when the exporter ends."""
+PIECE: Final = 16 * 1024
+"""Bytes of a response that are given to the network at a time: what a client does not read is kept
+once for all, and of it a copy of such a piece for each."""
 
 
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
@@ -38,16 +35,38 @@ def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
     app.on_response_prepare.append(_begin_response)
     return web.AppRunner(
         app,
+        handler_cancellation=True,  # nobody waits for the answer to a client that has gone
+        keepalive_timeout=2 * IDLE_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
         logger=_log,
         access_log=_log,
         access_log_class=_ResponseSent,
-        max_line_size=MAX_REQUEST_LINE,
-        max_field_size=MAX_HEADER,
+        max_line_size=MAX_HEAD,
+        max_field_size=MAX_HEAD,
         max_headers=MAX_HEADERS,
         lingering_time=LINGER_SECONDS,
         auto_decompress=False,
     )
+
+
+class InPieces(Payload):
+    """A body that is not copied as a whole for each client."""
+
+    def __init__(self, body: bytes) -> None:
+        """Nothing is sent yet."""
+        super().__init__(body)
+        self._size = len(body)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The body as text."""
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Sends it, each piece when the network has taken the one before."""
+        whole = memoryview(self._value)
+        for begin in range(0, len(whole), PIECE):
+            await writer.write(whole[begin : begin + PIECE])
+            await writer.drain()
 
 
 def _connection(request: web.BaseRequest) -> Connection | None:
@@ -59,17 +78,18 @@ def _connection(request: web.BaseRequest) -> Connection | None:
 @web.middleware
 async def _receive_all(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Waits until all of the request has come. Its body is dropped: no route needs one."""
-    if (connection := _connection(request)) is not None:
-        connection.receiving()  # if it came while the request before it was answered
+    if hdrs.TRANSFER_ENCODING in request.headers:
+        # Its length is not known, nor how much of it is overhead, and a small client has neither.
+        return _refused(411, "a body needs a Content-Length\n")
     size = request.content_length or 0
-    try:
-        while size <= MAX_BODY and (chunk := await request.content.readany()):
-            # With a Content-Length, that is counted already.
-            size += len(chunk) if request.content_length is None else 0
-    except web.RequestPayloadError:
-        return _refused(400, "the body is malformed\n")
     if size > MAX_BODY:
         return _refused(413, f"a body may have {MAX_BODY} bytes\n")
+    if (connection := _connection(request)) is not None:
+        connection.body(size)
+    try:
+        await request.content.read()
+    except web.RequestPayloadError:
+        return _refused(400, "the body is malformed\n")
     if (connection := _connection(request)) is not None:
         connection.received()
     return await handler(request)
@@ -78,8 +98,9 @@ async def _receive_all(request: web.Request, handler: Handler) -> web.StreamResp
 @web.middleware
 async def _allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Comes after auth.middleware, so whoever gets here may make this request."""
-    if (connection := _connection(request)) is not None:
-        connection.allowed()
+    connection = _connection(request)
+    if connection is not None and auth.logged_in(request):
+        connection.logged_in()
     return await handler(request)
 
 
@@ -93,7 +114,11 @@ async def _begin_response(request: web.Request, response: web.StreamResponse) ->
     """Called before every response, except aiohttp's own to what is not HTTP."""
     if (connection := _connection(request)) is not None:
         response.headers.update(connection.headers)
-        if connection.outdated:
+        open_to_all = request.rel_url.raw_path in auth.OPEN_PATHS
+        connection.asked_only_for(open_to_all or not auth.may_see(request))
+        # After an upgrade or a tunnel, which there is none of, aiohttp reads no further request.
+        ends = hdrs.UPGRADE in request.headers or request.method == hdrs.METH_CONNECT
+        if connection.outdated or ends:
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"
         connection.sending()

@@ -1,9 +1,9 @@
-"""The page for people: its HTML, made from the state of the pollers, and the files it needs.
+"""The page for people: its HTML, made from what is known of the targets, and the files it needs.
 
 Its values come from views.py; routes.py serves it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from exporter import __version__
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import KEPT
-from exporter.polling import Fleet
+from exporter.polling import Clock, Shown
 from exporter.web.views import EndedView, SessionView, TargetView, session_views, target_view
 
 MAX_SECTIONS: Final = 20
@@ -118,16 +118,15 @@ class Section:
     """How many further sessions there are."""
 
 
-def sections_of(fleet: Fleet, *, details: bool, only: str | None) -> Iterator[Section]:
-    """One PBX after the other. `details`: with personal data. `only`: just this target.
-
-    Raises KeyError if there is no such target.
-    """
-    pollers = fleet.pollers if only is None else {only: fleet.pollers[only]}
-    for name, poller in pollers.items():
-        target = target_view(name, poller, details=details)
-        shown = len(pollers) <= MAX_SECTIONS
-        sessions = session_views(name, poller, details=details) if shown else []
+def sections_of(
+    targets: Sequence[tuple[str, Shown]], clock: Clock, *, details: bool
+) -> Iterator[Section]:
+    """One PBX after the other, as they are now by this clock. `details`: with personal data."""
+    for name, shown in targets:
+        target = target_view(name, shown, clock, details=details)
+        sessions: list[SessionView] = []
+        if len(targets) <= MAX_SECTIONS:
+            sessions = session_views(name, shown, clock, details=details)
         yield Section(target, sessions[:MAX_SESSIONS], max(0, len(sessions) - MAX_SESSIONS))
 
 

@@ -1,27 +1,32 @@
 """The routes: metrics, discovery, health, the API and the page. No PBX is asked for any of them."""
 
 import asyncio
+import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Iterable
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache, partial
 from itertools import chain
-from typing import Final, TypeVar
+from typing import Final
 
-from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from aiohttp import hdrs, web
 from pydantic import TypeAdapter
 
-from exporter import metrics
-from exporter.polling import Poller
-from exporter.settings import SettingsError, WebSettings
-from exporter.web import page
-from exporter.web.auth import may_see
+from exporter.link import NoSuchTarget, Source, Versioned
+from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
+from exporter.polling import Clock, Counts, Shown
+from exporter.settings import Settings, WebConfigFile
+from exporter.web import negotiation, origins, page
+from exporter.web.auth import logged_in, may_see
+from exporter.web.http import InPieces
+from exporter.web.rendering import Renderings
 from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Reload = Callable[[], Awaitable[None]]
-"""Reads the files again. Raises SettingsError if one is wrong."""
-View = TypeVar("View")
+Targets = Sequence[tuple[str, Shown]]
+
+OWN_SECONDS: Final = 1.0
+"""So long may be served what tells times or the exporter's own figures, if nothing else changes."""
 
 _TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
 _SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
@@ -32,22 +37,25 @@ _PAGE_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_JSON_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def application(
-    settings: WebSettings,
-    exporter: metrics.Exporter,
+    settings: Settings,
+    source: Source,
+    config: WebConfigFile,
     *,
-    peer_label: bool,
-    reload: Reload | None,
+    main_process: int | None = None,
+    clock: Clock | None = None,
 ) -> web.Application:
-    """The routes. `reload` is None if no file is used: then there is nothing to reload.
+    """The routes. `main_process`: its id, if `source` asks another process. `clock`: that of the
+    pollers.
 
     They check no login: Server has that done before them."""
-    routes = _Routes(settings, exporter, peer_label, reload)
+    routes = _Routes(settings, source, config, main_process, clock or Clock())
     # If asyncio's debug mode is on, aiohttp would show tracebacks to clients; they are for the log.
     app = web.Application(handler_args={"debug": False})
-    app.router.add_get(settings.telemetry_path, routes.metrics)
+    app.router.add_get(settings.web.telemetry_path, routes.metrics)
     app.router.add_get("/probe", routes.probe)
     app.router.add_get("/sd", routes.discovery)
     app.router.add_get("/-/healthy", routes.healthy)
@@ -57,6 +65,7 @@ def application(
     app.router.add_get("/api/v1/sessions", routes.sessions)
     app.router.add_get("/", routes.page)
     app.router.add_get("/static/{name}", routes.static)
+    app.on_cleanup.append(routes.close)
     return app
 
 
@@ -65,91 +74,184 @@ class _Routes:
 
     def __init__(
         self,
-        settings: WebSettings,
-        exporter: metrics.Exporter,
-        peer_label: bool,
-        reload: Reload | None,
+        settings: Settings,
+        source: Source,
+        config: WebConfigFile,
+        main_process: int | None,
+        clock: Clock,
     ) -> None:
-        self._settings = settings
-        self._fleet = exporter.fleet
-        self._peer_label = peer_label
-        self._reload = reload
-        self._registry = metrics.exporter_registry(exporter, peer_label=peer_label)
+        self._settings = settings.web
+        self._peer_label = settings.metrics.peer_label
+        self._source = source
+        self._config = config
+        self._main_process = main_process
+        self._clock = clock
+        self._renderings = Renderings()
+
+    async def close(self, app: web.Application) -> None:
+        self._renderings.close()
+
+    # --- for Prometheus -------------------------------------------------------------------------
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
-        return _encoded(request, self._registry)
+        fleet = await self._source.fleet()
+        only = await self._counts(fleet.names[0]) if len(fleet.names) == 1 else None
+        web_config = self._config if self._config.path is not None else None
+        exporter = Exporter(
+            targets=len(fleet.names),
+            config=fleet.config,
+            web_config=web_config,
+            web_restarts=fleet.web_restarts,
+            main_process=self._main_process,
+        )
+        read = web_config and (web_config.successful, web_config.success_timestamp)
+        version = (fleet, only and only.version, read)
+        return await self._encoded(
+            request, "", version, partial(self._exporter, exporter, only), OWN_SECONDS
+        )
 
     async def probe(self, request: web.Request) -> web.StreamResponse:
         name = _target_name(request)
         if name is None:
             raise web.HTTPBadRequest(text="takes the name of a target: /probe?target=NAME\n")
-        poller = self._poller(name)
-        return _encoded(request, metrics.target_registry(poller, peer_label=self._peer_label))
+        counts = await self._counts(name)
+        return await self._encoded(request, name, counts.version, partial(self._target, counts))
+
+    def _exporter(self, exporter: Exporter, only: Versioned[Counts] | None) -> CollectorRegistry:
+        if only is not None:
+            exporter = dataclasses.replace(exporter, only=only.read())
+        return exporter_registry(exporter, peer_label=self._peer_label)
+
+    def _target(self, counts: Versioned[Counts]) -> CollectorRegistry:
+        return target_registry(counts.read(), peer_label=self._peer_label)
+
+    async def _counts(self, name: str) -> Versioned[Counts]:
+        try:
+            return await self._source.counts(name)
+        except NoSuchTarget:
+            raise _no_such_target() from None
+
+    async def _encoded(
+        self,
+        request: web.Request,
+        name: str,
+        version: object,
+        registry: Callable[[], CollectorRegistry],
+        lasts: float = float("inf"),
+    ) -> web.StreamResponse:
+        """The metrics of a registry, as the client wants them. `name`: of the target, or empty."""
+        wanted = negotiation.families_wanted(request.query.getall("name[]", []))
+        format = negotiation.exposition(_header(request, hdrs.ACCEPT))
+        body, compressed = await self._renderings.get(
+            ("metrics", name, format.body),
+            version,
+            lambda: format.encode(registry()),
+            compress=wanted is None and _gzip_accepted(request),
+            lasts=lasts,
+        )
+        if wanted is not None:
+            body = negotiation.only(body, wanted)
+        headers: dict[str, str] = {
+            hdrs.CONTENT_TYPE: format.content_type,
+            hdrs.VARY: "Accept, Accept-Encoding",
+        }
+        return _response(body, compressed, headers)
 
     async def discovery(self, request: web.Request) -> web.StreamResponse:
-        names = list(self._fleet.pollers)
+        names = (await self._source.fleet()).names
         found = [{"targets": names, "labels": {}}] if names else []
-        return _json(json.dumps(found).encode())
+        body = json.dumps(found).encode()
+        return _response(body, False, {hdrs.CONTENT_TYPE: "application/json", **_JSON_HEADERS})
+
+    # --- for supervisors ------------------------------------------------------------------------
 
     async def healthy(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="healthy\n")
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
-        stale = self._fleet.stale
+        stale = (await self._source.fleet()).stale
         if not stale:
             return web.Response(text="ready\n")
         if not may_see(request):
             return web.Response(status=503, text="not ready\n")
-        lines = [f"not ready: no fresh poll of {', '.join(stale)}"]
-        for name in stale:
-            why = trouble(self._fleet.pollers[name]) or "its last poll is too long ago"
-            lines.append(f"{name}: {why}")
+        lines = [f"not ready: no fresh poll of {', '.join(name for name, _ in stale)}"]
+        for name, outage in stale:
+            lines.append(f"{name}: {trouble(outage) or 'its last poll is too long ago'}")
         return web.Response(status=503, text="\n".join(lines) + "\n")
 
     async def reload(self, request: web.Request) -> web.StreamResponse:
-        if self._reload is None:
-            raise web.HTTPNotFound(text="neither --config.file nor --web.config.file is set\n")
-        try:
-            await self._reload()
-        except SettingsError as error:
-            text = (
-                f"of a file with a fault nothing is taken, what it said before goes on:\n{error}\n"
-            )
-            raise web.HTTPInternalServerError(text=text) from None
-        return web.Response(text="reloaded\n")
+        known = logged_in(request)
+        why = origins.foreign(
+            request.headers.get(hdrs.HOST),
+            request.headers.get(hdrs.ORIGIN),
+            request.headers.get("Sec-Fetch-Site"),
+            await asyncio.to_thread(_own_names),
+            logged_in=known,
+        )
+        if why is not None:
+            raise web.HTTPForbidden(text=f"{why}\n")
+        possible, wrong = await self._source.reload()
+        if not possible:
+            raise web.HTTPNotFound(text="there is no file to read again\n")
+        if not wrong:
+            return web.Response(text="reloaded\n")
+        text = "of a file with a fault nothing is taken, what it said before goes on"
+        # It may be anybody who asks, and what is wrong names paths, targets and users.
+        more = f":\n{wrong}\n" if known else "; the log says what is wrong\n"
+        raise web.HTTPInternalServerError(text=text + more)
+
+    # --- for people -----------------------------------------------------------------------------
 
     async def targets(self, request: web.Request) -> web.StreamResponse:
-        views = await _one_by_one(
-            target_view(name, poller, details=self._details)
-            for name, poller in self._pollers(request)
-        )
-        return _json(_TARGETS.dump_json({"targets": views}))
+        return await self._shown(request, "targets", self._targets_json, _JSON)
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
-        views = await _one_by_one(
-            session_views(name, poller, details=self._details)
-            for name, poller in self._pollers(request)
-        )
-        return _json(_SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))}))
+        return await self._shown(request, "sessions", self._sessions_json, _JSON)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         only = _target_name(request)
-        if only is not None:
-            self._poller(only)
-        sections = await _one_by_one(
-            page.sections_of(self._fleet, details=self._details, only=only)
+        watched = len((await self._source.fleet()).names)
+        render = partial(self._page, only=only, watched=watched)
+        return await self._shown(request, "page", render, _HTML)
+
+    async def _shown(
+        self,
+        request: web.Request,
+        kind: str,
+        render: Callable[[Targets], bytes],
+        headers: Mapping[str, str],
+    ) -> web.StreamResponse:
+        name = _target_name(request)
+        try:
+            shown = await self._source.shown(name)
+        except NoSuchTarget:
+            raise _no_such_target() from None
+        body, compressed = await self._renderings.get(
+            (kind, name),
+            shown.version,
+            lambda: render(shown.read()),
+            compress=_gzip_accepted(request),
+            lasts=OWN_SECONDS,
         )
-        text = await asyncio.to_thread(
-            page.render,
-            sections,
+        return _response(body, compressed, {**headers, hdrs.VARY: "Accept-Encoding"})
+
+    def _targets_json(self, targets: Targets) -> bytes:
+        views = [target_view(*one, self._clock, details=self._details) for one in targets]
+        return _TARGETS.dump_json({"targets": views})
+
+    def _sessions_json(self, targets: Targets) -> bytes:
+        views = (session_views(*one, self._clock, details=self._details) for one in targets)
+        return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
+
+    def _page(self, targets: Targets, *, only: str | None, watched: int) -> bytes:
+        text = page.render(
+            page.sections_of(targets, self._clock, details=self._details),
             details=self._details,
             telemetry_path=self._settings.telemetry_path,
             only=only,
-            watched=len(self._fleet.pollers),
+            watched=watched,
         )
-        response = web.Response(text=text, content_type="text/html", headers=_PAGE_HEADERS)
-        response.enable_compression()
-        return response
+        return text.encode()
 
     async def static(self, request: web.Request) -> web.StreamResponse:
         found = page.STATIC.get(request.match_info["name"])
@@ -163,25 +265,20 @@ class _Routes:
     def _details(self) -> bool:
         return self._settings.show_details
 
-    def _poller(self, name: str) -> Poller:
-        poller = self._fleet.pollers.get(name)
-        if poller is None:
-            # Names no other target; whoever may see them finds them at /sd.
-            raise web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
-        return poller
 
-    def _pollers(self, request: web.Request) -> list[tuple[str, Poller]]:
-        name = _target_name(request)
-        return list(self._fleet.pollers.items()) if name is None else [(name, self._poller(name))]
+_JSON: Final = {hdrs.CONTENT_TYPE: "application/json; charset=utf-8", **_JSON_HEADERS}
+_HTML: Final = {hdrs.CONTENT_TYPE: "text/html; charset=utf-8", **_PAGE_HEADERS}
 
 
-async def _one_by_one(views: Iterable[View]) -> list[View]:
-    """All of them, with a pause after each, so that the polls of a large fleet are not held up."""
-    seen = []
-    for view in views:
-        seen.append(view)
-        await asyncio.sleep(0)
-    return seen
+def _no_such_target() -> web.HTTPNotFound:
+    # Names no other target; whoever may see them finds them at /sd.
+    return web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    """What this machine is called. To find out may take seconds, if name servers do not answer."""
+    return frozenset({socket.gethostname(), socket.getfqdn()})
 
 
 def _target_name(request: web.Request) -> str | None:
@@ -192,18 +289,16 @@ def _target_name(request: web.Request) -> str | None:
     return names[0] if names else None
 
 
-def _encoded(request: web.Request, registry: CollectorRegistry) -> web.Response:
-    try:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    except (TypeError, ValueError):  # it cannot read the version that the client asks for
-        encode, content_type = choose_encoder("")
-    response = web.Response(body=encode(registry), headers={"Content-Type": content_type})
-    response.enable_compression()
-    return response
+def _header(request: web.Request, name: str) -> str:
+    return ",".join(request.headers.getall(name, []))
 
 
-def _json(body: bytes) -> web.Response:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    response = web.Response(body=body, content_type="application/json", headers=headers)
-    response.enable_compression()
+def _gzip_accepted(request: web.Request) -> bool:
+    return negotiation.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING))
+
+
+def _response(body: bytes, compressed: bool, headers: Mapping[str, str]) -> web.StreamResponse:
+    response = web.Response(body=InPieces(body), headers=headers)
+    if compressed:
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     return response

@@ -1,72 +1,70 @@
-"""Where the exporter listens: one address, its connections, and what a reload changes for them.
+"""Where the exporter listens: its sockets, their connections, and what a reload changes for them.
 
 What is served is in routes.py, how one connection fares in connection.py.
 """
 
 import asyncio
+import socket
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from exporter.settings import ListenAddress, WebConfigFile
+from exporter.settings import WebConfigFile
 from exporter.web import http
 from exporter.web.connection import Connection, Phase
 from exporter.web.places import Places
+from exporter.web.tls import RECORD
+from exporter.web.turns import Turns
+
+_BACKLOG = 1024
+"""Connections that the system holds until we accept them."""
+_ACCEPTED_AT_ONCE = 16
+"""Before the others have their turn."""
 
 
 class Server:
-    """Serves an application at one address."""
+    """Serves an application on sockets."""
 
     def __init__(
-        self,
-        app: web.Application,
-        address: ListenAddress,
-        config: WebConfigFile,
-        *,
-        max_connections: int,
+        self, app: web.Application, config: WebConfigFile, *, max_connections: int
     ) -> None:
-        """Listens nowhere yet."""
+        """Serves nobody yet."""
         self._config = config
-        self._address = address
         self._runner = http.runner(app, config)
-        self._listening: asyncio.Server | None = None
-        self._places: Places[Connection] = Places(max_connections)
+        self._servers: list[asyncio.Server] = []
+        self._places: Places[Connection] = Places(
+            max_connections, lambda: bool(config.current.users)
+        )
+        self._handshakes = Turns()
+        self._buffer = memoryview(bytearray(RECORD))
 
-    async def start(self) -> None:
-        """Listens. Raises OSError if the address is not free."""
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Serves whoever connects to these, which are bound."""
         await self._runner.setup()
         new_http = self._runner.server
         assert new_http is not None
-        try:
-            listening = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self._config, new_http, self._places),
-                self._address.host,
-                self._address.port,
+        for each in sockets:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(
+                    self._config, new_http, self._places, self._handshakes, self._buffer
+                ),
+                sock=each,
+                backlog=_ACCEPTED_AT_ONCE,
             )
-            if not listening.sockets:  # older asyncio ignores a family that the machine lacks
-                raise OSError("this machine has no addresses of that kind")
-            self._listening = listening
-        except BaseException:
-            await self._runner.cleanup()
-            raise
+            self._servers.append(server)
+            each.listen(_BACKLOG)  # asyncio has one number for both
         self._config.changed.append(self._close_outdated)
-
-    @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens: host and port of each socket."""
-        sockets = self._listening.sockets if self._listening is not None else ()
-        return [socket.getsockname()[:2] for socket in sockets]
 
     async def stop(self) -> None:
         """Stops listening; what is under way has SHUTDOWN_SECONDS to finish."""
-        if self._listening is None:
-            return
-        self._config.changed.remove(self._close_outdated)
-        self._listening.close()
-        self._listening = None
+        if self._servers:
+            self._config.changed.remove(self._close_outdated)
+        while self._servers:
+            self._servers.pop().close()
         self._places.close()
         for connection in self._places:
-            if connection.phase is Phase.HANDSHAKE:  # aiohttp ends the others; it has no such one
-                connection.abort()
+            if connection.phase is Phase.HANDSHAKE or connection.phase is Phase.NEW:
+                connection.abort()  # aiohttp, which ends the others, does not know of it
         await self._runner.cleanup()
         for connection in self._places:
             connection.abort()

@@ -1,17 +1,17 @@
 """What the page and the API show, as plain values: one target, its sessions, its last faxes.
 
-Made from the state of the pollers whenever somebody looks; no PBX is asked for it. File names,
+Made from what the main process knows whenever somebody looks; no PBX is asked for it. File names,
 channel names and station ids are personal data: they are None unless `details` is true.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from exporter.fax import FaxSession, FaxStats, Operation, State
 from exporter.ledger import PAGE_OPERATIONS, EndedFax, RunningSession
-from exporter.polling import Poller
+from exporter.polling import Clock, Shown
 
 _METRES_IN_AN_INCH: Final = 0.0254
 
@@ -102,47 +102,42 @@ class TargetView:
     """The last faxes that succeeded, or whose result is not known; the newest first."""
 
 
-def target_view(name: str, poller: Poller, *, details: bool) -> TargetView:
-    """One PBX as it is now."""
-    status, clock = poller.status, poller.clock
+def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> TargetView:
+    """One PBX as it is now by this clock, which is that of its poller."""
+    status = shown.status
     wall, monotonic = clock.wall(), clock.monotonic()
-    history = poller.ledger.history
     ago = None if status.last_success is None else max(0.0, wall - status.last_success)
     return TargetView(
         name=name,
         up=status.up,
-        trouble=trouble(poller),
-        hints=[visible(hint) for hint in poller.hints],
+        trouble=trouble(status.outage),
+        hints=[visible(hint) for hint in shown.hints],
         asterisk_version=status.asterisk_version or None,
         ami_version=visible(status.ami_version) or None,
         last_poll_timestamp=status.last_success,
         last_poll_seconds_ago=ago,
         collectors=status.collectors,
         stats=status.stats if status.up else None,
-        session_count=len(_listed(poller)),
-        failed=_all_ended(history.failed, wall, monotonic, details=details),
-        others=_all_ended(history.others, wall, monotonic, details=details),
+        session_count=len(_listed(shown)),
+        failed=_all_ended(shown.failed, wall, monotonic, details=details),
+        others=_all_ended(shown.others, wall, monotonic, details=details),
     )
 
 
-def trouble(poller: Poller) -> str | None:
-    """Why a PBX is not up, in an operator's words; None if it is."""
-    status = poller.status
-    if status.up:
-        return None
-    waiting = "logged in, not yet polled since" if status.connects else "not yet polled"
-    return visible(status.trouble) or waiting
+def trouble(outage: str | None) -> str | None:
+    """Why a PBX is not up, as it can be shown; None if it is."""
+    return None if outage is None else visible(outage)
 
 
-def session_views(name: str, poller: Poller, *, details: bool) -> list[SessionView]:
+def session_views(name: str, shown: Shown, clock: Clock, *, details: bool) -> list[SessionView]:
     """The sessions of the last FAXSessions list, the oldest first; none while the PBX is not up."""
-    monotonic = poller.clock.monotonic()
-    return [_session(name, one, monotonic, details=details) for one in _listed(poller)]
+    monotonic = clock.monotonic()
+    return [_session(name, one, monotonic, details=details) for one in _listed(shown)]
 
 
-def _listed(poller: Poller) -> list[RunningSession]:
-    status = poller.status
-    return poller.ledger.running if status.up and status.sessions_listed else []
+def _listed(shown: Shown) -> list[RunningSession]:
+    status = shown.status
+    return shown.running if status.up and status.sessions_listed else []
 
 
 def _session(name: str, one: RunningSession, monotonic: float, *, details: bool) -> SessionView:
@@ -190,7 +185,7 @@ def _resolution(resolution: tuple[int, int] | None) -> ResolutionView | None:
 
 
 def _all_ended(
-    faxes: Iterator[EndedFax], wall: float, monotonic: float, *, details: bool
+    faxes: Iterable[EndedFax], wall: float, monotonic: float, *, details: bool
 ) -> list[EndedView]:
     views = [_ended(fax, wall, monotonic, details=details) for fax in faxes]
     # A fax without an event enters the history only some seconds after its end.

@@ -22,7 +22,7 @@ from exporter.ami import Connection
 from exporter.ami.stream import MAX_LISTED, MAX_MESSAGE
 from exporter.fax import Operation, State, Transport
 from exporter.log import Json, Logfmt
-from exporter.polling import Failure, Poller
+from exporter.polling import Counts, Failure, Poller
 from harness.conversation import INTERVAL, conversation, converse
 from harness.exposition import text
 from harness.script import CHANNEL, ScriptedPbx, ScriptedTransport, script, seeds
@@ -36,7 +36,7 @@ MIB = 1024 * 1024
 
 def pages(poller: Poller) -> list[str]:
     """All that /metrics can show, as text and as OpenMetrics; both parsed, and printable."""
-    registry = metrics.target_registry(poller, peer_label=True)
+    registry = metrics.target_registry(Counts.of(poller), peer_label=True)
     shown = []
     for accept in ("", "application/openmetrics-text; version=1.0.0"):
         page = text(registry, accept)

@@ -1,4 +1,4 @@
-"""compose.yml and what it mounts, and the locks that the image is built from.
+"""compose.yml, what it mounts and what its images are built from.
 
 Whether the images do what they should is the business of pbx/test_container.py.
 """
@@ -7,19 +7,16 @@ import json
 import re
 import shutil
 import sys
-import tomllib
 from collections.abc import Mapping
-from importlib.metadata import requires
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from exporter import __version__
 from harness.programs import binary, succeeds
+from tools.digests import images
 
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = ROOT / "compose.yml"
@@ -38,7 +35,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def dockerfile(service: Mapping[str, Any]) -> str:
-    return Path(ROOT, str(service["build"]), "Dockerfile").read_text()
+    return Path(ROOT, str(service["build"]["context"]), "Dockerfile").read_text()
 
 
 def mounts(service: Mapping[str, Any]) -> dict[str, Path]:
@@ -88,16 +85,36 @@ def test_every_container_is_without_capabilities_and_writes_only_where_it_must(
             assert re.search(r"^USER \d+:\d+$", dockerfile(service), re.MULTILINE), name
 
 
-def test_every_image_has_a_version_and_those_built_here_have_this_one(
+def test_every_image_has_a_version_and_a_digest_and_those_built_here_this_version(
     services: dict[str, dict[str, Any]],
 ) -> None:
     for name, service in services.items():
-        tag = service["image"].rpartition(":")[2]
+        reference, at, digest = service["image"].partition("@")
+        tag = reference.rpartition(":")[2]
         assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
         if "build" in service:
-            assert tag == __version__
+            assert (tag, at) == (__version__, "")
+        else:
+            assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest), name
     label = f'org.opencontainers.image.version="{__version__}"'
     assert label in dockerfile(services["exporter"])
+
+
+def test_what_is_built_here_starts_from_a_digest_of_what_its_dockerfile_names(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for service in (one for one in services.values() if "build" in one):
+        ((argument, given),) = service["build"]["args"].items()
+        (default,) = re.findall(rf"^ARG {argument}=(\S+)$", dockerfile(service), re.MULTILINE)
+        assert re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", given)
+        # Of sid a dated tag, since the other is another image every few weeks.
+        undated = re.sub(r"-20\d{6}(?=-slim)", "", given.partition("@")[0])
+        assert undated == default
+
+
+def test_make_digests_knows_every_image_that_is_not_ours() -> None:
+    known = images(COMPOSE.read_text())
+    assert set(known) == {"prometheus", "alertmanager", "grafana", "python", "debian"}
 
 
 def test_each_waits_until_those_it_needs_are_healthy(services: dict[str, dict[str, Any]]) -> None:
@@ -175,67 +192,3 @@ def test_grafana_has_every_dashboard_and_opens_with_the_overview(
     assert source["url"] == f"http://prometheus:{PORTS['prometheus']}"
     assert source["uid"] == shipped["uid"]
     assert source["jsonData"]["timeInterval"] == interval
-
-
-# --------------------------------------------------------------------------------------- the locks
-
-
-def locked(name: str) -> dict[str, Requirement]:
-    """What a lock pins; each with at least one hash."""
-    text = (ROOT / "deploy/docker" / name).read_text().replace("\\\n", " ")
-    found: dict[str, Requirement] = {}
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            requirement, *hashes = line.split("--hash=")
-            assert hashes, requirement
-            assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one.strip()) for one in hashes)
-            one = Requirement(requirement)
-            found[canonicalize_name(one.name)] = one
-    return found
-
-
-def pinned() -> dict[str, set[str]]:
-    """The versions of constraints.txt; one name can have several, for several Pythons."""
-    found: dict[str, set[str]] = {}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
-        one = Requirement(line)
-        found.setdefault(canonicalize_name(one.name), set()).add(str(one.specifier))
-    return found
-
-
-def needed(requirement: Requirement, by: dict[str, Requirement]) -> dict[str, Requirement]:
-    """A requirement and, through those that are installed here, all that it needs."""
-    name = canonicalize_name(requirement.name)
-    if name not in by:
-        by[name] = requirement
-        for text in requires(name) or ():
-            one = Requirement(text)
-            if one.marker is None or one.marker.evaluate({"extra": ""}):
-                needed(one, by)
-    return by
-
-
-def test_the_lock_is_whole_and_has_the_versions_that_are_tested() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lock, constraints = locked("requirements.txt"), pinned()
-    closure: dict[str, Requirement] = {}
-    for text in project["dependencies"]:
-        one = Requirement(text)
-        needed(one, closure)
-        assert one.specifier.contains(str(lock[canonicalize_name(one.name)].specifier)[2:])
-    assert closure.keys() <= lock.keys()
-    for name, one in lock.items():
-        assert str(one.specifier) in constraints.get(name, ()), (
-            f"{one} is not what constraints.txt has; the first lines of "
-            "deploy/docker/requirements.txt say how to make it again"
-        )
-
-
-def test_the_image_is_built_by_what_pyproject_names() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = (ROOT / "deploy/docker/build.in").read_text().split()
-    assert asked == project["build-system"]["requires"]
-    lock = locked("build.txt")
-    for text in asked:
-        one = Requirement(text)
-        assert one.specifier.contains(str(lock[canonicalize_name(one.name)].specifier)[2:])

@@ -52,6 +52,8 @@ KINDS: Final = (
 )
 OF_THE_OPERATOR: Final = "monitoring.coreos.com/v1"
 MOUNTED: Final = "/etc/asterisk-fax-exporter"
+UNDER_FLOOD_MIB: Final = 64
+"""What both processes together may take above rest: SECURITY.md."""
 
 
 def run_helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -306,7 +308,7 @@ def test_a_pod_may_do_as_little_as_the_restricted_profile_of_kubernetes_allows()
 
 def test_the_port_is_that_of_the_exporter() -> None:
     documents = rendered(MINIMAL)
-    port = WebSettings().listen_address.port
+    port = WebSettings().listen_address[0].port
     assert container(documents)["ports"] == [{"name": "http", "containerPort": port}]
     assert only(documents, "Service")["spec"]["ports"][0]["port"] == port
 
@@ -321,6 +323,23 @@ def test_one_dead_pbx_does_not_take_the_exporter_out_of_its_service_unless_asked
     assert paths(rendered(MINIMAL)) == [healthy, healthy, healthy]
     chosen = rendered(MINIMAL, "--set", "probes.readinessPath=/-/ready")
     assert paths(chosen) == [healthy, healthy, ready]
+
+
+def test_the_kubelet_is_patient_since_a_restart_loses_the_counters() -> None:
+    probe = container(rendered(MINIMAL))["livenessProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 180
+    assert probe["timeoutSeconds"] >= 5
+
+
+def mebibytes(quantity: str) -> int:
+    assert quantity.endswith("Mi")
+    return int(quantity.removesuffix("Mi"))
+
+
+def test_a_flood_fits_into_the_memory_that_the_pod_may_have() -> None:
+    resources = container(rendered(MINIMAL))["resources"]
+    at_rest = mebibytes(resources["requests"]["memory"])
+    assert mebibytes(resources["limits"]["memory"]) >= at_rest + UNDER_FLOOD_MIB
 
 
 def test_probes_and_prometheus_speak_tls_where_the_exporter_does() -> None:

@@ -1,6 +1,7 @@
 """The systemd unit: what systemd itself says of it, and that the exporter starts as it says."""
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.programs import binary
+from harness.readme import block
 from harness.running import Exporter
 from harness.systemd import Manager
 from tools import man_page
@@ -15,6 +17,7 @@ from tools import man_page
 pytestmark = pytest.mark.slow
 
 UNIT = Path(__file__).parents[2] / "deploy/systemd/asterisk-fax-exporter.service"
+SOCKET = UNIT.with_suffix(".socket")
 EXPOSURE = 2.0
 """What `systemd-analyze security` may say at most, from 0 to 10."""
 
@@ -34,16 +37,41 @@ def settings(name: str) -> list[str]:
     return re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
 
 
-def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
-    text = UNIT.read_text()
+def verify(directory: Path, *files: Path) -> tuple[int, str, str]:
+    """What systemd says of these units in this directory; nothing if they are right."""
     (program,) = settings("ExecStart")
-    # It has to be there to be verified, and is where whoever packages it puts it.
-    unit = tmp_path / UNIT.name
-    unit.write_text(text.replace(program, str(Path(sys.executable).with_name("python"))))
+    for file in files:
+        # The program has to be there to be verified, and is where whoever packages it puts it.
+        text = file.read_text().replace(program, str(Path(sys.executable).with_name("python")))
+        (directory / file.name).write_text(text)
     # --man=no: the page is not installed here; its name is compared below.
-    done = analyze("verify", "--man=no", str(unit))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert f"Documentation=man:{man_page.FILE.stem}({man_page.FILE.suffix[1:]})" in text
+    done = analyze("verify", "--man=no", *(str(directory / file.name) for file in files))
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("unit", [UNIT, SOCKET])
+def test_the_units_name_the_man_page(unit: Path) -> None:
+    page = f"man:{man_page.FILE.stem}({man_page.FILE.suffix[1:]})"
+    assert f"\nDocumentation={page}\n" in unit.read_text()
+
+
+def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+    assert verify(tmp_path, UNIT) == (0, "", "")
+
+
+def test_systemd_finds_no_fault_in_the_socket_and_in_what_is_to_be_pasted_for_it(
+    tmp_path: Path,
+) -> None:
+    heading, document = "## With the sockets of systemd", "deploy/systemd/README.md"
+    drop_in = tmp_path / f"{UNIT.name}.d" / "override.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(block("[Unit]", after=heading, document=document))
+    assert verify(tmp_path, SOCKET, UNIT) == (0, "", "")
+    # What is commented out there is right, too.
+    (tmp_path / "all").mkdir()
+    all_lines = tmp_path / "all" / SOCKET.name
+    all_lines.write_text(re.sub(r"^#(?=\w)", "", SOCKET.read_text(), flags=re.MULTILINE))
+    assert verify(tmp_path, all_lines, UNIT) == (0, "", "")
 
 
 def test_systemd_rates_the_unit_as_hardened() -> None:
@@ -52,6 +80,22 @@ def test_systemd_rates_the_unit_as_hardened() -> None:
     assert found, done.stderr
     assert float(found[1]) <= EXPOSURE
     assert done.returncode == 0
+
+
+def test_a_web_process_that_ends_is_the_affair_of_the_main_one() -> None:
+    """By default systemd stops the whole unit if one process runs out of memory, and ends both at
+    once, so that nothing under way would be answered."""
+    assert settings("OOMPolicy") == ["continue"]
+    assert settings("KillMode") == ["mixed"]
+    assert settings("NotifyAccess") == [], "the main process tells, and nobody else"
+    # asyncio's own threads, of each process, on a machine with many cores, and what it has beside.
+    (tasks,) = settings("TasksMax")
+    assert int(tasks) >= 2 * (32 + 16)
+
+
+def test_the_web_process_may_lower_its_priority_and_nothing_else_of_the_kind() -> None:
+    order = settings("SystemCallFilter")
+    assert order == ["@system-service", "~@privileged @resources", "setpriority"]
 
 
 def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path: Path) -> None:
@@ -70,3 +114,32 @@ def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path:
         manager.wait_for("STOPPING=1")
     finally:
         manager.socket.close()
+
+
+def test_it_serves_the_sockets_that_systemd_passes(tmp_path: Path, unused_tcp_port: int) -> None:
+    path = tmp_path / "fax.sock"
+    launcher = [
+        binary("systemd-socket-activate", package="systemd"),
+        f"--listen=127.0.0.1:{unused_tcp_port}",
+        f"--listen={path}",
+        "--setenv=FAX_EXPORTER_WEB_SYSTEMD_SOCKET=true",
+    ]
+    environment = {"FAX_EXPORTER_WEB_LISTEN_ADDRESS": ""}
+    listening = r"(Listening on \S+ as 4)"
+    with (
+        Exporter(
+            "--demo", launcher=launcher, environment=environment, pattern=listening
+        ) as exporter,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        # The first connection starts it, and waits until it is served.
+        client.connect(str(path))
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: fax\r\nConnection: close\r\n\r\n")
+        client.settimeout(30)
+        with client.makefile("rb") as answer:
+            assert answer.read().endswith(b"healthy\n")
+        exporter.wait_for_line(f"listening url=http://unix:{path}:/metrics", 5)
+        exporter.url = f"http://127.0.0.1:{unused_tcp_port}/metrics"
+        exporter.wait_for_line(f"listening url={exporter.url}", 5)
+        assert exporter.scrape().value("exporter_targets") == 1
+        assert exporter.stop() == 0

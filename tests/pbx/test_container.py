@@ -63,11 +63,11 @@ def test_every_locked_package_has_a_wheel_for_the_machine(machine: str, tmp_path
     python = base_image(ROOT / "Dockerfile").partition(":")[2].split("-slim-")[0]
     wanted = ["--only-binary=:all:", "--require-hashes", f"--python-version={python}"]
     wanted += [f"--platform=manylinux{glibc}_{machine}" for glibc in ("2014", "_2_28")]
-    for lock in ("build.txt", "requirements.txt"):
+    for lock in ("build.txt", "runtime.txt"):
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", *wanted),
-                *("--dest", tmp_path, "--requirement", ROOT / "deploy/docker" / lock),
+                *("--dest", tmp_path, "--requirement", ROOT / "locks" / lock),
             ],
             capture_output=True,
             text=True,

@@ -298,14 +298,15 @@ def test_closed_output_stops_nothing(free_port: int) -> None:
 def test_used_up_file_descriptors_are_survived() -> None:
     with Exporter("--demo") as exporter:
         exporter.wait_until(lambda now: now.value("up") == 1, 20)
-        pid, port = exporter.process.pid, int(exporter.url.split(":")[2].split("/")[0])
+        pid, port = exporter.web_process, int(exporter.url.split(":")[2].split("/")[0])
         used = len(os.listdir(f"/proc/{pid}/fd"))
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 5, used + 5))
         with contextlib.ExitStack() as stack:
             for _ in range(20):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             exporter.wait_for_line("out of system resource", 20)
-        exporter.wait_until(lambda now: now.value("up") == 1, 30)
+        now = exporter.wait_until(lambda now: now.value("up") == 1, 30)
+        assert now.value("connects_total") == 1
         assert exporter.stop() == 0
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller
-from exporter.web import target_view
+from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller, Shown
+from exporter.web.views import target_view
 from harness.exposition import scrape
 from harness.pbx import FaultyPbx
 from harness.truth import assert_exact
@@ -109,7 +109,7 @@ async def test_the_cause_of_no_answer_is_the_trouble_and_is_said_once(
 ) -> None:
     caplog.set_level(logging.INFO)
     async with answering_nothing(**options) as (_, poller):
-        view = target_view("fax", poller, details=False)
+        view = target_view("fax", Shown.of(poller), poller.clock, details=False)
         assert view.trouble is not None
         assert cause in view.trouble
         assert never not in view.trouble
@@ -157,7 +157,7 @@ async def test_after_a_login_no_trouble_of_before_is_told() -> None:
         pbx.delay["CoreSettings"] = 3
         pbx.accept_connections()
         await until(lambda: poller.status.connects == 1)
-        trouble = target_view("fax", poller, details=False).trouble
+        trouble = target_view("fax", Shown.of(poller), poller.clock, details=False).trouble
         assert trouble == "logged in, not yet polled since"
         await until(lambda: "may neither" in poller.status.trouble)
 

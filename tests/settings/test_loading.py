@@ -1,5 +1,6 @@
 """Flags and environment: which wins, what contradicts, and how what is wrong is named."""
 
+import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ EVERY_SETTING = [
         "[::1]:0",
         "web",
         "listen_address",
-        ListenAddress("::1", 0),
+        (ListenAddress("::1", 0),),
     ),
     ("--web.telemetry-path", "WEB_TELEMETRY_PATH", "/a/b", "web", "telemetry_path", "/a/b"),
     ("--web.config.file", "WEB_CONFIG_FILE", "/a", "web", "config_file", Path("/a")),
@@ -95,6 +96,50 @@ def test_a_flag_wins_over_a_variable_and_leaves_the_others_of_its_group() -> Non
     assert (ami.host, ami.port) == ("b", 1)
 
 
+def addresses(flags: str = "", environment: Mapping[str, str] = LOGIN) -> list[str]:
+    return [str(address) for address in loaded(flags, environment).web.listen_address]
+
+
+def test_addresses_are_a_flag_each_or_a_list_in_the_variable() -> None:
+    several = LOGIN | {"FAX_EXPORTER_WEB_LISTEN_ADDRESS": " [::1]:1, 10.0.0.1:2\n:0 :0,"}
+    assert addresses("", several) == ["[::1]:1", "10.0.0.1:2", ":0", ":0"]
+    assert addresses("--web.listen-address=a:3 --web.listen-address b:4", several) == ["a:3", "b:4"]
+
+
+def test_each_wrong_one_of_several_addresses_is_refused() -> None:
+    said = refusal("--web.listen-address=:1 --web.listen-address=80 --web.listen-address=:99999")
+    first, second = said.splitlines()
+    assert re.match("--web.listen-address.*: not HOST:PORT; takes HOST:PORT", first)
+    assert re.match("--web.listen-address.*: the port is above 65535; takes", second)
+    said = refusal("", LOGIN | {"FAX_EXPORTER_WEB_LISTEN_ADDRESS": ":1,x"})
+    assert re.match("FAX_EXPORTER_WEB_LISTEN_ADDRESS.*: not HOST:PORT; takes HOST:PORT", said)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (":1", ":1"),
+        (":1", "[::]:1"),
+        ("[0::0]:1", "[::]:1"),
+        ("[::1]:1", "[0:0::1]:1"),
+        ("fax.example:1", "FAX.example.:1"),
+    ],
+)
+def test_the_same_address_twice_is_refused(one: str, other: str) -> None:
+    said = refusal(f"--web.listen-address={one} --web.listen-address={other}")
+    assert re.match("--web.listen-address.*: one of them is there twice; takes HOST:PORT", said)
+
+
+def test_addresses_are_refused_beside_sockets_of_systemd() -> None:
+    said = "{}: not together with --web.systemd-socket; systemd knows the addresses"
+    flag, variable = "--web.listen-address", "FAX_EXPORTER_WEB_LISTEN_ADDRESS"
+    assert refusal(f"--web.systemd-socket {flag}=:1") == said.format(flag)
+    assert refusal("--web.systemd-socket", LOGIN | {variable: ":1"}) == said.format(variable)
+    assert loaded("--web.systemd-socket").web.systemd_socket is True
+    assert loaded("--demo --web.systemd-socket", {}).web.systemd_socket is True
+    assert addresses(f"--no-web.systemd-socket {flag}=:1") == [":1"]
+
+
 def test_an_empty_variable_is_not_set() -> None:
     empty = {"FAX_EXPORTER_AMI_PORT": "", "FAX_EXPORTER_DEMO": "", "FAX_EXPORTER_LOG": ""}
     assert loaded("", LOGIN | empty) == loaded()
@@ -144,11 +189,11 @@ def test_the_demo_needs_no_login() -> None:
 
 
 def test_the_demo_is_for_this_machine_alone_unless_told_otherwise() -> None:
-    assert str(loaded("--demo", {}).web.listen_address) == "127.0.0.1:10329"
-    assert str(loaded("--demo --web.listen-address=:1", {}).web.listen_address) == ":1"
+    assert addresses("--demo", {}) == ["127.0.0.1:10329"]
+    assert addresses("--demo --web.listen-address=:1", {}) == [":1"]
     environment = {"FAX_EXPORTER_DEMO": "1", "FAX_EXPORTER_WEB_LISTEN_ADDRESS": ":2"}
-    assert str(loaded("", environment).web.listen_address) == ":2"
-    assert str(loaded("--no-demo").web.listen_address) == ":10329"
+    assert addresses("", environment) == [":2"]
+    assert addresses("--no-demo") == [":10329"]
 
 
 @pytest.mark.parametrize(

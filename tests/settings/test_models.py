@@ -30,7 +30,8 @@ def test_a_user_and_a_secret_are_enough() -> None:
         "config": {"file": None, "check": False, "shard": None},
         "poll": {"interval": 1.0},
         "web": {
-            "listen_address": {"host": None, "port": 10329},
+            "listen_address": ({"host": None, "port": 10329},),
+            "systemd_socket": False,
             "telemetry_path": "/metrics",
             "config_file": None,
             "show_details": False,

@@ -87,7 +87,7 @@ def test_a_setting_takes_what_it_says_and_nothing_else(
     ],
 )
 def test_a_listen_address_is_read_and_written_alike(text: str, host: str | None, port: int) -> None:
-    address = loaded(f"--web.listen-address={text}").web.listen_address
+    (address,) = loaded(f"--web.listen-address={text}").web.listen_address
     assert (address.host, address.port) == (host, port)
     assert str(address) == text
 

@@ -23,7 +23,7 @@ from prometheus_client.exposition import generate_latest
 from exporter import metrics
 from exporter.demo import run_traffic
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import Clock, Poller, cancel_and_wait
+from exporter.polling import Clock, Counts, Poller, cancel_and_wait
 from harness.pbx import FaultyPbx
 from harness.truth import assert_exact
 from harness.virtual_time import run, until, wall
@@ -60,7 +60,6 @@ class Soak:
         poller = self.poller = Poller(
             settings_for(pbx), 1.0, Ledger(), clock=clock, jitter=self.rng.random
         )
-        self.registry = metrics.target_registry(poller, peer_label=False)
         self.moving = asyncio.Event()
         self.moving.set()
         watch = asyncio.create_task(poller.run())
@@ -73,7 +72,8 @@ class Soak:
             await asyncio.sleep(self.rng.uniform(30, 600))
             assert not traffic.done(), "the traffic has ended"
             await self.something_goes_wrong()
-            self.page = generate_latest(self.registry)
+            counts = Counts.of(self.poller)
+            self.page = generate_latest(metrics.target_registry(counts, peer_label=False))
             if loop.time() > hour:
                 hour += 3600
                 self.memory.append(resident())

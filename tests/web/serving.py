@@ -11,10 +11,10 @@ import pytest
 import trustme
 from aiohttp import web
 
-from exporter.settings import ListenAddress, WebConfigFile
-from exporter.web import Server
+from exporter.settings import WebConfigFile
+from exporter.web.server import Server
+from harness.web_side import listening
 
-LOCAL = ListenAddress("127.0.0.1", 0)
 GET = b"GET /healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /healthy HTTP/1.1\r\nHost: x\r\n"
 """The beginning of one."""
@@ -34,11 +34,12 @@ class Served:
         app.router.add_get("/slow", self._slow)
         app.router.add_get("/huge", self._huge)
         app.router.add_get("/broken", self._broken)
-        self.server = Server(app, LOCAL, config, max_connections=max_connections)
+        self.server = Server(app, config, max_connections=max_connections)
+        self.socket = listening()
 
     @property
     def port(self) -> int:
-        return self.server.addresses[0][1]
+        return int(self.socket.getsockname()[1])
 
     async def _healthy(self, request: web.Request) -> web.Response:
         self.arrived.append("healthy")
@@ -62,11 +63,12 @@ async def serving(
     config: WebConfigFile | None = None, max_connections: int = 10
 ) -> AsyncIterator[Served]:
     served = Served(config or WebConfigFile(None), max_connections)
-    await served.server.start()
+    await served.server.start([served.socket])
     try:
         yield served
     finally:
         await served.server.stop()
+        served.socket.close()
 
 
 class Client:

@@ -16,15 +16,15 @@ from ruamel.yaml import YAML
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import unsupported_method
 
-from exporter import metrics
 from exporter.fax import MODEM_RATES, FaxStats, Operation, Reason, State, Transport
 from exporter.ledger import KEPT
 from exporter.polling import Fleet
-from exporter.settings import WebSettings
-from exporter.web import application
+from exporter.settings import Settings, WebConfigFile
 from exporter.web.auth import OPEN_PATHS
+from exporter.web.routes import application
 from exporter.web.views import EndedView, ResolutionView, SessionView, TargetView
 from harness.running import Exporter
+from harness.web_side import linked
 
 SPEC = Path(__file__).parents[2] / "docs/openapi.yaml"
 DESCRIBED: dict[str, Any] = YAML(typ="safe").load(SPEC)
@@ -105,11 +105,10 @@ def test_a_strangers_every_answer_is_as_the_description_says(
         case.validate_response(answer, excluded_checks=[unsupported_method])
 
 
-def test_every_route_and_method_is_described() -> None:
+async def test_every_route_and_method_is_described() -> None:
     """But HEAD, which goes wherever GET does."""
-    app = application(
-        WebSettings(), metrics.Exporter(Fleet(1.0, None)), peer_label=False, reload=None
-    )
+    async with linked(Fleet(1.0, None)) as source:
+        app = application(Settings(ami=None), source, WebConfigFile(None))
     served = {
         (route.method.lower(), route.resource.canonical)
         for route in app.router.routes()

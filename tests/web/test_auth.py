@@ -7,7 +7,7 @@ import asyncio
 import base64
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -17,9 +17,12 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.settings import ListenAddress, WebConfigFile
-from exporter.web import Server, auth
-from exporter.web.auth import TooManyWaiting, Verifier, may_see
+from exporter.settings import WebConfigFile
+from exporter.web import auth, login_queue
+from exporter.web.auth import TooManyWaiting, Verifier, logged_in, may_see
+from exporter.web.login_queue import MAX_WAITING, MAX_WAITING_EACH
+from exporter.web.server import Server
+from harness.web_side import listening
 
 CHEAP, DEAR = 4, 7
 
@@ -30,6 +33,7 @@ def hashed(password: str | bytes, cost: int = CHEAP) -> bytes:
 
 
 USERS = {"cheap": hashed("sesame"), "dear": hashed("open", DEAR)}
+OTHER = hashed("right")
 
 
 @pytest.fixture
@@ -52,6 +56,8 @@ class Gate(threading.Event):
     def __init__(self) -> None:
         super().__init__()
         self.reached = threading.Event()
+        self.passwords: list[bytes] = []
+        """Those that bcrypt was asked about, in this order."""
 
 
 @pytest.fixture
@@ -60,6 +66,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     hashpw = bcrypt.hashpw
 
     def gated(password: bytes, salt: bytes) -> bytes:
+        gate.passwords.append(password)
         gate.reached.set()
         gate.wait(60)
         return hashpw(password, salt)
@@ -184,18 +191,28 @@ async def test_a_login_that_is_given_up_does_not_end_the_same_of_another(
     assert await second
 
 
-async def test_more_guesses_than_can_be_verified_are_turned_away(gate: Gate) -> None:
+async def begin(gate: Gate, *logins: Coroutine[object, object, bool]) -> list[asyncio.Task[bool]]:
+    """Logins of which the first is under way, and the others wait."""
+    first = asyncio.create_task(logins[0])
+    await asyncio.to_thread(gate.reached.wait, 60)
+    others = [asyncio.create_task(login) for login in logins[1:]]
+    await asyncio.sleep(0)
+    return [first, *others]
+
+
+async def test_more_guesses_than_can_wait_are_turned_away(gate: Gate) -> None:
     verifier = Verifier()
-    known = asyncio.create_task(verifier.verify(USERS, "cheap", b"sesame"))
-    await asyncio.sleep(0)
     gate.set()
-    assert await known
+    assert await verifier.verify(USERS, "cheap", b"sesame")
     gate.clear()
-    guesses = [
-        asyncio.create_task(verifier.verify(USERS, "cheap", b"%d" % number, client=str(number)))
-        for number in range(auth.MAX_WAITING)
-    ]
-    await asyncio.sleep(0)
+    gate.reached.clear()
+    guesses = await begin(
+        gate,
+        *(
+            verifier.verify(USERS, "cheap", b"%d" % number, client=str(number))
+            for number in range(1 + MAX_WAITING)
+        ),
+    )
     with pytest.raises(TooManyWaiting):
         await verifier.verify(USERS, "dear", b"open")
     assert await verifier.verify(USERS, "cheap", b"sesame")  # who is known need not wait
@@ -206,11 +223,13 @@ async def test_more_guesses_than_can_be_verified_are_turned_away(gate: Gate) -> 
 
 async def test_who_guesses_much_from_one_address_leaves_room_for_others(gate: Gate) -> None:
     verifier = Verifier()
-    guesses = [
-        asyncio.create_task(verifier.verify(USERS, "cheap", b"%d" % number, client="a"))
-        for number in range(auth.MAX_WAITING_EACH)
-    ]
-    await asyncio.sleep(0)
+    guesses = await begin(
+        gate,
+        *(
+            verifier.verify(USERS, "cheap", b"%d" % number, client="a")
+            for number in range(1 + MAX_WAITING_EACH)
+        ),
+    )
     with pytest.raises(TooManyWaiting):
         await verifier.verify(USERS, "dear", b"open", client="a")
     other = asyncio.create_task(verifier.verify(USERS, "dear", b"open", client="b"))
@@ -219,6 +238,104 @@ async def test_who_guesses_much_from_one_address_leaves_room_for_others(gate: Ga
     assert await other
     assert not any(await asyncio.gather(*guesses))
     assert not await verifier.verify(USERS, "dear", b"wrong", client="a")  # there is room again
+
+
+async def test_a_first_login_waits_for_one_guess_of_each_address_and_then_for_none(
+    gate: Gate,
+) -> None:
+    verifier = Verifier()
+    users = {"cheap": USERS["cheap"], "other": OTHER}
+
+    def guesses() -> Iterator[Coroutine[object, object, bool]]:
+        for number in range(1 + MAX_WAITING):
+            yield verifier.verify(users, "cheap", b"%d" % number, client=str(number % 8))
+
+    async def others_before(password: bytes, client: str) -> int:
+        """How many guesses are verified before this login, while there are as many as can be."""
+        gate.clear()
+        gate.reached.clear()
+        gate.passwords.clear()
+        waiting = await begin(gate, *guesses())
+        login = asyncio.create_task(verifier.verify(users, "cheap", password, client=client))
+        await asyncio.sleep(0)
+        gate.set()
+        assert await login is (password == b"sesame")
+        others = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(other) for other in others if other is not False] == [TooManyWaiting]
+        return list(dict.fromkeys(gate.passwords)).index(password)
+
+    assert await others_before(b"not this", "monitor") <= 1 + 8  # nobody has been wrong yet
+    assert await others_before(b"sesame", "monitor") <= 1 + 8
+    assert await others_before(b"nor this", "new") == 1
+    assert not await verifier.verify(users, "other", b"mistyped", client="monitor")
+    assert await verifier.verify(users, "other", b"right", client="monitor")
+    assert await others_before(b"nor that", "monitor") == 1  # its last one was right
+
+
+async def test_what_nobody_waits_for_any_more_is_not_verified(gate: Gate) -> None:
+    verifier = Verifier()
+    under_way, given_up, once, twice = await begin(
+        gate,
+        verifier.verify(USERS, "cheap", b"0", client="a"),
+        verifier.verify(USERS, "cheap", b"given up", client="b"),
+        verifier.verify(USERS, "cheap", b"twice", client="c"),
+        verifier.verify(USERS, "cheap", b"twice", client="c"),
+    )
+    for gone in (under_way, given_up, once):
+        gone.cancel()
+    await asyncio.wait([under_way, given_up, once])
+    gate.set()
+    assert not await twice
+    assert set(gate.passwords) == {b"0", b"twice"}
+    assert not await verifier.verify(USERS, "cheap", b"given up", client="b")
+
+
+async def test_a_login_given_up_while_it_is_verified_is_remembered(gate: Gate) -> None:
+    verifier = Verifier()
+    login, guess = await begin(
+        gate,
+        verifier.verify(USERS, "cheap", b"sesame", client="a"),
+        verifier.verify(USERS, "cheap", b"wrong", client="b"),
+    )
+    login.cancel()
+    gate.set()
+    assert not await guess
+    gate.passwords.clear()
+    assert await verifier.verify(USERS, "cheap", b"sesame", client="a")
+    assert not gate.passwords
+
+
+async def test_the_same_login_from_many_addresses_is_verified_once_if_it_is_right(
+    gate: Gate,
+) -> None:
+    verifier = Verifier()
+    logins = await begin(
+        gate, *(verifier.verify(USERS, "cheap", b"sesame", client=str(n)) for n in range(20))
+    )
+    gate.set()
+    assert all(await asyncio.gather(*logins))
+    assert gate.passwords == [b"sesame"]
+
+
+async def test_a_login_that_cannot_be_verified_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    verifier = Verifier()
+    to_thread = asyncio.to_thread
+    failures = iter([RuntimeError("can't start new thread")])
+
+    async def sometimes(*args: object) -> object:
+        for failure in failures:
+            raise failure
+        return await to_thread(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(asyncio, "to_thread", sometimes)
+    first = asyncio.create_task(verifier.verify(USERS, "cheap", b"sesame"))
+    second = asyncio.create_task(verifier.verify(USERS, "dear", b"open"))
+    with pytest.raises(RuntimeError):
+        await first
+    assert await second
+    assert await verifier.verify(USERS, "cheap", b"sesame")
 
 
 async def test_bcrypt_runs_once_at_a_time_and_never_in_the_event_loop(
@@ -248,7 +365,7 @@ async def test_bcrypt_runs_once_at_a_time_and_never_in_the_event_loop(
 
 
 async def _show(request: web.Request) -> web.Response:
-    return web.Response(text=str(may_see(request)))
+    return web.Response(text=f"{may_see(request)} {logged_in(request)}")
 
 
 @contextlib.asynccontextmanager
@@ -262,9 +379,10 @@ async def served(
     config = WebConfigFile(path)
     app = web.Application()
     app.router.add_get("/{path:.*}", _show)
-    server = Server(app, ListenAddress("127.0.0.1", 0), config, max_connections=20)
-    await server.start()
-    host, port = server.addresses[0]
+    server = Server(app, config, max_connections=20)
+    socket = listening()
+    await server.start([socket])
+    host, port = socket.getsockname()
     async with aiohttp.ClientSession(f"http://{host}:{port}") as client:
 
         def get(
@@ -286,7 +404,7 @@ async def test_without_users_everybody_may_see_everything(tmp_path: Path) -> Non
     async with served({}, tmp_path) as get:
         for path in ("/metrics", "/-/ready"):
             async with get(path) as response:
-                assert (response.status, await response.text()) == (200, "True")
+                assert (response.status, await response.text()) == (200, "True False")
 
 
 async def test_a_user_of_the_file_gets_in_and_nobody_else(tmp_path: Path) -> None:
@@ -298,14 +416,13 @@ async def test_a_user_of_the_file_gets_in_and_nobody_else(tmp_path: Path) -> Non
             basic("cheap", "sesame").replace("Basic", "bASIC"),
         ):
             async with get("/metrics", header) as response:
-                assert (response.status, await response.text()) == (200, "True")
+                assert (response.status, await response.text()) == (200, "True True")
         for wrong in (
             None,
             "",
             "Basic",
             "Basic ",
             "Basic !",
-            "Basic é",
             "Basic " + base64.b64encode(b"cheap").decode(),
             "Bearer " + base64.b64encode(b"cheap:sesame").decode(),
             basic("cheap", "wrong"),
@@ -326,10 +443,10 @@ async def test_a_user_of_the_file_gets_in_and_nobody_else(tmp_path: Path) -> Non
 async def test_health_needs_no_login_and_knows_who_has_one(tmp_path: Path, path: str) -> None:
     async with served(USERS, tmp_path) as get:
         for header, sees in (
-            (None, "False"),
-            (basic("cheap", "wrong"), "False"),
-            ("nonsense", "False"),
-            (basic("cheap", "sesame"), "True"),
+            (None, "False False"),
+            (basic("cheap", "wrong"), "False False"),
+            ("nonsense", "False False"),
+            (basic("cheap", "sesame"), "True True"),
         ):
             async with get(path, header) as response:
                 assert (response.status, await response.text()) == (200, sees)
@@ -372,22 +489,23 @@ async def test_others_are_served_while_a_password_is_verified(
 async def test_a_guess_too_many_is_told_to_come_again(
     tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "MAX_WAITING", 1)
     async with served(USERS, tmp_path) as get:
 
-        async def guess() -> int:
-            async with get("/metrics", basic("cheap", "wrong")) as response:
+        async def guess(password: str) -> int:
+            async with get("/metrics", basic("cheap", password)) as response:
+                assert (response.status == 503) is ("Retry-After" in response.headers)
                 return response.status
 
-        first = asyncio.create_task(guess())
+        first = asyncio.create_task(guess("first"))
         assert await asyncio.to_thread(gate.reached.wait, 60)
-        async with get("/metrics", basic("dear", "open")) as response:
-            assert response.status == 503
-            assert response.headers["Retry-After"] == "10"
+        monkeypatch.setattr(login_queue, "MAX_WAITING_EACH", 1)
+        more = [asyncio.create_task(guess(password)) for password in ("second", "third")]
+        done, waiting = await asyncio.wait(more, return_when=asyncio.FIRST_COMPLETED)
+        assert [guess.result() for guess in done] == [503]
         async with get("/-/ready", basic("dear", "wrong")) as response:
-            assert (response.status, await response.text()) == (200, "False")
+            assert (response.status, await response.text()) == (200, "False False")
         gate.set()
-        assert await first == 401
+        assert await asyncio.gather(first, *waiting) == [401, 401]
 
 
 @given(

@@ -8,15 +8,6 @@ from harness.web_bytes import Response, offer, parse
 from harness.web_seeds import knock, seeds
 
 SEEDS = seeds()
-KNOWN = {
-    r"/-/healthy b'Expect: \x80'": "500 with a traceback",
-    r"/metrics b'Expect: \x80'": "500 with a traceback",
-    "flood b'POST /-/healthy' b'X: aaaaaaa' after 68": "trailers pile up in memory",
-    "flood b'POST /-/healthy' b'X: aaaaaaa' after 68, nothing read": "trailers pile up in memory",
-    "flood b'GET /' b'X: aaaaaaa' after 25": "a head piles up in memory",
-    "flood b'GET /' b'X: aaaaaaa' after 25, nothing read": "a head piles up in memory",
-}
-"""Harm that is done today."""
 REQUEST_LINES = st.builds(
     b"%s %s HTTP/1.%d\r\n".__mod__,
     st.tuples(
@@ -43,15 +34,7 @@ PARTS = st.one_of(REQUEST_LINES, HEADERS, st.binary(max_size=20))
 SENT = st.lists(PARTS, max_size=12).map(b"".join)
 
 
-@pytest.mark.parametrize(
-    "seed",
-    [
-        pytest.param(
-            seed, id=name, marks=pytest.mark.xfail(reason=KNOWN[name]) if name in KNOWN else ()
-        )
-        for name, seed in SEEDS.items()
-    ],
-)
+@pytest.mark.parametrize("seed", SEEDS.values(), ids=SEEDS)
 def test_what_clients_have_sent_does_no_harm(seed: bytes) -> None:
     offer(seed)
 

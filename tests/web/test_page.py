@@ -20,7 +20,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from exporter import __version__
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, KEPT
-from exporter.polling import Fleet, Poller
+from exporter.polling import Clock, Fleet, Poller, Shown
 from exporter.web.page import (
     CONTENT_SECURITY_POLICY,
     MAX_SECTIONS,
@@ -132,15 +132,15 @@ def page_of(
     only: str | None = None,
     telemetry_path: str = "/metrics",
 ) -> Html:
-    fleet = Fleet(1.0, None)
-    fleet.pollers = dict(pollers)
+    shown = {name: poller for name, poller in pollers.items() if only in (None, name)}
+    clock = next(iter(pollers.values())).clock if pollers else Clock()
     return Html(
         render(
-            sections_of(fleet, details=details, only=only),
+            sections_of([(n, Shown.of(p)) for n, p in shown.items()], clock, details=details),
             details=details,
             telemetry_path=telemetry_path,
             only=only,
-            watched=len(fleet.pollers),
+            watched=len(pollers),
         )
     )
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import bcrypt
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.settings import WebConfigFile
-from exporter.web.places import Places
+from exporter.web.places import Places, Standing
 from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
@@ -23,6 +25,16 @@ from tests.web.serving import (
     trusting,
 )
 
+SLOW = GET.replace(b"healthy", b"slow")
+LOGIN = GET.replace(b"\r\n\r\n", b"\r\nAuthorization: Basic YTp4\r\n\r\n")
+"""Of the user `a`, whose password is `x`."""
+
+
+def users(folder: Path) -> WebConfigFile:
+    path = folder / "web.yml"
+    path.write_text(f"basic_auth_users: {{a: {bcrypt.hashpw(b'x', bcrypt.gensalt(4)).decode()}}}")
+    return WebConfigFile(path)
+
 
 @in_virtual_time
 async def test_a_new_connection_takes_the_place_of_the_one_that_waited_longest() -> None:
@@ -33,38 +45,61 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_waited_longest()
             await asyncio.sleep(1)
             return await stack.enter_async_context(connected(served))
 
-        idle, slow, silent = [await one_more() for _ in range(3)]
+        slow, idle, silent = [await one_more() for _ in range(3)]
         assert await idle.get() == 200
         slow.send(GET[:5])
         await asyncio.sleep(1)
         assert await idle.get() == 200
-        for longest in (silent, slow, idle):
+        for longest in (slow, silent, idle):
             newest = await one_more()
             assert await newest.get() == 200
             assert await seconds_until_ended(longest) == about(0)
 
 
 @in_virtual_time
-async def test_only_when_all_are_busy_a_connection_is_refused(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_who_is_being_answered_gives_way_last(caplog: pytest.LogCaptureFixture) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        served = await stack.enter_async_context(serving(max_connections=2))
-        busy = [await stack.enter_async_context(connected(served)) for _ in range(2)]
-        for client in busy:
-            client.send(GET.replace(b"healthy", b"slow"))
-        await until(lambda: served.arrived == ["slow", "slow"])
+        served = await stack.enter_async_context(serving(max_connections=3))
+        busy = [await stack.enter_async_context(connected(served)) for _ in range(3)]
+        for client in busy[:2]:
+            before = len(served.arrived)
+            client.send(SLOW)
+            while len(served.arrived) == before:
+                await asyncio.sleep(0)
         for _ in range(3):
-            refused = await stack.enter_async_context(connected(served))
-            assert await refused.ended() == b""
+            async with connected(served) as client:
+                assert await client.get() == 200
+        newest = await stack.enter_async_context(connected(served))
+        newest.send(SLOW)
+        await until(lambda: served.arrived.count("slow") == 3)
+        async with connected(served) as client:
+            assert await client.get() == 200
+        assert await busy[0].ended() == b""
+        served.go_on.set()
+        for client in (busy[1], newest):
+            assert (await client.answer())[0] == 200
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "--web.max-connections" in caplog.text
-        served.go_on.set()
-        for client in busy:
-            assert (await client.answer())[0] == 200
-        newest = await stack.enter_async_context(connected(served))
-        assert await newest.get() == 200
-        assert await seconds_until_ended(busy[0]) == about(0)
+
+
+@in_virtual_time
+async def test_who_does_not_read_gives_way_first() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(max_connections=4))
+        idle = await stack.enter_async_context(connected(served))
+        assert await idle.get() == 200
+        deaf = [await stack.enter_async_context(connected(served)) for _ in range(3)]
+        for client in deaf:
+            before = len(served.arrived)
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(GET.replace(b"healthy", b"huge"))
+            while len(served.arrived) == before:
+                await asyncio.sleep(0)
+        for _ in range(10):
+            async with connected(served) as client:
+                assert await client.get() == 200
+        kept = [await stack.enter_async_context(connected(served)) for _ in range(3)]
+        assert [await client.get() for client in [*kept, idle]] == [200] * 4
 
 
 @in_virtual_time
@@ -81,19 +116,17 @@ async def test_connections_that_ended_leave_their_places() -> None:
 async def test_who_waits_to_be_known_gives_way(tmp_path: Path) -> None:
     reached, go_on = threading.Event(), threading.Event()
     hashpw = bcrypt.hashpw
-    (tmp_path / "web.yml").write_text(
-        f"basic_auth_users: {{a: {hashpw(b'x', bcrypt.gensalt(4)).decode()}}}"
-    )
 
     def gated(password: bytes, salt: bytes) -> bytes:
         reached.set()
         go_on.wait(60)
         return hashpw(password, salt)
 
+    config = users(tmp_path)
     guess = GET.replace(b"\r\n\r\n", b"\r\nAuthorization: Basic YTpi\r\n\r\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bcrypt, "hashpw", gated)
-        async with serving(WebConfigFile(tmp_path / "web.yml"), 1) as served:
+        async with serving(config, 1) as served:
             async with connected(served) as guesser:
                 guesser.send(guess)
                 assert await asyncio.to_thread(reached.wait, 60)
@@ -102,6 +135,24 @@ async def test_who_waits_to_be_known_gives_way(tmp_path: Path) -> None:
                     assert (await other.answer())[0] == 401
                     assert await guesser.ended() == b""
             go_on.set()
+
+
+async def test_who_has_logged_in_never_gives_way_to_strangers(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(users(tmp_path), max_connections=4))
+        known = [await stack.enter_async_context(connected(served)) for _ in range(2)]
+        for client in known:
+            client.send(LOGIN)
+            assert (await client.answer())[0] == 200
+        for _ in range(20):
+            stranger = await stack.enter_async_context(connected(served))
+            assert await stranger.get() == 401
+        for client in known:
+            client.send(GET)  # the connection is known, the request is not
+            assert (await client.answer())[0] == 401
+        late = await stack.enter_async_context(connected(served))
+        late.send(LOGIN)
+        assert (await late.answer())[0] == 200
 
 
 @in_virtual_time
@@ -129,33 +180,104 @@ async def test_handshakes_are_counted_and_give_way(tmp_path: Path, ca: trustme.C
         assert await seconds_until_ended(silent[0]) == about(0)
 
 
+# --- the bookkeeping --------------------------------------------------------------------------
+
+
 class Held:
     """What holds a place, and frees it as a connection does."""
 
-    def __init__(self, places: Places["Held"]) -> None:
+    def __init__(self, places: Places["Held"], address: str = "a") -> None:
         self.places = places
+        self.address = address
+        self.ended = False
+        self.known = False
+
+    def take(self) -> "Held":
+        assert self.places.take(self, self.address)
+        return self
 
     def abort(self) -> None:
+        self.ended = True
         self.places.free(self)
 
 
-def test_each_time_that_all_get_busy_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    places: Places[Held] = Places(1)
+def test_who_takes_many_places_takes_them_from_himself() -> None:
+    places: Places[Held] = Places(100, lambda: False)
+    quiet = [Held(places, f"q{number}").take() for number in range(10)]
+    for one in quiet:
+        places.mark(one, Standing.STALLED)
+    for _ in range(1000):
+        greedy = Held(places, "greedy").take()
+        places.mark(greedy, Standing.BUSY)
+    for number in range(50):
+        Held(places, f"late{number}").take()
+    assert not any(one.ended for one in quiet)
+    assert len(list(places)) == 100
+
+
+def test_a_place_is_kept_for_who_has_a_password() -> None:
+    with_users = True
+    places: Places[Held] = Places(16, lambda: with_users)
+    for number in range(100):
+        Held(places, f"{number}").take()
+    assert len(list(places)) == 14
+    with_users = False
+    for number in range(100):
+        Held(places, f"{number}").take()
+    assert len(list(places)) == 16
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["take", "known", "free", *Standing]),
+            st.integers(0, 50),
+            st.sampled_from("abc"),
+        ),
+        max_size=200,
+    ),
+    st.integers(1, 9),
+)
+def test_whatever_happens_there_are_never_too_many_and_strangers_never_end_the_known(
+    steps: list[tuple[str | Standing, int, str]], count: int
+) -> None:
+    places: Places[Held] = Places(count, lambda: True)
+    everybody: list[Held] = []
+    for what, which, address in steps:
+        if what == "take":
+            before = {one for one in everybody if one.known and not one.ended}
+            strangers = len(list(places)) - len(before)
+            everybody.append(Held(places, address).take())
+            if strangers:
+                assert not any(one.ended for one in before)
+        elif everybody:
+            one = everybody[which % len(everybody)]
+            if isinstance(what, Standing):
+                places.mark(one, what)
+            elif what == "known":
+                places.logged_in(one)
+                one.known = True
+            else:
+                one.abort()
+        holding = set(places)
+        assert len(holding) <= count
+        assert holding == {one for one in everybody if not one.ended}
+        assert everybody == [] or everybody[-1].ended is False or what != "take"
+
+
+def test_it_is_said_once_that_all_are_taken(caplog: pytest.LogCaptureFixture) -> None:
+    places: Places[Held] = Places(4, lambda: False)
     for times in (1, 2):
-        busy = Held(places)
-        assert places.take(busy)
-        assert [places.take(Held(places)) for _ in range(3)] == [False] * 3
+        for _ in range(20):
+            Held(places).take()
         assert len(caplog.records) == times
-        places.mark_evictable(busy)
-        assert places.take(Held(places))
-        assert busy not in places
         for one in places:
             one.abort()
 
 
 def test_once_closed_there_is_no_place_and_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    places: Places[Held] = Places(1)
+    places: Places[Held] = Places(1, lambda: False)
     places.close()
-    assert not places.take(Held(places))
+    assert not places.take(Held(places), "a")
     assert list(places) == []
     assert caplog.records == []

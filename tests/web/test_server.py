@@ -2,19 +2,17 @@
 
 import asyncio
 import contextlib
-import errno
-import socket
 import ssl
 from pathlib import Path
 
 import pytest
 import trustme
-from aiohttp import web
 
-from exporter.settings import ListenAddress, WebConfigFile
-from exporter.web import Server, connection, http
+from exporter.settings import WebConfigFile
+from exporter.web import connection, http
 from harness.certificates import renew_server_certificate
 from harness.virtual_time import in_virtual_time, until
+from harness.web_side import listening
 from tests.web.serving import (
     GET,
     HUGE,
@@ -30,52 +28,18 @@ from tests.web.serving import (
 
 
 @in_virtual_time
-async def test_it_serves_at_the_address_it_names() -> None:
-    async with serving() as served:
-        assert served.server.addresses == [("127.0.0.1", served.port)]
-        async with connected(served) as client:
-            client.send(GET)
-            status, _, body = await client.answer()
-    assert (status, body) == (200, b"healthy\n")
-
-
-async def test_an_address_that_is_taken_is_an_error() -> None:
+async def test_it_serves_on_every_socket_it_is_given() -> None:
     async with serving() as served:
         other = Served(WebConfigFile(None), 10)
-        address = ListenAddress("127.0.0.1", served.port)
-        other.server = Server(web.Application(), address, other.config, max_connections=1)
-        with pytest.raises(OSError, match="address already in use"):
-            await other.server.start()
-        assert other.server.addresses == []
+        sockets = [other.socket, listening()]
+        await other.server.start(sockets)
+        for each in sockets:
+            other.socket = each
+            async with connected(other) as client:
+                assert await client.get() == 200
         await other.server.stop()
-
-
-async def test_a_machine_without_that_kind_of_address_is_no_silence(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class OldSocket(socket.socket):
-        def __init__(self, family: int = -1, *more: int) -> None:
-            if family == socket.AF_INET6:
-                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
-            super().__init__(family, *more)
-
-    monkeypatch.setattr(socket, "socket", OldSocket)
-    config = WebConfigFile(None)
-    server = Server(web.Application(), ListenAddress("::1", 0), config, max_connections=1)
-    # The second is what a newer asyncio says itself.
-    with pytest.raises(OSError, match=r"no addresses of that kind|could not bind on any address"):
-        await server.start()
-    await server.stop()
-
-
-async def test_without_a_host_it_serves_on_every_interface() -> None:
-    config = WebConfigFile(None)
-    server = Server(web.Application(), ListenAddress(None, 0), config, max_connections=1)
-    await server.start()
-    try:
-        assert "0.0.0.0" in {host for host, _ in server.addresses}
-    finally:
-        await server.stop()
+        async with connected(served) as client:
+            assert await client.get() == 200
 
 
 @in_virtual_time

@@ -8,7 +8,7 @@ import pytest
 from freezegun import freeze_time
 
 from exporter.ledger import EVENT_LATENESS
-from exporter.polling import Failure
+from exporter.polling import Failure, Shown
 from exporter.web.views import ResolutionView, session_views, target_view, visible
 from harness.virtual_time import EPOCH, in_virtual_time, until, wall
 from harness.watching import CHANNEL, begin, end_with_texts, watched
@@ -19,7 +19,7 @@ async def test_a_session_is_shown_from_its_start_to_its_last_page() -> None:
     async with watched() as (pbx, poller):
         fax = pbx.begin("receive", CHANNEL)
         await asyncio.sleep(1.5)
-        (view,) = session_views("fax", poller, details=False)
+        (view,) = session_views("fax", Shown.of(poller), poller.clock, details=False)
         assert (view.target, view.operation, view.state) == ("fax", "receive", "Initialized")
         # Nobody may ask about it yet, so nothing is known.
         unknown = (view.page, view.data_rate_bps, view.ecm, view.resolution, view.page_bad_lines)
@@ -30,7 +30,7 @@ async def test_a_session_is_shown_from_its_start_to_its_last_page() -> None:
         fax.finish_page()
         fax.add_bad_lines(2)
         await asyncio.sleep(2)
-        (view,) = session_views("fax", poller, details=False)
+        (view,) = session_views("fax", Shown.of(poller), poller.clock, details=False)
         assert (view.page, view.page_bad_lines, view.session_bad_lines) == (2, 2, 5)
         assert (view.data_rate_bps, view.ecm, view.transport) == (14400, False, "g711")
         assert view.resolution == ResolutionView("fine", 204, 196)
@@ -39,7 +39,7 @@ async def test_a_session_is_shown_from_its_start_to_its_last_page() -> None:
         fax.finish_page(last=True)
         fax.state = "Complete"
         await asyncio.sleep(1.5)
-        (view,) = session_views("fax", poller, details=False)
+        (view,) = session_views("fax", Shown.of(poller), poller.clock, details=False)
         assert (view.state, view.page) == ("Complete", 2)
 
 
@@ -50,7 +50,9 @@ async def test_what_has_no_meaning_for_an_operation_is_none() -> None:
         begin(pbx, "gateway", "PJSIP/b-00000002")
         pbx.begin("V.21", "PJSIP/c-00000003")
         await asyncio.sleep(1.5)
-        send, gateway, detector = session_views("fax", poller, details=False)
+        send, gateway, detector = session_views(
+            "fax", Shown.of(poller), poller.clock, details=False
+        )
         assert (send.page, send.page_bad_lines, send.session_bad_lines) == (1, None, None)
         assert (gateway.page, gateway.resolution, gateway.transport) == (1, None, "none")
         assert gateway.data_rate_bps == 14400
@@ -67,8 +69,11 @@ async def test_names_are_shown_only_where_details_are_wanted() -> None:
         await until(lambda: bool(list(poller.ledger.history.failed)))
         await asyncio.sleep(2)
         for details in (False, True):
-            sessions = [asdict(view) for view in session_views("fax", poller, details=details)]
-            target = asdict(target_view("fax", poller, details=details))
+            sessions = [
+                asdict(view)
+                for view in session_views("fax", Shown.of(poller), poller.clock, details=details)
+            ]
+            target = asdict(target_view("fax", Shown.of(poller), poller.clock, details=details))
             seen = repr((sessions, target))
             for name in ("alice", "bob", "carol", "/var/spool", "+49 30 1", "+33 1 2"):
                 assert (name in seen) == details, name
@@ -92,7 +97,7 @@ async def test_ended_faxes_are_shown_newest_first_with_how_they_ended() -> None:
         pbx.drop(bad)
         await asyncio.sleep(2)
         now = wall()
-        view = target_view("fax", poller, details=True)
+        view = target_view("fax", Shown.of(poller), poller.clock, details=True)
         (other,), (failed,) = view.others, view.failed
         assert (other.result, other.reason, other.pages, other.bad_lines) == ("success", None, 1, 4)
         assert (other.data_rate_bps, other.transport, other.channel) == (14400, "g711", "a/a-1")
@@ -113,7 +118,7 @@ async def test_a_wall_clock_that_is_set_changes_timestamps_and_no_age() -> None:
             polled = poller.status.last_success
             for now in ("2026-03-29T01:00:00Z", "2026-03-28T23:00:00Z"):
                 wall_clock.move_to(now)
-                view = target_view("fax", poller, details=False)
+                view = target_view("fax", Shown.of(poller), poller.clock, details=False)
                 (failed,) = view.failed
                 assert failed.ended_seconds_ago == pytest.approx(0, abs=1.1)
                 assert failed.ended_timestamp == time.time() - failed.ended_seconds_ago
@@ -129,7 +134,7 @@ async def test_successes_do_not_push_failures_out() -> None:
             await asyncio.sleep(2)
             pbx.end(begin(pbx, channel=f"good/good-{number:x}"))
         await asyncio.sleep(2)
-        view = target_view("fax", poller, details=True)
+        view = target_view("fax", Shown.of(poller), poller.clock, details=True)
         assert [fax.channel for fax in view.failed] == ["failed/failed-1"]
         assert len(view.others) == 20
         assert view.others[0].channel == "good/good-31"
@@ -143,7 +148,7 @@ async def test_a_fax_no_poll_saw_and_one_without_an_event_stand_among_those_that
         await asyncio.sleep(3)
         pbx.end(silent, announce=False)
         await asyncio.sleep(EVENT_LATENESS + 3)
-        view = target_view("fax", poller, details=True)
+        view = target_view("fax", Shown.of(poller), poller.clock, details=True)
         (failed,), (other,) = view.failed, view.others
         assert (failed.channel, failed.reason) == ("quick/quick-1", "timeout")
         assert failed.duration_seconds is None
@@ -155,7 +160,7 @@ async def test_a_pbx_that_is_not_reached_says_why_and_shows_nothing_old() -> Non
     async with watched() as (pbx, poller):
         begin(pbx)
         await asyncio.sleep(2)
-        up = target_view("fax", poller, details=False)
+        up = target_view("fax", Shown.of(poller), poller.clock, details=False)
         assert (up.up, up.trouble, up.session_count) == (True, None, 1)
         assert (up.asterisk_version, up.ami_version) == ("22.10.0", "11.0.0")
         assert up.stats is not None
@@ -165,11 +170,11 @@ async def test_a_pbx_that_is_not_reached_says_why_and_shows_nothing_old() -> Non
         pbx.refuse_connections()
         pbx.drop_connections()
         await until(lambda: poller.status.failures[Failure.CONNECT] > 0)
-        down = target_view("fax", poller, details=False)
+        down = target_view("fax", Shown.of(poller), poller.clock, details=False)
         assert (down.up, down.stats, down.session_count) == (False, None, 0)
         assert down.trouble is not None
         assert "refused: nothing listens" in down.trouble
-        assert session_views("fax", poller, details=False) == []
+        assert session_views("fax", Shown.of(poller), poller.clock, details=False) == []
 
 
 @in_virtual_time
@@ -177,7 +182,7 @@ async def test_what_a_pbx_lacks_is_a_hint_until_it_is_put_right() -> None:
     async with watched(write=["call"], channelvars=False) as (pbx, poller):
         pbx.end(begin(pbx))
         await asyncio.sleep(2)
-        hints = target_view("fax", poller, details=False).hints
+        hints = target_view("fax", Shown.of(poller), poller.clock, details=False).hints
         assert any("FAXStats" in hint and "'reporting'" in hint for hint in hints)
         assert any("channelvars = FAXSTATUS" in hint for hint in hints)
         pbx.write = frozenset({"call", "reporting"})
@@ -188,4 +193,4 @@ async def test_what_a_pbx_lacks_is_a_hint_until_it_is_put_right() -> None:
         await asyncio.sleep(70)
         pbx.end(begin(pbx))
         await asyncio.sleep(5)
-        assert target_view("fax", poller, details=False).hints == []
+        assert target_view("fax", Shown.of(poller), poller.clock, details=False).hints == []

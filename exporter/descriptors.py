@@ -1,0 +1,66 @@
+"""The limit of open files of a process, against what it is going to need.
+
+Without it, connections of HTTP clients could take the descriptors that those to the PBXs need.
+"""
+
+import contextlib
+import os
+import resource
+import sys
+from typing import Final
+
+ENOUGH: Final = 65536
+"""The limit is not raised above this: some programs look at every number below it."""
+RESERVE: Final = 64
+"""Descriptors for all but the connections: standard streams, event loop, listening sockets, files
+that are read, look-ups of host names, clients that are accepted only to be refused."""
+_ADVICE: Final = "raise it: LimitNOFILE= in a systemd unit, ulimit -n in a shell"
+
+
+def raise_limit() -> int:
+    """Raise the soft limit of open files as far as the hard one lets it. Returns the limit in
+    force, sys.maxsize if there is none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # forbidden, as by a filter of system calls
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def in_use() -> int:
+    """Return how many descriptors this process has open; 0 where the system does not tell."""
+    for directory in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return len(os.listdir(directory)) - 1  # one was for looking
+    return 0
+
+
+def needed(targets: int) -> int:
+    """Return how many descriptors the process needs that watches so many targets: one each."""
+    return targets + RESERVE
+
+
+def too_few_for_targets(targets: int, limit: int) -> str | None:
+    """Return a warning if so many targets do not fit into the limit; None if they do."""
+    if needed(targets) <= limit:
+        return None
+    count = f"{targets} target{'' if targets == 1 else 's'}"
+    return f"{count} may need {needed(targets)} open files, and the limit is {limit}; {_ADVICE}"
+
+
+def connections_that_fit(max_connections: int, limit: int, used: int) -> int:
+    """Return how many HTTP connections fit: `max_connections`, or what is left of `limit` by `used`
+    and a reserve, but never none."""
+    return max(1, min(max_connections, limit - used - RESERVE))
+
+
+def too_few_for_connections(max_connections: int, fitting: int) -> str | None:
+    """Return a warning if fewer connections fit than --web.max-connections allows, else None."""
+    if fitting >= max_connections:
+        return None
+    return (
+        f"--web.max-connections is {max_connections}, and the limit of open files leaves"
+        f" {fitting}: no more are held at once; {_ADVICE}"
+    )

@@ -1,0 +1,21 @@
+"""What the two processes say to each other: the main one, that polls, and the web process.
+
+Everything the web process shows it asks the main process for; nothing it asks reaches a PBX.
+"""
+
+from exporter.link.answering import Answering
+from exporter.link.messages import FileState, FleetState, Frames, Order, WebSetup, send_line
+from exporter.link.source import NoSuchTarget, Source, Versioned
+
+__all__ = [
+    "Answering",
+    "FileState",
+    "FleetState",
+    "Frames",
+    "NoSuchTarget",
+    "Order",
+    "Source",
+    "Versioned",
+    "WebSetup",
+    "send_line",
+]

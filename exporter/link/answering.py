@@ -1,0 +1,142 @@
+"""The main process's side: answers what the web process asks, never for long at a time.
+
+The polls come first. After each piece of an answer the loop goes on, and answering takes no more
+than half of the time, however much is asked for.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from exporter.link import columns
+from exporter.link.messages import Answer, FileState, FleetState, Frames, Keys
+from exporter.polling import Counts, Fleet, Shown
+from exporter.settings import ConfigFile, SettingsError
+
+log = logging.getLogger(__name__)
+
+PIECE_SECONDS: Final = 0.002
+"""Answering goes on for so long before it pauses for as long."""
+MAX_ASKS: Final = 1000
+"""Answered at once; the next one waits. The web process asks once for what many clients want."""
+
+
+class Answering:
+    """What the web process may ask for."""
+
+    def __init__(self, fleet: Fleet, file: ConfigFile | None) -> None:
+        """`file`: that of the targets; None if there is none."""
+        self._fleet = fleet
+        self._file = file
+        self.reload: Callable[[], Awaitable[None]] | None = None
+        """Reads the files again, and raises SettingsError; None if there are no files."""
+        self.web_restarts = 0
+        """How often the web process was started again."""
+        self._worked = 0.0
+        self._slots = asyncio.Semaphore(MAX_ASKS)
+        self._asks: set[asyncio.Task[None]] = set()
+
+    async def take(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
+        """Answers one ask in the background, as soon as few enough are under way."""
+        await self._slots.acquire()
+        task = asyncio.create_task(self._answer(ask, writer))
+        self._asks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._asks.discard(task)
+        self._slots.release()
+
+    def forget(self) -> None:
+        """Ends what is under way: whoever asked is gone."""
+        for task in self._asks:
+            task.cancel()
+
+    async def _answer(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            try:
+                answer = Answer(ask["ask"], await self._value(ask, writer))
+            except ConnectionError:
+                raise
+            except Exception:  # a defect of ours must not leave the client without an answer
+                log.exception("what the web process asked for cannot be said")
+                answer = Answer(ask["ask"], None, failed=True)
+            await Frames.send(writer, answer)
+
+    async def _value(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> object:
+        match ask["what"]:
+            case "fleet":
+                return self._fleet_state()
+            case "counts":
+                return await self._counts(ask, writer)
+            case "shown":
+                return await self._shown(ask["name"])
+            case "reload":
+                return await self._reloaded()
+            case what:
+                raise ValueError(f"nothing is known of {what!r}")
+
+    def _fleet_state(self) -> FleetState:
+        pollers, file = self._fleet.pollers, self._file
+        return FleetState(
+            names=tuple(pollers),
+            stale=tuple((name, pollers[name].status.outage) for name in self._fleet.stale),
+            config=None if file is None else FileState(file.successful, file.success_timestamp),
+            web_restarts=self.web_restarts,
+        )
+
+    async def _counts(
+        self, ask: Mapping[str, Any], writer: asyncio.StreamWriter
+    ) -> tuple[int, bytes] | None:
+        """Sends the keys that are new, and returns the poller's identity and the values; None if
+        there is no such target."""
+        poller = self._fleet.pollers.get(ask["name"])
+        if poller is None:
+            return None
+        known = ask["known"] if ask["identity"] == poller.identity else [0] * columns.TABLES
+        counts = Counts.of(poller)
+        while True:
+            begun = time.perf_counter()
+            piece = next(columns.new_keys(counts, known), None)
+            if piece is None:
+                content = columns.values(Counts.of(poller))
+                await self._pause(begun)
+                return poller.identity, content
+            table, keys = piece
+            known[table] += len(keys)
+            await Frames.send(writer, Keys(ask["ask"], poller.identity, table, keys))
+            await self._pause(begun)
+            counts = Counts.of(poller)
+
+    async def _shown(self, name: str | None) -> list[tuple[str, bytes]] | None:
+        """One target, or all: their names, and `Shown` as a pickle, made at once so that nothing
+        changes in between."""
+        pollers = self._fleet.pollers
+        if name is not None and name not in pollers:
+            return None
+        shown = []
+        for each, poller in list(pollers.items()) if name is None else [(name, pollers[name])]:
+            begun = time.perf_counter()
+            shown.append((each, Frames.packed(Shown.of(poller))))
+            await self._pause(begun)
+        return shown
+
+    async def _reloaded(self) -> tuple[bool, str]:
+        """Whether there is something to read again, and what is wrong with it; empty if nothing."""
+        if self.reload is None:
+            return False, ""
+        try:
+            await self.reload()
+        except SettingsError as error:
+            return True, str(error)
+        return True, ""
+
+    async def _pause(self, begun: float) -> None:
+        """Lets the polls go on, once some time was worked since `begun`."""
+        self._worked += time.perf_counter() - begun
+        if self._worked >= PIECE_SECONDS:
+            pause, self._worked = self._worked, 0.0
+            await asyncio.sleep(pause)

@@ -1,0 +1,98 @@
+"""The counts of one PBX as bytes: the keys of its tables are sent once, then only the values.
+
+With peers told apart there can be a million keys, and to pickle them takes seconds; their values
+take milliseconds. A table's keys stay as they are and where they are, and new ones come after them
+(see Totals and Gauges): so a number of keys says which.
+"""
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from exporter.ledger import Gauges, Totals
+from exporter.polling import Counts
+
+KEYS_AT_ONCE: Final = 2000
+"""Pickling them takes a few milliseconds, in which nothing else happens."""
+
+_TOTALS: Final = (
+    "pages",
+    "bad_lines",
+    "rejected",
+    "fallbacks",
+    "started",
+    "ended",
+    "finished",
+    "failures",
+    "results_unknown",
+)
+_HISTOGRAMS: Final = (
+    "page_seconds",
+    "session_seconds",
+    "session_pages",
+    "session_rate",
+    "session_bad_lines",
+)
+_GAUGES: Final = ("sessions", "negotiated", "data_rate", "ecm", "transports")
+_OLDEST: Final = ("oldest_start", "oldest_progress")
+TABLES: Final = len(_TOTALS) + len(_GAUGES)
+
+
+def _tables(counts: Counts) -> list[Mapping[Any, Any]]:
+    totals = [getattr(counts.totals, name) for name in _TOTALS]
+    return totals + [getattr(counts.gauges, name) for name in _GAUGES]
+
+
+def new_keys(counts: Counts, known: Sequence[int]) -> Iterator[tuple[int, list[Any]]]:
+    """The keys beyond those that are known, in pieces: the number of the table, and the keys.
+    The counts may change between two pieces. `known`: how many are, by table."""
+    for number, have in enumerate(known):
+        while keys := list(islice(_tables(counts)[number], have, have + KEYS_AT_ONCE)):
+            yield number, keys
+            have += len(keys)
+
+
+def values(counts: Counts) -> bytes:
+    """Everything but the keys: the same bytes as long as nothing has changed."""
+    rest = {name: getattr(counts.totals, name) for name in _HISTOGRAMS}
+    rest |= {name: getattr(counts.gauges, name) for name in _OLDEST}
+    columns = [list(table.values()) for table in _tables(counts)]
+    content = (columns, rest, counts.status, counts.unobserved)
+    return pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
+
+
+class Columns:
+    """The keys that the web process knows of a PBX's tables."""
+
+    def __init__(self, identity: int) -> None:
+        """None yet of this poller."""
+        self.identity = identity
+        self._keys: list[list[Any]] = [[] for _ in range(TABLES)]
+
+    @property
+    def known(self) -> list[int]:
+        """How many, by table."""
+        return [len(keys) for keys in self._keys]
+
+    def add(self, table: int, keys: list[Any]) -> None:
+        """Takes further keys."""
+        self._keys[table].extend(keys)
+
+    def counts(self, content: bytes) -> Counts:
+        """The counts with these values. May run in any thread, while keys are added."""
+        columns, rest, status, unobserved = pickle.loads(content)
+        tables = [
+            dict(zip(keys, column, strict=False))
+            for keys, column in zip(self._keys, columns, strict=True)
+        ]
+        totals, gauges = Totals(), Gauges()
+        for name, table in zip(_TOTALS, tables, strict=False):
+            setattr(totals, name, table)
+        for name, table in zip(_GAUGES, tables[len(_TOTALS) :], strict=True):
+            setattr(gauges, name, table)
+        for name in _HISTOGRAMS:
+            setattr(totals, name, rest[name])
+        for name in _OLDEST:
+            setattr(gauges, name, rest[name])
+        return Counts(status, totals, gauges, unobserved)

@@ -1,0 +1,116 @@
+"""The messages of the two processes, and how they are framed on the socket between them.
+
+The web process reads what strangers send, so the main process takes from it only lines of JSON,
+and those are short. The other way go pickles, each with its length before it: the web process may
+trust whoever started it.
+"""
+
+import asyncio
+import json
+import pickle
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from exporter.settings import Settings
+
+MAX_LINE: Final = 64 * 1024
+"""Bytes of a line from the web process; it names one target at most."""
+
+_LENGTH: Final = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True)
+class WebSetup:
+    """The first thing the web process is told: all it needs to know."""
+
+    settings: Settings
+    """Without the login to Asterisk."""
+    sockets: tuple[int, ...]
+    """Descriptors it has inherited, on which it is to listen."""
+    main_process: int
+    """The id of the other process."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """How the last reading of a file went; see metrics.File."""
+
+    successful: bool
+    success_timestamp: float
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """The targets, and what is known of all of them together."""
+
+    names: tuple[str, ...]
+    stale: tuple[tuple[str, str | None], ...]
+    """Those whose last poll is not fresh, and why they are not up; None if they are."""
+    config: FileState | None
+    """Of the file of targets; None if there is none."""
+    web_restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys of a table of counts that are new to the web process."""
+
+    ask: int
+    identity: int
+    """Of the poller; with another one, all that was known is void."""
+    table: int
+    keys: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The last message that answers an ask."""
+
+    ask: int
+    value: Any
+    failed: bool = False
+    """Nothing can be said, because of a defect; it is in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the main process wants: reload, stop or ping. To the first and last there is an answer,
+    by `number`."""
+
+    what: str
+    number: int = 0
+
+
+class Frames:
+    """Pickles of the main process on their way to the web process."""
+
+    @staticmethod
+    def packed(value: object) -> bytes:
+        """A value as bytes that are a part of a message."""
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+    @staticmethod
+    def unpacked(content: bytes) -> Any:
+        """The value that was packed."""
+        return pickle.loads(content)
+
+    @staticmethod
+    async def read(reader: asyncio.StreamReader) -> object:
+        """The next one. Raises asyncio.IncompleteReadError at the end."""
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        return pickle.loads(await reader.readexactly(length))
+
+    @staticmethod
+    async def send(writer: asyncio.StreamWriter, message: object) -> None:
+        """Sends one. Raises ConnectionError if the other side is gone."""
+        body = Frames.packed(message)
+        writer.write(_LENGTH.pack(len(body)) + body)
+        await writer.drain()
+
+
+async def send_line(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
+    """Sends a message to the main process. Raises ConnectionError if that is gone."""
+    writer.write(json.dumps(message).encode() + b"\n")
+    await writer.drain()

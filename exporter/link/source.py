@@ -1,0 +1,153 @@
+"""The web process's side: asks the main process for what is shown, once for all who want it."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
+
+from exporter.link.columns import Columns
+from exporter.link.messages import Answer, FleetState, Frames, Keys, Order, send_line
+from exporter.polling import Counts, Shown
+from exporter.shared import Shared
+
+T = TypeVar("T")
+
+MAX_IDLE: Final = 4096
+"""Targets whose keys are kept while nobody asks for them."""
+
+
+class NoSuchTarget(Exception):
+    """No target has this name, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned(Generic[T]):
+    """A value that is read only when it is needed; two with the same version are the same."""
+
+    version: object
+    read: Callable[[], T]
+    """May take long, and may run in any thread."""
+
+
+class Source:
+    """What the main process knows."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Over a connection whose set-up has been read."""
+        self._reader = reader
+        self._writer = writer
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._columns: dict[str, Columns] = {}
+        self._asking: dict[int, str] = {}
+        self._fleet = Shared(partial(self._ask, "fleet"))
+        self._reload = Shared(partial(self._ask, "reload"))
+        self._targets: dict[tuple[str, str | None], Shared[Any]] = {}
+
+    async def run(self, obey: Callable[[Order], None]) -> None:
+        """Takes what the main process says, until it ends the connection."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                message = await Frames.read(self._reader)
+                if isinstance(message, Keys):
+                    self._take_keys(message)
+                elif isinstance(message, Answer):
+                    future = self._answers.get(message.ask)
+                    if future is None or future.done():
+                        continue
+                    if message.failed:
+                        future.set_exception(RuntimeError("the main process cannot say"))
+                    else:
+                        future.set_result(message.value)
+                elif isinstance(message, Order):
+                    obey(message)
+
+    async def fleet(self) -> FleetState:
+        """The targets as they are now."""
+        state: FleetState = await self._fleet()
+        return state
+
+    async def reload(self) -> tuple[bool, str]:
+        """Has the files read again. Whether there are any, and what is wrong; empty if nothing."""
+        outcome: tuple[bool, str] = await self._reload()
+        return outcome
+
+    async def counts(self, name: str) -> Versioned[Counts]:
+        """What the metrics of a target are made from. Raises NoSuchTarget."""
+        await self._known(name)
+        counts: Versioned[Counts] | None = await self._shared("counts", name)()
+        if counts is None:
+            raise NoSuchTarget
+        return counts
+
+    async def shown(self, name: str | None) -> Versioned[list[tuple[str, Shown]]]:
+        """What page and API tell of a target, or of all. Raises NoSuchTarget."""
+        if name is not None:
+            await self._known(name)
+        packed = await self._shared("shown", name)()
+        if packed is None:
+            raise NoSuchTarget
+        return Versioned(packed, partial(_unpacked, packed))
+
+    async def _known(self, name: str) -> None:
+        """So that only names that exist reach the other process, or the memory of this one."""
+        if name not in (await self.fleet()).names:
+            raise NoSuchTarget
+
+    def _shared(self, what: str, name: str | None) -> Shared[Any]:
+        shared = self._targets.get((what, name))
+        if shared is None:
+            while len(self._targets) >= MAX_IDLE:
+                idle = next((key for key, one in self._targets.items() if one.idle), None)
+                if idle is None:
+                    break
+                del self._targets[idle]
+                if idle[0] == "counts" and idle[1] is not None:
+                    self._columns.pop(idle[1], None)
+            ask: Callable[[], Awaitable[Any]] = partial(self._ask, what, name=name)
+            if what == "counts" and name is not None:
+                ask = partial(self._ask_counts, name)
+            shared = self._targets[what, name] = Shared(ask)
+        return shared
+
+    async def _ask_counts(self, name: str) -> Versioned[Counts] | None:
+        columns = self._columns.setdefault(name, Columns(0))
+        answer = await self._ask(
+            "counts", name=name, identity=columns.identity, known=columns.known
+        )
+        if answer is None:
+            self._columns.pop(name, None)
+            return None
+        identity, content = answer
+        columns = self._columns_of(name, identity)
+        return Versioned((identity, content), partial(columns.counts, content))
+
+    def _columns_of(self, name: str, identity: int) -> Columns:
+        columns = self._columns.get(name)
+        if columns is None or columns.identity != identity:
+            columns = self._columns[name] = Columns(identity)
+        return columns
+
+    def _take_keys(self, message: Keys) -> None:
+        name = self._asking.get(message.ask)
+        if name is not None:
+            self._columns_of(name, message.identity).add(message.table, message.keys)
+
+    async def _ask(self, what: str, **details: Any) -> Any:
+        number = next(self._numbers)
+        future = self._answers[number] = asyncio.get_running_loop().create_future()
+        if what == "counts":
+            self._asking[number] = details["name"]
+        try:
+            await send_line(self._writer, {"ask": number, "what": what, **details})
+            return await future
+        finally:
+            del self._answers[number]
+            self._asking.pop(number, None)
+
+
+def _unpacked(packed: list[tuple[str, bytes]]) -> list[tuple[str, Shown]]:
+    return [(name, Frames.unpacked(content)) for name, content in packed]

@@ -1,0 +1,86 @@
+"""What is served as bytes, made once for all who want the same, and not in the event loop.
+
+A response that is asked for again while nothing has changed is the same bytes object.
+"""
+
+import asyncio
+import gzip
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+MAX_KEPT: Final = 16 * 1024 * 1024
+"""Bytes of responses that are kept."""
+WORKERS: Final = 2
+"""Threads: what is large does not hold up all that is small."""
+_LEVEL: Final = 5
+"""Of compression: from 6 on it takes far longer, for a few percent."""
+_LEAST: Final = 1024
+"""Bytes that are worth compressing."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    version: object
+    until: float
+    body: "asyncio.Future[bytes]"
+    compressed: "asyncio.Future[bytes] | None" = None
+
+
+class Renderings:
+    """The last responses by their key, such as the path and the format."""
+
+    def __init__(self) -> None:
+        """Nothing is rendered yet."""
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rendering")
+
+    async def get(
+        self,
+        key: Hashable,
+        version: object,
+        render: Callable[[], bytes],
+        *,
+        compress: bool,
+        lasts: float = float("inf"),
+    ) -> tuple[bytes, bool]:
+        """What was rendered for this key and version less than `lasts` seconds ago, or what
+        `render` returns now, in a thread. And whether it is compressed."""
+        loop = asyncio.get_running_loop()
+        kept = self._kept.get(key)
+        if kept is None or kept.version != version or loop.time() >= kept.until or _failed(kept):
+            kept = _Kept(version, loop.time() + lasts, loop.run_in_executor(self._threads, render))
+            self._kept[key] = kept
+            kept.body.add_done_callback(lambda _: self._forget())
+        self._kept.move_to_end(key)
+        # Shielded: others may wait for the same.
+        body = await asyncio.shield(kept.body)
+        if not compress or len(body) < _LEAST:
+            return body, False
+        if kept.compressed is None:
+            kept.compressed = loop.run_in_executor(self._threads, _compressed, body)
+        return await asyncio.shield(kept.compressed), True
+
+    def _forget(self) -> None:
+        """Forgets the longest unused, if there are too many."""
+        total = sum(map(_size, self._kept.values()))
+        while total > MAX_KEPT and len(self._kept) > 1:
+            total -= _size(self._kept.popitem(last=False)[1])
+
+    def close(self) -> None:
+        """Begins nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _compressed(body: bytes) -> bytes:
+    return gzip.compress(body, _LEVEL, mtime=0)
+
+
+def _failed(kept: _Kept) -> bool:
+    return kept.body.done() and (kept.body.cancelled() or kept.body.exception() is not None)
+
+
+def _size(kept: _Kept) -> int:
+    return len(kept.body.result()) if kept.body.done() and not _failed(kept) else 0

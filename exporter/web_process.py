@@ -1,0 +1,228 @@
+"""The web process, seen from the main one: how it is started, spoken to, watched over and ended.
+
+All that strangers can reach runs there: HTTP, TLS, logins and the rendering of what is shown. So
+nothing they do can delay a poll, and no login to Asterisk is in the memory they reach. If it ends,
+or hangs, it is started again; the sockets that clients connect to are here, and stay open.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from exporter.link import Answering, Frames, Order, WebSetup
+from exporter.settings import Settings, SettingsError
+
+START_SECONDS: Final = 60.0
+"""For it to listen: on a slow machine Python alone takes some."""
+ANSWER_SECONDS: Final = 60.0
+"""For it to read its file again; so long it may also hang before it is ended."""
+STOP_SECONDS: Final = 3.0
+"""For the responses under way, when it is to end."""
+PING_SECONDS: Final = 15.0
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 10.0
+"""Seconds before it is started again; twice as many each time, unless it has lived for longer."""
+
+_ENVIRONMENT: Final = ("PATH", "HOME", "TZ", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
+_ENVIRONMENT_PREFIXES: Final = ("LC_", "PYTHON", "SSL_CERT_", "COVERAGE_")
+
+log = logging.getLogger(__name__)
+
+
+class WebProcess:
+    """One process after the other, each until it ends."""
+
+    def __init__(
+        self, settings: Settings, sockets: Sequence[socket.socket], answering: Answering
+    ) -> None:
+        """`sockets`: bound and listening."""
+        self._settings = settings
+        self._sockets = sockets
+        self._answering = answering
+        self._numbers = itertools.count(1)
+        self._outcomes: dict[int, asyncio.Future[str]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._supervision: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.tls = False
+        """Whether it serves TLS, as it said when it began to listen."""
+
+    async def start(self) -> None:
+        """Returns when it serves. Raises SettingsError if its file is wrong."""
+        reading = await self._begin()
+        self._supervision = asyncio.create_task(self._supervise(reading))
+
+    async def reload(self) -> None:
+        """Has it read its file again. Raises SettingsError with what is wrong in it."""
+        problem = await self._order("reload", ANSWER_SECONDS)
+        if problem:
+            raise SettingsError(problem)
+
+    async def stop(self) -> None:
+        """Ends it; what it is answering has STOP_SECONDS to be sent."""
+        self._stopping = True
+        if self._supervision is not None:
+            with contextlib.suppress(ConnectionError):
+                if self._writer is not None:
+                    await Frames.send(self._writer, Order("stop"))
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await asyncio.shield(self._supervision)
+            except TimeoutError:
+                self._kill()
+                await self._supervision
+        self._answering.forget()
+
+    # --- one process ----------------------------------------------------------------------------
+
+    async def _begin(self) -> asyncio.Task[None]:
+        """Starts it, and returns what reads its messages. Raises SettingsError."""
+        ours, theirs = socket.socketpair()
+        with theirs, _signals_blocked():
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",  # the folder the exporter is started in may hold anything
+                    "-m",
+                    "exporter.web",
+                    stdin=theirs.fileno(),
+                    pass_fds=[each.fileno() for each in self._sockets],
+                    env=_environment(),
+                )
+            except BaseException:
+                ours.close()
+                raise
+        reader, writer = await asyncio.open_connection(sock=ours)
+        self._writer = writer
+        try:
+            # It has no use for a login to Asterisk.
+            settings = self._settings.model_copy(update={"ami": None})
+            sockets = tuple(each.fileno() for each in self._sockets)
+            await Frames.send(writer, WebSetup(settings, sockets, os.getpid()))
+            async with asyncio.timeout(START_SECONDS):
+                line = await reader.readline()
+            if not line:
+                raise ConnectionError("it ended while it started")
+            said: dict[str, Any] = json.loads(line)
+            if "wrong" in said:
+                raise SettingsError(said["wrong"])
+            self.tls = bool(said["tls"])
+        except (TimeoutError, ConnectionError, SettingsError) as error:
+            self._kill()
+            await self._process.wait()
+            writer.close()
+            if isinstance(error, SettingsError):
+                raise
+            raise SettingsError(
+                f"the web process did not start: {str(error) or 'no answer'}"
+            ) from error
+        return asyncio.create_task(self._read(reader, writer))
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Takes what it says until it ends."""
+        try:
+            while line := await reader.readline():
+                said = json.loads(line)
+                if "ask" in said:
+                    await self._answering.take(said, writer)
+                    continue
+                outcome = self._outcomes.get(said["done"])
+                if outcome is not None and not outcome.done():
+                    outcome.set_result(said["wrong"])
+        except (ConnectionError, ValueError, KeyError, TypeError) as error:
+            log.error("the web process said what it should not: %s", error)
+        finally:
+            writer.close()
+
+    async def _supervise(self, reading: asyncio.Task[None]) -> None:
+        """Starts it again whenever it ends, until `stop`."""
+        pause = FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while True:
+            assert self._process is not None
+            begun = loop.time()
+            pinging = asyncio.create_task(self._ping())
+            status = await self._process.wait()
+            for task in (pinging, reading):
+                task.cancel()
+            await asyncio.gather(pinging, reading, return_exceptions=True)
+            self._answering.forget()
+            for outcome in self._outcomes.values():
+                if not outcome.done():
+                    outcome.set_result("the web process ended meanwhile")
+            if self._stopping:
+                return
+            log.error("the web process ended with status %d; it is started again", status)
+            if loop.time() - begun > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            while True:
+                await asyncio.sleep(pause)
+                if self._stopping:
+                    return
+                pause = min(2 * pause, LONGEST_PAUSE)
+                try:
+                    reading = await self._begin()
+                    self._answering.web_restarts += 1
+                    break
+                except (SettingsError, OSError) as error:
+                    log.error("the web process cannot be started: %s", error)
+
+    async def _ping(self) -> None:
+        """Ends the process if it hangs."""
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            if await self._order("ping", ANSWER_SECONDS):
+                log.error("the web process gave no answer for %.0f s", ANSWER_SECONDS)
+                self._kill()
+                return
+
+    async def _order(self, what: str, seconds: float) -> str:
+        """What went wrong; empty if nothing did."""
+        number = next(self._numbers)
+        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._outcomes[number] = outcome
+        try:
+            assert self._writer is not None
+            async with asyncio.timeout(seconds):
+                await Frames.send(self._writer, Order(what, number))
+                return await outcome
+        except (TimeoutError, ConnectionError):
+            return "the web process does not answer"
+        finally:
+            del self._outcomes[number]
+
+    def _kill(self) -> None:
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """A process inherits what is blocked: so a Ctrl-C, which goes to both, cannot end it before it
+    has said that it ignores it."""
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _environment() -> Mapping[str, str]:
+    """What it inherits: nothing that may hold a secret, and what finds this Python's modules."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

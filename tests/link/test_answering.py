@@ -1,0 +1,56 @@
+"""Answering what the web process asks holds up no poll."""
+
+import asyncio
+
+from exporter.fax import Operation
+from exporter.ledger import Ledger
+from exporter.link.answering import PIECE_SECONDS
+from exporter.polling import Fleet, Poller
+from exporter.settings import AmiSettings
+from harness.web_side import linked
+
+
+def poller(name: str, peers: int = 0) -> Poller:
+    settings = AmiSettings.model_validate({"username": "u", "secret": "s"})
+    ledger = Ledger(peers or None)
+    for peer in range(peers):
+        ledger.totals.open(Operation.RECEIVE, f"PJSIP/trunk-{peer}")
+    return Poller(settings, 1.0, ledger, name=name)
+
+
+async def turns_while(work: "asyncio.Task[object]") -> int:
+    turns = 0
+    while not work.done():
+        turns += 1
+        await asyncio.sleep(0)
+    return turns
+
+
+async def test_a_large_fleet_is_told_of_one_by_one() -> None:
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {f"fax-{number}": poller(f"fax-{number}") for number in range(500)}
+    async with linked(fleet) as source:
+        task: asyncio.Task[object] = asyncio.create_task(source.shown(None))
+        # Each is far quicker than a piece may take, but together they are several pieces.
+        assert await turns_while(task) > 10
+        assert PIECE_SECONDS <= 0.005
+
+
+async def test_many_peers_are_told_of_in_pieces() -> None:
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {"fax": poller("fax", peers=2000)}
+    async with linked(fleet) as source:
+        task: asyncio.Task[object] = asyncio.create_task(source.counts("fax"))
+        assert await turns_while(task) > 40
+        counts = (await source.counts("fax")).read()
+        assert len(counts.totals.failures) == len(fleet.pollers["fax"].ledger.totals.failures)
+
+
+async def test_the_state_of_the_fleet_names_who_is_not_fresh_and_why() -> None:
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {"fax": poller("fax")}
+    async with linked(fleet) as source:
+        state = await source.fleet()
+        assert state.names == ("fax",)
+        assert state.stale == (("fax", "not yet polled"),)
+        assert state.config is None

@@ -1,0 +1,97 @@
+"""Counts that crossed the link are the counts that were sent."""
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.fax import ListedSession, Operation, State, Transport
+from exporter.ledger import Ledger, Observation
+from exporter.link.columns import KEYS_AT_ONCE, TABLES, Columns, new_keys, values
+from exporter.metrics import target_registry
+from exporter.polling import Counts, Status
+from harness.exposition import text
+
+
+def of(ledger: Ledger) -> Counts:
+    return Counts(
+        Status(begun=True, up=True, sessions_listed=True), ledger.totals, ledger.gauges, 7
+    )
+
+
+def listed(number: int, peer: int, operation: Operation, state: State) -> ListedSession:
+    return ListedSession(
+        number=number,
+        channel=f"PJSIP/trunk-{peer}-0000000{number % 10}",
+        transport=Transport.G711,
+        operation=operation,
+        state=state,
+        files="",
+    )
+
+
+sessions = st.lists(
+    st.builds(
+        listed,
+        st.integers(1, 40),
+        st.integers(0, 20),
+        st.sampled_from([Operation.SEND, Operation.RECEIVE, Operation.GATEWAY]),
+        st.sampled_from(list(State)),
+    ),
+    max_size=8,
+    unique_by=lambda one: one.number,
+)
+
+
+def cross(counts: Counts, columns: Columns) -> Counts:
+    for table, keys in new_keys(counts, columns.known):
+        columns.add(table, keys)
+    return columns.counts(values(counts))
+
+
+@given(polls=st.lists(sessions, max_size=6), peers=st.sampled_from([None, 3, 100]))
+def test_whatever_is_counted_the_other_side_shows_the_same(
+    polls: list[list[ListedSession]], peers: int | None
+) -> None:
+    ledger, columns = Ledger(peers), Columns(1)
+    for at, listed in enumerate(polls):
+        ledger.observe(Observation(at, at, float(at), listed))
+        here = of(ledger)
+        there = cross(here, columns)
+        for part in ("totals", "gauges"):
+            for field in dataclasses.fields(getattr(here, part)):
+                if field.name != "opened":
+                    sent = getattr(getattr(here, part), field.name)
+                    assert getattr(getattr(there, part), field.name) == sent, field.name
+        registries = [target_registry(each, peer_label=peers is not None) for each in (here, there)]
+        assert text(registries[0]) == text(registries[1])
+
+
+def test_keys_are_sent_once_and_in_pieces() -> None:
+    ledger, columns = Ledger(10_000), Columns(1)
+    for peer in range(400):
+        ledger.totals.open(Operation.RECEIVE, f"PJSIP/{peer}")
+    counts = of(ledger)
+    sent = list(new_keys(counts, columns.known))
+    assert max(len(keys) for _, keys in sent) == KEYS_AT_ONCE
+    for table, keys in sent:
+        columns.add(table, keys)
+    assert list(new_keys(counts, columns.known)) == []
+    ledger.totals.open(Operation.SEND, "PJSIP/new")
+    assert {key[-1] for _, keys in new_keys(counts, columns.known) for key in keys} == {"PJSIP/new"}
+
+
+def test_the_same_counts_are_the_same_bytes_and_others_are_others() -> None:
+    ledger = Ledger()
+    counts = of(ledger)
+    before = values(counts)
+    assert values(counts) == before
+    ledger.totals.started[Operation.SEND] += 1
+    assert values(counts) != before
+
+
+def test_every_table_of_the_counts_is_known_here() -> None:
+    """A counter that is added to the ledger has to cross the link too."""
+    counts = of(Ledger())
+    fields = [*dataclasses.fields(counts.totals), *dataclasses.fields(counts.gauges)]
+    assert TABLES + 5 + 2 + len({"opened"}) == len(fields)

@@ -1,0 +1,121 @@
+"""Asking the main process: over a real socket pair, with pollers that the test holds."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from exporter.fax import Operation
+from exporter.ledger import Ledger
+from exporter.link import Answering, NoSuchTarget, Source
+from exporter.link import source as source_module
+from exporter.polling import Fleet, Poller
+from exporter.settings import AmiSettings, SettingsError
+from harness.web_side import linked
+
+
+def poller(name: str = "fax") -> Poller:
+    settings = AmiSettings.model_validate({"username": "u", "secret": "s"})
+    return Poller(settings, 1.0, Ledger(), name=name)
+
+
+@contextlib.asynccontextmanager
+async def asking(*names: str) -> AsyncIterator[tuple[Fleet, Source]]:
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {name: poller(name) for name in names}
+    async with linked(fleet) as source:
+        yield fleet, source
+
+
+async def test_the_counts_are_those_of_now_each_time() -> None:
+    async with asking("fax") as (fleet, source):
+        totals = fleet.pollers["fax"].ledger.totals
+        versions = set()
+        for expected in (1, 2, 3):
+            totals.started[Operation.SEND] += 1
+            counts = await source.counts("fax")
+            assert counts.read().totals.started[Operation.SEND] == expected
+            versions.add(counts.version)
+        assert len(versions) == 3
+        assert (await source.counts("fax")).version in versions
+
+
+async def test_a_target_that_is_another_pbx_now_begins_anew() -> None:
+    async with asking("fax") as (fleet, source):
+        fleet.pollers["fax"].ledger.totals.open(Operation.SEND, "PJSIP/before")
+        old = await source.counts("fax")
+        fleet.pollers = {"fax": poller()}
+        new = await source.counts("fax")
+        assert ("PJSIP/before" in str(old.read().totals)) is True
+        assert ("PJSIP/before" in str(new.read().totals)) is False
+        assert old.version != new.version
+
+
+async def test_a_name_that_nobody_has_reaches_no_poller_and_leaves_nothing() -> None:
+    async with asking("fax") as (fleet, source):
+        for number in range(100):
+            with pytest.raises(NoSuchTarget):
+                await source.counts(f"nobody-{number}")
+            with pytest.raises(NoSuchTarget):
+                await source.shown(f"nobody-{number}")
+        assert source._targets == {}
+        fleet.pollers = {}
+        with pytest.raises(NoSuchTarget):
+            await source.counts("fax")
+
+
+async def test_what_many_want_at_once_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    take = Answering.take
+
+    async def counted(self: Answering, ask: dict[str, object], writer: object) -> None:
+        asked.append(ask["what"])
+        await take(self, ask, writer)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Answering, "take", counted)
+    async with asking("fax") as (_, source):
+        answers = await asyncio.gather(*(source.counts("fax") for _ in range(500)))
+        assert len({answer.version for answer in answers}) == 1
+        assert asked.count("counts") <= 2
+        await asyncio.gather(*(source.shown(None) for _ in range(500)))
+        assert asked.count("shown") <= 2
+
+
+async def test_keys_of_targets_that_nobody_asks_for_are_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_module, "MAX_IDLE", 10)
+    names = [f"fax-{number}" for number in range(50)]
+    async with asking(*names) as (_, source):
+        for name in names:
+            assert (await source.counts(name)).read().totals.started[Operation.SEND] == 0
+        assert len(source._targets) == 10
+        assert len(source._columns) == 10
+
+
+async def test_a_reload_says_how_it_went() -> None:
+    wrong = [SettingsError("no such file"), None]
+
+    async def reload() -> None:
+        if (error := wrong.pop(0)) is not None:
+            raise error
+
+    async with asking() as (_, source):
+        assert await source.reload() == (False, "")
+    async with linked(Fleet(1.0, None), reload=reload) as source:
+        assert await source.reload() == (True, "no such file")
+        assert await source.reload() == (True, "")
+
+
+async def test_a_defect_of_the_main_process_is_an_error_here_and_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def reload() -> None:
+        raise ZeroDivisionError("a defect")
+
+    async with linked(Fleet(1.0, None), reload=reload) as source:
+        with pytest.raises(RuntimeError):
+            await source.reload()
+        assert "a defect" in caplog.text
+        assert (await source.fleet()).names == ()

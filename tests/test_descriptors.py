@@ -1,0 +1,115 @@
+"""The limit of open files, and what fits into it."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from exporter.descriptors import (
+    ENOUGH,
+    RESERVE,
+    connections_that_fit,
+    in_use,
+    needed,
+    raise_limit,
+    too_few_for_connections,
+    too_few_for_targets,
+)
+
+
+def raised(soft: int, hard: int) -> list[int]:
+    """What a process with these limits says, and those it has then."""
+    program = (
+        "import resource; from exporter.descriptors import raise_limit; limit = raise_limit();"
+        "print(limit, *resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    shell = f"ulimit -Sn {soft} && ulimit -Hn {hard} && exec {sys.executable} -c '{program}'"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
+    return [int(number) for number in done.stdout.split()]
+
+
+def test_the_limit_is_raised_as_far_as_it_may() -> None:
+    assert raised(64, 300) == [300, 300, 300]
+    assert raised(300, 300) == [300, 300, 300]
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "then"),
+    [
+        (64, ENOUGH + 1, ENOUGH),
+        (64, resource.RLIM_INFINITY, ENOUGH),
+        (ENOUGH + 1, ENOUGH + 2, ENOUGH + 1),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, sys.maxsize),
+    ],
+)
+def test_the_limit_is_raised_to_no_more_than_enough_and_never_lowered(
+    soft: int, hard: int, then: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {resource.RLIMIT_NOFILE: (soft, hard)}  # of a machine that allows more than this one
+    monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
+    monkeypatch.setattr(resource, "setrlimit", limits.__setitem__)
+    assert raise_limit() == then
+    assert limits[resource.RLIMIT_NOFILE][1] == hard
+
+
+def test_a_limit_that_must_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 128))
+    monkeypatch.setattr(resource, "setrlimit", forbidden)
+    assert raise_limit() == 64
+
+
+def test_what_is_open_is_counted() -> None:
+    before = in_use()
+    assert before >= 3
+    reader, writer = os.pipe()
+    assert in_use() == before + 2
+    os.close(reader)
+    os.close(writer)
+    assert in_use() == before
+    program = "from exporter.descriptors import in_use; print(in_use())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"3\n"
+
+
+def test_where_nobody_tells_what_is_open_nothing_is_counted() -> None:
+    def nothing_there(path: str) -> list[str]:
+        raise FileNotFoundError(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "listdir", nothing_there)
+        assert in_use() == 0
+
+
+def test_targets_that_do_not_fit_are_a_warning_that_says_what_to_do() -> None:
+    assert too_few_for_targets(100, 100 + RESERVE) is None
+    said = too_few_for_targets(101, 100 + RESERVE)
+    assert said is not None
+    assert said.startswith(
+        f"101 targets may need {needed(101)} open files, and the limit is {100 + RESERVE}; raise it"
+    )
+    assert "LimitNOFILE=" in said
+    assert (too_few_for_targets(1, 40) or "").startswith("1 target may")
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "fitting"),
+    [
+        (sys.maxsize, 20, 512),
+        (512 + 20 + RESERVE, 20, 512),
+        (511 + 20 + RESERVE, 20, 511),
+        (40, 20, 1),
+    ],
+)
+def test_connections_take_what_is_left(limit: int, used: int, fitting: int) -> None:
+    assert connections_that_fit(512, limit, used) == fitting
+    said = too_few_for_connections(512, fitting)
+    if fitting == 512:
+        assert said is None
+    else:
+        assert said is not None
+        assert f"--web.max-connections is 512, and the limit of open files leaves {fitting}" in said

@@ -1,0 +1,141 @@
+"""The web process from the main one's side: real processes, as the command starts them."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter import web_process
+from exporter.link import Answering
+from exporter.polling import Fleet
+from exporter.settings import Settings, SettingsError
+from exporter.web_process import WebProcess
+from harness.running import POLL, Exporter
+from harness.web_side import listening
+
+SECRET = "a-secret-of-the-manager-interface"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        # A process that comes or goes has no children to read.
+        with contextlib.suppress(ValueError, OSError):
+            if condition():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(POLL)
+
+
+def test_if_it_is_killed_the_polls_go_on_and_it_is_started_again() -> None:
+    with Exporter("--demo", "--poll.interval=100ms") as exporter:
+        before = exporter.wait_until(lambda now: now.value("polls_total") > 3, 30)
+        first = exporter.web_process
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: exporter.web_process != first)
+        after = exporter.scrape()  # the socket was open all the time
+        assert after.value("exporter_web_restarts_total") == 1
+        assert after.value("connects_total") == before.value("connects_total") == 1
+        assert after.value("polls_total") > before.value("polls_total")
+        assert re.search(r"level=error .*web process ended with status -9", exporter.log)
+
+
+def test_it_knows_no_login_to_asterisk() -> None:
+    with Exporter.watching("127.0.0.1", 1, "exporter", SECRET) as exporter:
+        web = Path(f"/proc/{exporter.web_process}")
+        main = Path(f"/proc/{exporter.process.pid}")
+        assert SECRET.encode() in (main / "environ").read_bytes()
+        assert SECRET.encode() in _memory(main)
+        for name in ("environ", "cmdline"):
+            assert SECRET.encode() not in (web / name).read_bytes()
+        assert SECRET.encode() not in _memory(web)
+
+
+def _memory(process: Path) -> bytes:
+    """All that a process may write to."""
+    found = []
+    with (process / "mem").open("rb", buffering=0) as memory:
+        for line in (process / "maps").read_text().splitlines():
+            area = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if area is not None:
+                begin, end = (int(number, 16) for number in area.groups())
+                with contextlib.suppress(OSError, OverflowError):
+                    memory.seek(begin)
+                    found.append(memory.read(end - begin))
+    return b"".join(found)
+
+
+def test_it_ends_with_the_main_process_however_that_ends() -> None:
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        with Exporter("--demo") as exporter:
+            web = exporter.web_process
+            status = exporter.stop(number)
+            assert status == (-9 if number is signal.SIGKILL else 0)
+            wait_until(lambda pid=web: not _lives(pid))  # type: ignore[misc]
+            assert "Traceback" not in exporter.log
+
+
+def _lives(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+    return "State:\tZ" not in status
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_for_the_group_are_for_the_main_process(number: signal.Signals) -> None:
+    with Exporter("--demo") as exporter:
+        web = exporter.web_process
+        os.kill(web, number)
+        assert exporter.scrape().value("exporter_web_restarts_total") == 0
+        assert exporter.web_process == web
+
+
+def test_what_is_wrong_in_its_file_ends_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("basic_auth_user: {}")
+    exporter = Exporter("--demo", f"--web.config.file={path}")
+    with pytest.raises(AssertionError, match="basic_auth_user"), exporter:
+        pass
+    assert exporter.process.wait(10) == 2
+
+
+async def test_if_it_hangs_it_is_ended_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_process, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(web_process, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(web_process, "FIRST_PAUSE", 0.01)
+    answering = Answering(Fleet(1.0, None), None)
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], answering)
+        await web.start()
+        assert web._process is not None
+        hung = web._process
+        os.kill(hung.pid, signal.SIGSTOP)
+        await hung.wait()
+        while answering.web_restarts == 0:
+            await asyncio.sleep(0.01)
+        await web.stop()
+
+
+async def test_an_order_that_nobody_answers_is_a_fault_in_so_many_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web_process, "ANSWER_SECONDS", 0.2)
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], Answering(Fleet(1.0, None), None))
+        await web.start()
+        assert web._process is not None
+        await web.reload()
+        os.kill(web._process.pid, signal.SIGSTOP)
+        with pytest.raises(SettingsError, match="does not answer"):
+            await web.reload()
+        os.kill(web._process.pid, signal.SIGCONT)
+        await web.stop()
+        assert web._process.returncode == 0

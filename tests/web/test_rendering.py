@@ -1,0 +1,108 @@
+"""What is rendered once for all who want the same."""
+
+import asyncio
+import gzip
+import threading
+
+import pytest
+
+from exporter.web import rendering
+from exporter.web.rendering import Renderings
+from harness.virtual_time import in_virtual_time
+
+
+class Renderer:
+    """Counts how often it is asked."""
+
+    def __init__(self, body: bytes = b"x" * 5000) -> None:
+        self.body = body
+        self.times = 0
+
+    def __call__(self) -> bytes:
+        self.times += 1
+        return self.body
+
+
+async def test_the_same_is_rendered_and_compressed_once_for_all() -> None:
+    renderings, render = Renderings(), Renderer()
+    got = await asyncio.gather(
+        *(renderings.get("key", 1, render, compress=number % 2 == 0) for number in range(100))
+    )
+    assert render.times == 1
+    assert {compressed for _, compressed in got} == {True, False}
+    assert len({id(body) for body, _ in got}) == 2
+    for body, compressed in got:
+        assert (gzip.decompress(body) if compressed else body) == render.body
+    renderings.close()
+
+
+async def test_what_has_changed_is_rendered_again() -> None:
+    renderings, render = Renderings(), Renderer()
+    for version in (1, 1, 2, 2, 1):
+        await renderings.get("key", version, render, compress=True)
+    await renderings.get("other key", 1, render, compress=True)
+    assert render.times == 4
+    renderings.close()
+
+
+async def test_what_tells_times_is_rendered_again_after_a_while() -> None:
+    @in_virtual_time
+    async def within(seconds: float) -> None:
+        renderings, render = Renderings(), Renderer()
+        await renderings.get("key", 1, render, compress=False, lasts=1.0)
+        begun = asyncio.get_running_loop().time()
+        await asyncio.sleep(seconds)
+        assert asyncio.get_running_loop().time() - begun >= seconds
+        await renderings.get("key", 1, render, compress=False, lasts=1.0)
+        times.append(render.times)
+        renderings.close()
+
+    times: list[int] = []
+    await asyncio.to_thread(within, 2.0)
+    assert times == [2]
+
+
+async def test_a_failure_is_told_and_tried_again() -> None:
+    renderings, render = Renderings(), Renderer()
+
+    def fail() -> bytes:
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        await renderings.get("key", 1, fail, compress=False)
+    assert await renderings.get("key", 1, render, compress=False) == (render.body, False)
+    renderings.close()
+
+
+async def test_who_goes_leaves_the_others_their_rendering() -> None:
+    renderings, go_on = Renderings(), threading.Event()
+
+    def slow() -> bytes:
+        go_on.wait(60)
+        return b"done"
+
+    gone = asyncio.create_task(renderings.get("key", 1, slow, compress=False))
+    stays = asyncio.create_task(renderings.get("key", 1, slow, compress=False))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await stays == (b"done", False)
+    renderings.close()
+
+
+async def test_only_so_many_bytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "MAX_KEPT", 20_000)
+    renderings, render = Renderings(), Renderer()
+    for key in range(100):
+        await renderings.get(key, 1, render, compress=False)
+    assert len(renderings._kept) == 4
+    await renderings.get(99, 1, render, compress=False)
+    assert render.times == 100
+    renderings.close()
+
+
+async def test_little_is_not_compressed() -> None:
+    renderings = Renderings()
+    assert await renderings.get("key", 1, Renderer(b"short"), compress=True) == (b"short", False)
+    renderings.close()
