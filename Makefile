@@ -34,7 +34,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd soak mutants bench docs dashboards pictures locks digests sbom clean python before-test
+.PHONY: help run check test fuzz storm crowd cut soak mutants bench docs dashboards pictures locks digests sbom clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -77,14 +77,18 @@ before-test:
 		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(GO_TOOLS)"; \
 	fi
 
-fuzz: $(VENV)/installed-fuzz ## bytes of a PBX that harm the exporter are searched for, FUZZ_SECONDS=60 or ARGS=-runs=10000
+fuzz: $(VENV)/installed-fuzz ## bytes that harm the exporter are searched for, a PBX's, then a client's; FUZZ_SECONDS=60 each
 	$(BIN)/python -m fuzz.ami -max_total_time=$(FUZZ_SECONDS) $(ARGS)
+	$(BIN)/python -m fuzz.web -max_total_time=$(FUZZ_SECONDS) $(ARGS)
 
 storm: $(VENV)/installed-test ## 30 s of 50,000 events a second, then every counter against the truth; ARGS="--seconds 60"
 	$(BIN)/python -m tests.trials.storm $(ARGS)
 
 crowd: $(VENV)/installed-test ## PBXS=200 and three that are a nuisance, for a minute; ARGS="--seconds 60"
 	$(BIN)/python -m tests.trials.crowd --pbxs $(PBXS) $(ARGS)
+
+cut: $(VENV)/installed-test ## two minutes behind a network that cuts and fragments, compared with a direct one; ARGS="--seconds 600"
+	$(BIN)/python -m tests.trials.cut $(ARGS)
 
 soak: $(VENV)/installed-test ## HOURS=24 simulated hours of faxes and faults, SEED=1, then every counter against the truth
 	$(BIN)/python -m tests.trials.soak --hours $(HOURS) --seed $(SEED)

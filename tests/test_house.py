@@ -23,6 +23,7 @@ OF_A_WHOLE_FOLDER = {
     "polling/test_faults.py",
     "polling/test_states.py",
     "web/test_api.py",
+    "web/test_hostile.py",
 }
 
 
