@@ -15,12 +15,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from exporter import __version__, log
-from exporter.descriptors import raise_limit, too_few_for_targets
 from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.polling import Fleet, cancel_and_wait
-from exporter.reload import Reload
+from exporter.reload import Reload, warn_of_descriptors
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
@@ -104,8 +103,7 @@ async def _run(settings: Settings) -> int:
     async with contextlib.AsyncExitStack() as stack:
         targets = await stack.enter_async_context(_targets(settings, file, one))
         logger.info("asterisk-fax-exporter %s", __version__)
-        if (few := too_few_for_targets(len(targets), raise_limit())) is not None:
-            logger.warning("%s", few)
+        warn_of_descriptors(len(targets))
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
         fleet = Fleet(settings.poll.interval, peers)
         try:

@@ -12,8 +12,11 @@ from typing import Final
 ENOUGH: Final = 65536
 """The limit is not raised above this: some programs look at every number below it."""
 RESERVE: Final = 64
-"""Descriptors for all but the connections: standard streams, event loop, listening sockets, files
-that are read, look-ups of host names, clients that are accepted only to be refused."""
+"""Descriptors for all but the connections to the PBXs: standard streams, event loop, listening
+sockets, files that are read, look-ups of host names."""
+RESERVE_OF_WEB: Final = 24
+"""Beside what is open at its start: files that are read, and clients that have been accepted for
+whom others have to go first."""
 _ADVICE: Final = "raise it: LimitNOFILE= in a systemd unit, ulimit -n in a shell"
 
 
@@ -53,7 +56,7 @@ def too_few_for_targets(targets: int, limit: int) -> str | None:
 def connections_that_fit(max_connections: int, limit: int, used: int) -> int:
     """Return how many HTTP connections fit: `max_connections`, or what is left of `limit` by `used`
     and a reserve, but never none."""
-    return max(1, min(max_connections, limit - used - RESERVE))
+    return max(1, min(max_connections, limit - used - RESERVE_OF_WEB))
 
 
 def too_few_for_connections(max_connections: int, fitting: int) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 from exporter.descriptors import (
     ENOUGH,
     RESERVE,
+    RESERVE_OF_WEB,
     connections_that_fit,
     in_use,
     needed,
@@ -100,8 +101,8 @@ def test_targets_that_do_not_fit_are_a_warning_that_says_what_to_do() -> None:
     ("limit", "used", "fitting"),
     [
         (sys.maxsize, 20, 512),
-        (512 + 20 + RESERVE, 20, 512),
-        (511 + 20 + RESERVE, 20, 511),
+        (512 + 20 + RESERVE_OF_WEB, 20, 512),
+        (511 + 20 + RESERVE_OF_WEB, 20, 511),
         (40, 20, 1),
     ],
 )

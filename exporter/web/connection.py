@@ -228,11 +228,13 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
             self._refuse(HTTPStatus.BAD_REQUEST, text)
         else:
             self._tls.feed(data)
+            self._tcp.pause_reading()  # its turn may be a while away, and it may send without end
             self._handshakes.add(self._shake_hands)
 
     def _shake_hands(self) -> None:
-        if self.phase is not Phase.HANDSHAKE or self._tls is None:
+        if self.phase is not Phase.HANDSHAKE or self._tls is None or self._tcp.is_closing():
             return
+        self._tcp.resume_reading()
         try:
             done = self._tls.shake_hands()
         except ssl.SSLError as error:
@@ -350,8 +352,9 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, or was closed or aborted."""
         self._end()
-        if self._http is not None:
-            self._http.connection_lost(exc)
+        http, self._http, self._tls = self._http, None, None  # not to wait for the collector
+        if http is not None:
+            http.connection_lost(exc)
 
     # --- what aiohttp calls -------------------------------------------------------------------
 

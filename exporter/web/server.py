@@ -6,9 +6,11 @@ What is served is in routes.py, how one connection fares in connection.py.
 import asyncio
 import socket
 from collections.abc import Sequence
+from typing import Final
 
 from aiohttp import web
 
+from exporter.listening import BACKLOG
 from exporter.settings import WebConfigFile
 from exporter.web import http
 from exporter.web.connection import Connection, Phase
@@ -16,10 +18,8 @@ from exporter.web.places import Places
 from exporter.web.tls import RECORD
 from exporter.web.turns import Turns
 
-_BACKLOG = 1024
-"""Connections that the system holds until we accept them."""
-_ACCEPTED_AT_ONCE = 16
-"""Before the others have their turn."""
+_ACCEPTED_AT_ONCE: Final = 4
+"""Before the others have their turn, and those that had to go for them are really gone."""
 
 
 class Server:
@@ -52,7 +52,7 @@ class Server:
                 backlog=_ACCEPTED_AT_ONCE,
             )
             self._servers.append(server)
-            each.listen(_BACKLOG)  # asyncio has one number for both
+            each.listen(BACKLOG)  # asyncio has one number for both
         self._config.changed.append(self._close_outdated)
 
     async def stop(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -210,17 +210,42 @@ async def test_who_reads_nothing_through_tls_is_cut_off(tmp_path: Path, ca: trus
 
 
 @contextlib.asynccontextmanager
-async def accepted(config: WebConfigFile, places: Places[Connection]) -> AsyncIterator[Connection]:
+async def accepted(
+    config: WebConfigFile,
+    places: Places[Connection],
+    turns: Turns | None = None,
+    sent: bytes = b"",
+) -> AsyncIterator[Connection]:
     """One that asyncio has just accepted, without a server."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    buffer = memoryview(bytearray(1000))
     with theirs:
+        theirs.send(sent)
         _, connection = await loop.connect_accepted_socket(
-            lambda: Connection(config, asyncio.Protocol, places, Turns(), memoryview(bytearray(9))),
-            ours,
+            lambda: Connection(config, asyncio.Protocol, places, turns or Turns(), buffer), ours
         )
         yield connection
         connection.abort()
+
+
+async def test_what_is_sent_before_a_handshake_has_its_turn_is_not_read(
+    tmp_path: Path, ca: trustme.CA
+) -> None:
+    fed: list[int] = []
+
+    class Busy(Turns):
+        def add(self, call: Callable[[], None]) -> None:
+            fed.append(len(fed))  # its turn does not come
+
+    places = Places[Connection](1, lambda: False)
+    sent = b"\x16" + b"x" * 100_000
+    async with accepted(config_of(tmp_path), places, Busy(), sent) as connection:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert connection.phase is Phase.HANDSHAKE
+        assert len(fed) == 1
 
 
 async def test_whatever_happens_after_its_end_a_connection_holds_no_place() -> None:
