@@ -125,7 +125,7 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
             self._deadline.cancel()
         seconds = _SECONDS.get(phase)
         self._deadline = None if seconds is None else self._loop.call_later(seconds, self.abort)
-        if phase is Phase.LINGERING:
+        if phase is Phase.LINGERING or self._dropping:
             self._places.mark(self, Standing.STALLED)
         elif phase in (Phase.ANSWERING, Phase.SENDING):
             self._places.mark(self, Standing.BUSY)
@@ -344,7 +344,7 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
 
     def resume_writing(self) -> None:
         """All that was written is on its way."""
-        if self.phase is Phase.SENDING:
+        if self.phase is Phase.SENDING and not self._dropping:
             self._places.mark(self, Standing.BUSY)
         if self._http is not None:
             self._http.resume_writing()

@@ -16,6 +16,7 @@ from exporter.web.places import Places, Standing
 from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
+    POST,
     Client,
     about,
     config_of,
@@ -100,6 +101,19 @@ async def test_who_does_not_read_gives_way_first() -> None:
                 assert await client.get() == 200
         kept = [await stack.enter_async_context(connected(served)) for _ in range(3)]
         assert [await client.get() for client in [*kept, idle]] == [200] * 4
+
+
+@in_virtual_time
+async def test_who_is_refused_while_he_sends_gives_way_first() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(max_connections=4))
+        idle = await stack.enter_async_context(connected(served))
+        assert await idle.get() == 200
+        for _ in range(20):
+            refused = await stack.enter_async_context(connected(served))
+            refused.send(POST + b"Content-Length: 1000000000000\r\n\r\nx")
+            assert (await refused.answer())[0] == 413
+        assert await idle.get() == 200
 
 
 @in_virtual_time
