@@ -175,10 +175,10 @@ def seeds() -> dict[str, bytes]:
         found[f"path {trick[:30]!r}"] = knock(request)
         found[f"path {trick[:30]!r} of a stranger"] = knock(request, users=True)
     for header in _HEADERS:
-        for path in (b"/-/healthy", b"/metrics"):
-            text = b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (path, header)
+        for start in (b"GET /-/healthy", b"GET /metrics", b"POST /-/reload"):
+            text = b"%s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (start, header)
             users = b"Authorization" in header
-            found[f"{path.decode()} {header[:30]!r}"] = knock(text, users=users)
+            found[f"{start.decode()} {header[:30]!r}"] = knock(text, users=users)
     for other in _OTHERS:
         found[f"{other[:30]!r}"] = knock(other)
         found[f"{other[:30]!r} in pieces"] = knock(other, piece=7, users=True, hang_up=True)

@@ -201,6 +201,18 @@ def test_where_there_are_users_a_stranger_gets_401_exactly_where_described(
 
 
 @pytest.mark.slow
+def test_a_reload_that_a_foreign_page_asks_for_is_refused_as_described(busy: Exporter) -> None:
+    request = urllib.request.Request(
+        f"{busy.base}/-/reload", method="POST", headers={"Origin": "http://elsewhere.example"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    with refused.value as answer:
+        assert str(answer.code) in DESCRIBED["paths"]["/-/reload"]["post"]["responses"]
+        assert answer.code == 403
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", DESCRIBED["paths"])
 def test_other_methods_are_refused_and_the_answer_names_those_there_are(
     busy: Exporter, path: str

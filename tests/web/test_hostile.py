@@ -66,7 +66,7 @@ def test_who_knocks_is_answered() -> None:
 def test_a_stranger_gets_401_and_a_user_what_there_is() -> None:
     refused = offer(SEEDS["path b'http://x/metrics' of a stranger"]).responses
     assert [one.status for one in refused] == [401]
-    shown = offer(SEEDS["/metrics b'Authorization: Basic c2NyYXBlc'"]).responses
+    shown = offer(SEEDS["GET /metrics b'Authorization: Basic c2NyYXBlc'"]).responses
     assert [one.status for one in shown] == [200]
 
 
