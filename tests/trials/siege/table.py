@@ -1,6 +1,6 @@
 """The figures of sieges as a table in Markdown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tests.trials.siege.lines import LINES, MIB, Row, faults
@@ -20,13 +20,12 @@ _WATCHED: Final = (
 _NOTHING: Final = "-"
 _COMPARED: Final = (
     "flood",
+    "latest poll (control's), ms",
     "scrapes: exporter",
     "node_exporter",
     "MiB above rest: exporter",
     "node_exporter",
     "log, bytes: exporter",
-    "node_exporter",
-    "open without password: exporter",
     "node_exporter",
 )
 
@@ -36,22 +35,27 @@ def table(rows: Iterable[Row]) -> str:
     return _markdown(_WATCHED, (_watched(row) for row in rows))
 
 
-def compared(ours: Iterable[Row], theirs: Iterable[Row]) -> str:
+def compared(ours: Sequence[Row], theirs: Sequence[Row]) -> str:
     """Two victims under the same floods: those that both had."""
     others = {row.flood: row for row in theirs}
     both = [(row, others[row.flood]) for row in ours if row.flood in others]
-    return _markdown(
+    rows = _markdown(
         _COMPARED,
         (
             [
                 row.flood,
+                _latest(row),
                 *(_sum([*one.guarded, *one.unguarded]) for one in (row, other)),
                 *(f"{(one.peak - one.rest) / MIB:.0f}" for one in (row, other)),
                 *(f"{one.logged:,}" for one in (row, other)),
-                *(str(one.opened) for one in (row, other)),
             ]
             for row, other in both
         ),
+    )
+    opened = [sum(row.opened for row in each) for each in (ours, theirs)]
+    return (
+        f"{rows}\n\nOf what needs a password, answered without: {opened[0]} by the exporter, "
+        f"{opened[1]} by node_exporter."
     )
 
 
@@ -64,15 +68,14 @@ def lines() -> str:
 
 
 def _watched(row: Row) -> list[str]:
-    gaps = latest = _NOTHING
-    if row.polls is not None and row.control is not None:
+    gaps = _NOTHING
+    if row.polls is not None:
         gaps = f"{row.polls.median_gap:.3f}, {row.polls.worst_gap:.3f}"
-        latest = f"{row.polls.late * 1000:.0f} ({row.control.late * 1000:.0f})"
     recovery = f"{row.recovery:.1f}" if row.ended is None else f"end {row.ended:.1f}"
     return [
         row.flood,
         gaps,
-        latest,
+        _latest(row),
         _sum(row.guarded),
         _sum(row.unguarded),
         f"{row.rest / MIB:.0f}, {row.peak / MIB:.0f}, {row.after / MIB:.0f}",
@@ -80,6 +83,12 @@ def _watched(row: Row) -> list[str]:
         recovery,
         "holds" if not faults(row) else "**does not hold**",
     ]
+
+
+def _latest(row: Row) -> str:
+    if row.polls is None or row.control is None:
+        return _NOTHING
+    return f"{row.polls.late * 1000:.0f} ({row.control.late * 1000:.0f})"
 
 
 def _sum(tallies: Iterable[Tally]) -> str:
