@@ -20,12 +20,15 @@ WITH_USERS = (
     Attack("passwords", (guesses.GuessesFromEight,)),
     Attack("web file", (web_file.Truncation, places.DeafWithUsers)),
 )
+OVER_TLS = (Attack("memory over TLS", (heads.TlsHeads, heads.EndlessHandshakes)),)
 ANSWERED = Tally(asked=5, answered=5, slowest=0.1)
 ON_TIME = Punctuality(polls=5, median_gap=1.0, worst_gap=1.01, late=0.01)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attacks", [OPEN, WITH_USERS], ids=["open", "with users"])
+@pytest.mark.parametrize(
+    "attacks", [OPEN, WITH_USERS, OVER_TLS], ids=["open", "with users", "over TLS"]
+)
 def test_in_a_siege_scrapes_are_answered_counters_are_true_and_nothing_piles_up(
     attacks: tuple[Attack, ...],
 ) -> None:
