@@ -13,8 +13,7 @@ from tests.trials.siege.scraping import Tally
 
 OPEN = (
     Attack("memory", (heads.Trailers, heads.Upgrades)),
-    Attack("places", (places.Deaf, rendering.Page)),
-    Attack("logs", (logs.Expectations, logs.Malformed)),
+    Attack("the rest", (places.Deaf, rendering.Page, logs.Expectations, logs.Malformed)),
 )
 WITH_USERS = (
     Attack("passwords", (guesses.GuessesFromEight,)),

@@ -88,7 +88,7 @@ LINES: Final = (
     ),
     Line(
         "memory kept afterwards",
-        32.0,
+        48.0,
         "MiB",
         "what one flood leaves behind must not add up with the next",
         lambda row: (row.after - row.rest) / MIB,
