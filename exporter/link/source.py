@@ -91,7 +91,11 @@ class Source:
         packed = await self._shared("shown", name)()
         if packed is None:
             raise NoSuchTarget
-        version = _version(part for name, content in packed for part in (name.encode(), content))
+        version = _version(
+            part
+            for name, content in packed
+            for part in (name.encode("utf-8", "surrogatepass"), content)
+        )
         return Versioned(version, partial(_unpacked, packed))
 
     async def _known(self, name: str) -> None:
