@@ -155,7 +155,7 @@ async def test_if_it_hangs_it_is_ended_and_started_again(
 
 
 async def test_an_order_that_nobody_answers_is_a_fault_in_so_many_words(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(web_process, "ANSWER_SECONDS", 0.2)
     with listening() as socket:
@@ -166,6 +166,9 @@ async def test_an_order_that_nobody_answers_is_a_fault_in_so_many_words(
         os.kill(web._process.pid, signal.SIGSTOP)
         with pytest.raises(SettingsError, match="does not answer"):
             await web.reload()
+        assert caplog.messages == [
+            "web configuration not read again: the web process does not answer"
+        ]
         os.kill(web._process.pid, signal.SIGCONT)
         await web.stop()
         assert web._process.returncode == 0
