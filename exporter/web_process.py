@@ -147,7 +147,9 @@ class WebProcess:
                 outcome = self._outcomes.get(said["done"])
                 if outcome is not None and not outcome.done():
                     outcome.set_result(said["wrong"])
-        except (ConnectionError, ValueError, KeyError, TypeError) as error:
+        except ConnectionError:
+            pass  # it has ended, as is logged elsewhere
+        except (ValueError, KeyError, TypeError) as error:
             log.error("the web process said what it should not: %s", error)
         finally:
             writer.close()
