@@ -168,11 +168,14 @@ def test_sighup_reads_the_files_again_and_a_wrong_one_changes_nothing(tmp_path: 
         assert good.value(stamp) > first.value(stamp)
 
 
-def test_sighup_during_the_start_is_for_the_file_as_it_is_then(tmp_path: Path) -> None:
-    path = targets(tmp_path, berlin=1)
-    web = tmp_path / "web.yml"
-    web.write_text("basic_auth_users: {}")
-    flags = (f"--config.file={path}", f"--web.config.file={web}")
+@pytest.mark.parametrize("web_file", [False, True])
+def test_sighup_during_the_start_is_for_the_file_as_it_is_then(
+    web_file: bool, tmp_path: Path
+) -> None:
+    flags = [f"--config.file={targets(tmp_path, berlin=1)}"]
+    if web_file:
+        (tmp_path / "web.yml").write_text("basic_auth_users: {}")
+        flags.append(f"--web.config.file={tmp_path / 'web.yml'}")
     with Exporter(*flags, pattern=r"asterisk-fax-exporter ([0-9.]+)") as exporter:
         targets(tmp_path, berlin=1, paris=2)  # the web process is starting
         exporter.process.send_signal(signal.SIGHUP)
