@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from exporter.link import Answering, Frames, Order, WebSetup
+from exporter.link import MAX_LINE, Answering, Frames, Order, WebSetup
 from exporter.settings import Protection, Settings, SettingsError
 
 START_SECONDS: Final = 60.0
@@ -55,7 +55,7 @@ class WebProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._supervision: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._protections: frozenset[Protection] = frozenset()
 
     @property
@@ -64,8 +64,11 @@ class WebProcess:
         return Protection.TLS in self._protections
 
     async def start(self) -> None:
-        """Returns when it serves. Raises SettingsError if its file is wrong."""
-        reading = await self._begin()
+        """Returns when it serves. Raises SettingsError if its file is wrong, or it cannot start."""
+        try:
+            reading = await self._begin()
+        except OSError as error:  # such as too many processes, or open files
+            raise SettingsError(f"the web process did not start: {error}") from error
         self._supervision = asyncio.create_task(self._supervise(reading))
 
     async def reload(self) -> None:
@@ -78,7 +81,7 @@ class WebProcess:
 
     async def stop(self) -> None:
         """Ends it; what it is answering has STOP_SECONDS to be sent."""
-        self._stopping = True
+        self._stopping.set()
         if self._supervision is not None:
             with contextlib.suppress(ConnectionError):
                 if self._writer is not None:
@@ -94,7 +97,7 @@ class WebProcess:
     # --- one process ----------------------------------------------------------------------------
 
     async def _begin(self) -> asyncio.Task[None]:
-        """Starts it, and returns what reads its messages. Raises SettingsError."""
+        """Starts it, and returns what reads its messages. Raises SettingsError, or OSError."""
         ours, theirs = socket.socketpair()
         with theirs, _signals_blocked():
             try:
@@ -110,7 +113,7 @@ class WebProcess:
             except BaseException:
                 ours.close()
                 raise
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
         self._writer = writer
         try:
             # It has no use for a login to Asterisk.
@@ -126,7 +129,7 @@ class WebProcess:
             if "wrong" in said:
                 raise SettingsError(said["wrong"])
             self._take_state(said)
-        except (TimeoutError, ConnectionError, SettingsError) as error:
+        except (TimeoutError, ConnectionError, ValueError, KeyError, TypeError) as error:
             self._kill()
             await self._process.wait()
             writer.close()
@@ -176,14 +179,16 @@ class WebProcess:
             for outcome in self._outcomes.values():
                 if not outcome.done():
                     outcome.set_result(_ENDED)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             log.error("the web process ended with status %d; it is started again", status)
             if loop.time() - begun > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             while True:
-                await asyncio.sleep(pause)
-                if self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._stopping.wait()
+                if self._stopping.is_set():
                     return
                 pause = min(2 * pause, LONGEST_PAUSE)
                 try:

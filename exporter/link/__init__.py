@@ -4,10 +4,20 @@ Everything the web process shows it asks the main process for; nothing it asks r
 """
 
 from exporter.link.answering import Answering
-from exporter.link.messages import FileState, FleetState, Frames, Order, WebSetup, send_line
+from exporter.link.messages import (
+    MAX_LINE,
+    FileState,
+    FleetState,
+    Frames,
+    Order,
+    WebSetup,
+    send_line,
+    shortened,
+)
 from exporter.link.source import NoSuchTarget, Source, Versioned
 
 __all__ = [
+    "MAX_LINE",
     "Answering",
     "FileState",
     "FleetState",
@@ -18,4 +28,5 @@ __all__ = [
     "Versioned",
     "WebSetup",
     "send_line",
+    "shortened",
 ]
