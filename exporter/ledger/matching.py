@@ -253,13 +253,11 @@ class Matching(Generic[S]):
         for heard in events:
             fitting = awaiting.of_file(heard)
             best = _best(fitting, heard)
-            pages_seen = {session.pages_seen for session in fitting}
-            # Whichever of them it is given to, no page is lost or counted twice: if as many events
-            # wait as sessions, or one for sessions of which equally many pages were seen; and if
-            # it says no fewer.
-            rivals = of_same_file[_file_of(heard)]
-            equal = awaiting.alike(heard) <= rivals or (rivals == 1 and len(pages_seen) == 1)
-            if best is not None and equal and min(pages_seen) <= (heard.result.pages or 0):
+            # Whichever of them it is given to, no page is lost or counted twice, and each has an
+            # event: if as many events wait as sessions, and it says no fewer pages than were seen.
+            enough = awaiting.alike(heard) <= of_same_file[_file_of(heard)]
+            seen = min((session.pages_seen for session in fitting), default=0)
+            if best is not None and enough and seen <= (heard.result.pages or 0):
                 of_same_file[_file_of(heard)] -= 1
                 outcomes.append(awaiting.take(best, heard))
             elif (fitting or awaiting.is_crowd(heard)) and len(undecided) < _MAX_UNDECIDED:
