@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from exporter.link import Answering, Frames, Order, WebSetup
+from exporter.link import MAX_LINE, Answering, Order, WebSetup, send_frame
 from exporter.settings import Protection, Settings, SettingsError
 
 START_SECONDS: Final = 60.0
@@ -27,6 +27,7 @@ ANSWER_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 3.0
 """For the responses under way, when it is to end."""
 PING_SECONDS: Final = 15.0
+"""Between two questions whether it still answers."""
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
 """Seconds before it is started again; twice as many each time, unless it has lived for longer."""
@@ -67,7 +68,7 @@ class WebProcess:
 
     async def reload(self) -> None:
         """Has it read its file again. Raises SettingsError with what is wrong in it."""
-        problem = await self._order("reload", ANSWER_SECONDS)
+        problem = await self._order("reload")
         if problem:
             raise SettingsError(problem)
 
@@ -77,7 +78,7 @@ class WebProcess:
         if self._supervision is not None:
             with contextlib.suppress(ConnectionError):
                 if self._writer is not None:
-                    await Frames.send(self._writer, Order("stop"))
+                    await send_frame(self._writer, Order("stop"))
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await asyncio.shield(self._supervision)
@@ -105,23 +106,23 @@ class WebProcess:
             except BaseException:
                 ours.close()
                 raise
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
         self._writer = writer
         try:
             # It has no use for a login to Asterisk.
             settings = self._settings.model_copy(update={"ami": None})
             sockets = tuple(each.fileno() for each in self._sockets)
             setup = WebSetup(settings, sockets, os.getpid(), self._protections)
-            await Frames.send(writer, setup)
+            await send_frame(writer, setup)
             async with asyncio.timeout(START_SECONDS):
                 line = await reader.readline()
             if not line:
                 raise ConnectionError("it ended while it started")
-            said: dict[str, Any] = json.loads(line)
+            said = _said(line)
             if "wrong" in said:
                 raise SettingsError(said["wrong"])
             self._take_state(said)
-        except (TimeoutError, ConnectionError, SettingsError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             self._kill()
             await self._process.wait()
             writer.close()
@@ -136,7 +137,7 @@ class WebProcess:
         """Takes what it says until it ends."""
         try:
             while line := await reader.readline():
-                said = json.loads(line)
+                said = _said(line)
                 if "ask" in said:
                     await self._answering.take(said, writer)
                     continue
@@ -144,8 +145,11 @@ class WebProcess:
                 outcome = self._outcomes.get(said["done"])
                 if outcome is not None and not outcome.done():
                     outcome.set_result(said["wrong"])
-        except (ConnectionError, ValueError, KeyError, TypeError) as error:
-            log.error("the web process said what it should not: %s", error)
+        except ConnectionError:
+            pass  # it has ended, and `_supervise` says so
+        except (ValueError, LookupError, TypeError) as error:
+            log.error("the web process said what it should not: %r; it is ended", error)
+            self._kill()
         finally:
             writer.close()
 
@@ -190,20 +194,20 @@ class WebProcess:
         """Ends the process if it hangs."""
         while True:
             await asyncio.sleep(PING_SECONDS)
-            if await self._order("ping", ANSWER_SECONDS):
+            if await self._order("ping"):
                 log.error("the web process gave no answer for %.0f s", ANSWER_SECONDS)
                 self._kill()
                 return
 
-    async def _order(self, what: str, seconds: float) -> str:
-        """What went wrong; empty if nothing did."""
+    async def _order(self, what: str) -> str:
+        """What went wrong, until there is an answer; empty if nothing did."""
         number = next(self._numbers)
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._outcomes[number] = outcome
         try:
             assert self._writer is not None
-            async with asyncio.timeout(seconds):
-                await Frames.send(self._writer, Order(what, number))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await send_frame(self._writer, Order(what, number))
                 return await outcome
         except (TimeoutError, ConnectionError):
             return "the web process does not answer"
@@ -214,6 +218,18 @@ class WebProcess:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+
+
+def _said(line: bytes) -> dict[str, Any]:
+    """A line of the web process, which may say anything if somebody has broken into it. Raises
+    ValueError."""
+    try:
+        said = json.loads(line)
+    except RecursionError:
+        said = None
+    if not isinstance(said, dict):
+        raise ValueError("no object of JSON")
+    return said
 
 
 @contextlib.contextmanager

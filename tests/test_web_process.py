@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import signal
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -162,3 +163,59 @@ async def test_an_order_that_nobody_answers_is_a_fault_in_so_many_words(
         os.kill(web._process.pid, signal.SIGCONT)
         await web.stop()
         assert web._process.returncode == 0
+
+
+# --- one that somebody has broken into --------------------------------------------------------
+
+STATE = '{"protections": []}\\n'
+NONSENSE = [
+    "\\n",
+    "null\\n",
+    "[1]\\n",
+    "{}\\n",
+    '{"protections": ["DOORS"]}\\n',
+    '{"protections": [[]]}\\n',
+    "\\377\\n",
+]
+
+
+def says(folder: Path, *lines: str) -> str:
+    """A program that says these lines to the main process, as printf takes them, and stays."""
+    program = folder / "web"
+    said = "".join(f"printf '{line}' >&0\n" for line in lines)
+    program.write_text(f"#!/bin/sh\n{said}exec sleep 60\n")
+    program.chmod(0o700)
+    return str(program)
+
+
+LONG = ["x" * 50_000] * 3
+DEEP = ["[" * 50_000, "\\n"]
+
+
+@pytest.mark.parametrize("lines", [*([line] for line in NONSENSE), LONG, DEEP])
+async def test_what_makes_no_sense_is_no_start(
+    lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", says(tmp_path, *lines))
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], Answering(Fleet(1.0, None), None))
+        with pytest.raises(SettingsError, match="did not start"):
+            await web.start()
+        assert web._process is not None
+        assert web._process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("lines", [*([line] for line in NONSENSE), LONG, DEEP, [STATE]])
+async def test_who_says_what_makes_no_sense_is_ended_and_started_again(
+    lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", says(tmp_path, STATE, *lines))
+    monkeypatch.setattr(web_process, "FIRST_PAUSE", 0.01)
+    answering = Answering(Fleet(1.0, None), None)
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], answering)
+        await web.start()
+        while answering.web_restarts == 0:
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(web_process, "STOP_SECONDS", 0.01)
+        await web.stop()

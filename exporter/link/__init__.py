@@ -4,18 +4,29 @@ Everything the web process shows it asks the main process for; nothing it asks r
 """
 
 from exporter.link.answering import Answering
-from exporter.link.messages import FileState, FleetState, Frames, Order, WebSetup, send_line
+from exporter.link.messages import (
+    MAX_LINE,
+    FileState,
+    FleetState,
+    Order,
+    WebSetup,
+    read_frame,
+    send_frame,
+    send_line,
+)
 from exporter.link.source import NoSuchTarget, Source, Versioned
 
 __all__ = [
+    "MAX_LINE",
     "Answering",
     "FileState",
     "FleetState",
-    "Frames",
     "NoSuchTarget",
     "Order",
     "Source",
     "Versioned",
     "WebSetup",
+    "read_frame",
+    "send_frame",
     "send_line",
 ]
