@@ -31,7 +31,7 @@ once for all, and of it a copy of such a piece for each."""
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
     """What serves this application, to the users of the file only. Its protocols take a Connection
     as their transport: the deadlines are there."""
-    app.middlewares.extend([_receive_all, auth.middleware(config), _allowed])
+    app.middlewares.extend([_receive_all, auth.middleware(config), _note_login])
     app.on_response_prepare.append(_begin_response)
     return web.AppRunner(
         app,
@@ -96,8 +96,8 @@ async def _receive_all(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 @web.middleware
-async def _allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Comes after auth.middleware, so whoever gets here may make this request."""
+async def _note_login(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Comes after auth.middleware, which knows who has logged in."""
     connection = _connection(request)
     if connection is not None and auth.logged_in(request):
         connection.logged_in()

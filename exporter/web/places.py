@@ -20,7 +20,7 @@ class Standing(IntEnum):
     STALLED = 0
     """It does not read what it asked for."""
     OPEN = 1
-    """It has asked only for what everybody may see."""
+    """Its last request brought no more than everybody gets."""
     WAITING = 2
     """No request of it is under way."""
     BUSY = 3
