@@ -62,7 +62,7 @@ class Places(Generic[Holder]):
     address that has most of them, the one with the lowest standing, and of those the one that has
     had it for longest. So who takes many takes them from himself.
 
-    Who has logged in is `known`: he never has to go for a stranger.
+    Who has logged in is `known`: he has to go for a stranger only where there are no strangers.
     """
 
     def __init__(self, count: int, has_users: Callable[[], bool]) -> None:
@@ -104,7 +104,7 @@ class Places(Generic[Holder]):
     def logged_in(self, one: Holder) -> None:
         """`one` is known from now on."""
         held = self._held.get(one)
-        if held is not None and not held[0]:
+        if held is not None:
             self._remove(one)
             self._put(one, True, *held[1:])
 

@@ -58,8 +58,6 @@ class Tls:
             return self._object.read(RECORD) or Read.ENDED
         except ssl.SSLWantReadError:
             return Read.LATER
-        except ssl.SSLZeroReturnError:
-            return Read.ENDED
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypts what is to be said."""

@@ -259,6 +259,15 @@ def test_a_place_is_kept_for_who_has_a_password() -> None:
     assert len(list(places)) == 16
 
 
+def test_where_all_have_logged_in_one_of_them_gives_way() -> None:
+    places: Places[Held] = Places(4, lambda: True)
+    known = [Held(places, f"{number}") for number in range(4)]
+    for one in known:
+        places.logged_in(one.take())
+    Held(places, "new").take()
+    assert [one.ended for one in known] == [True, False, False, False]
+
+
 @given(
     st.lists(
         st.tuples(
