@@ -34,7 +34,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd cut soak mutants bench docs dashboards pictures locks digests sbom clean python before-test
+.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards pictures locks digests sbom clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -89,6 +89,9 @@ crowd: $(VENV)/installed-test ## PBXS=200 and three that are a nuisance, for a m
 
 cut: $(VENV)/installed-test ## two minutes behind a network that cuts and fragments, compared with a direct one; ARGS="--seconds 600"
 	$(BIN)/python -m tests.trials.cut $(ARGS)
+
+siege: $(VENV)/installed-test ## all that a stranger at its port can do, beside a control; ARGS="--against node_exporter"
+	$(BIN)/python -m tests.trials.siege $(ARGS)
 
 soak: $(VENV)/installed-test ## HOURS=24 simulated hours of faxes and faults, SEED=1, then every counter against the truth
 	$(BIN)/python -m tests.trials.soak --hours $(HOURS) --seed $(SEED)

@@ -43,13 +43,15 @@ class Exporter:
 
     @classmethod
     def watching(cls, host: str, port: int, username: str, secret: str, *flags: str) -> "Exporter":
-        """One that watches this PBX."""
+        """One that watches this PBX. A flag wins over what it is told of host and port."""
         return cls(
-            f"--ami.host={host}",
-            f"--ami.port={port}",
             f"--ami.username={username}",
             *flags,
-            environment={"FAX_EXPORTER_AMI_SECRET": secret},
+            environment={
+                "FAX_EXPORTER_AMI_HOST": host,
+                "FAX_EXPORTER_AMI_PORT": str(port),
+                "FAX_EXPORTER_AMI_SECRET": secret,
+            },
         )
 
     def __enter__(self) -> Self:

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -98,7 +99,12 @@ class Source:
         packed = await self._shared("shown", name)()
         if packed is None:
             raise NoSuchTarget
-        return Versioned(packed, partial(_read_shown, packed))
+        version = _version(
+            part
+            for name, content in packed
+            for part in (name.encode("utf-8", "surrogatepass"), content)
+        )
+        return Versioned(version, partial(_read_shown, packed))
 
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
@@ -131,7 +137,8 @@ class Source:
             return None
         identity, content = answer
         columns = self._columns_of(name, identity)
-        return Versioned((identity, content), partial(columns.counts, content))
+        version = _version([b"%d" % identity, content])
+        return Versioned(version, partial(columns.counts, content))
 
     def _columns_of(self, name: str, identity: int) -> Columns:
         columns = self._columns.get(name)
@@ -155,6 +162,15 @@ class Source:
         finally:
             del self._answers[number]
             self._asking.pop(number, None)
+
+
+def _version(parts: Iterable[bytes]) -> bytes:
+    """The same for the same parts. A response is kept with its version, so that is to be small."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.digest()
 
 
 def _read_shown(packed: list[tuple[str, bytes]]) -> list[tuple[str, Shown]]:

@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 KEPT: Final = 8
 """One in so many places is kept for those who have logged in."""
+FEW: Final = 4
+"""Connections of one address that are not many: two servers of Prometheus, and a browser."""
 
 
 class Standing(IntEnum):
@@ -53,14 +55,19 @@ class _Group(Generic[Holder]):
         self.size -= 1
 
     @property
+    def lowest(self) -> Standing:
+        return next(standing for standing in Standing if self._by_standing[standing])
+
+    @property
     def first_to_go(self) -> Holder:
-        return next(iter(next(filter(None, self._by_standing))))
+        return next(iter(self._by_standing[self.lowest]))
 
 
 class Places(Generic[Holder]):
     """The places for connections. When all are taken, one is ended for each that is new: of the
     address that has most of them, the one with the lowest standing, and of those the one that has
-    had it for longest. So who takes many takes them from himself.
+    had it for longest. So who takes many takes them from himself. Addresses with FEW or less are
+    alike: of these the one goes that has the lowest standing.
 
     Who has logged in is `known`: he has to go for a stranger only where there are no strangers.
     """
@@ -90,7 +97,7 @@ class Places(Generic[Holder]):
             self._warn()
             of_strangers = self._groups[False]
             groups = (of_strangers or self._groups[True]).values()
-            max(groups, key=lambda group: group.size).first_to_go.abort()
+            max(groups, key=lambda group: (max(group.size, FEW), -group.lowest)).first_to_go.abort()
         self._put(one, False, address, Standing.WAITING)
         return True
 

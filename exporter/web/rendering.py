@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_KEPT: Final = 16 * 1024 * 1024
-"""Bytes of responses that are kept, not counting their compressed form; but always the last one,
-however large."""
+"""Bytes of responses that are kept; but always the last one, however large."""
 WORKERS: Final = 2
 """Threads: what is large does not hold up all that is small."""
 _LEVEL: Final = 5
@@ -51,7 +50,12 @@ class Renderings:
         `render` returns now, in a thread. And whether it is compressed."""
         loop = asyncio.get_running_loop()
         kept = self._kept.get(key)
-        if kept is None or kept.version != version or loop.time() >= kept.until or _failed(kept):
+        if (
+            kept is None
+            or kept.version != version
+            or loop.time() >= kept.until
+            or _failed(kept.body)
+        ):
             kept = _Kept(version, loop.time() + lasts, loop.run_in_executor(self._threads, render))
             self._kept[key] = kept
             kept.body.add_done_callback(lambda _: self._forget())
@@ -79,9 +83,10 @@ def _compressed(body: bytes) -> bytes:
     return gzip.compress(body, _LEVEL, mtime=0)
 
 
-def _failed(kept: _Kept) -> bool:
-    return kept.body.done() and (kept.body.cancelled() or kept.body.exception() is not None)
+def _failed(body: "asyncio.Future[bytes]") -> bool:
+    return body.done() and (body.cancelled() or body.exception() is not None)
 
 
 def _size(kept: _Kept) -> int:
-    return len(kept.body.result()) if kept.body.done() and not _failed(kept) else 0
+    done = [one for one in (kept.body, kept.compressed) if one is not None and one.done()]
+    return sum(len(one.result()) for one in done if not _failed(one))

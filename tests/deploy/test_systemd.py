@@ -100,7 +100,9 @@ def test_the_web_process_may_lower_its_priority_and_nothing_else_of_the_kind() -
 
 def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path: Path) -> None:
     (credential,) = settings("LoadCredential")
-    (tmp_path / credential.partition(":")[0]).write_text("a-secret\n")
+    secret = tmp_path / credential.partition(":")[0]
+    secret.write_text("a-secret\n")
+    secret.chmod(0o400)  # as systemd hands it over
     environment = dict(
         line.replace("%d", str(tmp_path)).split("=", 1) for line in settings("Environment")
     )

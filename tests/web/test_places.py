@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.settings import WebConfigFile
-from exporter.web.places import Places, Standing
+from exporter.web.places import FEW, Places, Standing
 from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
@@ -245,6 +245,18 @@ def test_who_takes_many_places_takes_them_from_himself() -> None:
         Held(places, f"late{number}").take()
     assert not any(one.ended for one in quiet)
     assert len(list(places)) == 100
+
+
+def test_of_addresses_with_few_the_one_goes_that_has_the_least_to_say() -> None:
+    places: Places[Held] = Places(100, lambda: False)
+    ours = [Held(places, "prometheus").take() for _ in range(FEW)]
+    for number in range(500):
+        deaf = Held(places, f"deaf{number}").take()
+        places.mark(deaf, Standing.STALLED)
+    assert not any(one.ended for one in ours)
+    Held(places, "prometheus").take()
+    Held(places, "late").take()
+    assert ours[0].ended
 
 
 def test_a_place_is_kept_for_who_has_a_password() -> None:
