@@ -221,6 +221,22 @@ async def test_who_ends_tls_is_let_go_at_once(tmp_path: Path, ca: trustme.CA) ->
 
 
 @in_virtual_time
+async def test_what_came_in_advance_through_tls_is_answered_in_its_turn(
+    tmp_path: Path, ca: trustme.CA
+) -> None:
+    async with (
+        serving(config_of(tmp_path)) as served,
+        connected(served, trusting(ca)) as client,
+    ):
+        client.send(GET.replace(b"healthy", b"slow"))
+        await until(lambda: "slow" in served.arrived)
+        client.send(GET * 1000)  # more than waits decrypted
+        await asyncio.sleep(1)
+        served.go_on.set()
+        assert [(await client.answer())[0] for _ in range(1001)] == [200] * 1001
+
+
+@in_virtual_time
 async def test_who_breaks_tls_is_cut_off_at_once(tmp_path: Path, ca: trustme.CA) -> None:
     async with (
         serving(config_of(tmp_path)) as served,
