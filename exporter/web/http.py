@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from exporter.settings import WebConfigFile
 from exporter.web import auth
-from exporter.web.connection import IDLE_SECONDS, LINGER_SECONDS, MAX_HEAD, Connection
+from exporter.web.connection import LINGER_SECONDS, MAX_HEAD, Connection
 
 MAX_HEADERS: Final = 64
 """Headers of a request: Prometheus sends 6, and a proxy adds some."""
@@ -36,7 +36,6 @@ def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
     return web.AppRunner(
         app,
         handler_cancellation=True,  # nobody waits for the answer to a client that has gone
-        keepalive_timeout=2 * IDLE_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
         logger=_log,
         access_log=_log,

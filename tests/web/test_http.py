@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.settings import WebConfigFile
 from exporter.web import connection, http
 from harness import virtual_time
-from harness.virtual_time import in_virtual_time
+from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
     POST,
@@ -307,3 +307,13 @@ async def test_aiohttp_knows_every_option_it_is_given(caplog: pytest.LogCaptureF
     async with serving() as served, connected(served) as client:
         assert await client.get() == 200
     assert messages_shown(caplog.records) == []
+
+
+@in_virtual_time
+async def test_nobody_works_for_a_client_that_has_gone() -> None:
+    async with serving() as served:
+        async with connected(served) as client:
+            client.send(GET.replace(b"healthy", b"slow"))
+            await until(lambda: "slow" in served.arrived)
+        await until(lambda: "given up" in served.arrived)
+        assert not served.go_on.is_set()
