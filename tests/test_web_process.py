@@ -104,6 +104,14 @@ def test_signals_for_the_group_are_for_the_main_process(number: signal.Signals) 
         assert exporter.web_process == web
 
 
+def test_polls_come_before_it_and_it_is_the_first_to_end_without_memory() -> None:
+    with Exporter("--demo") as exporter:
+        main, web = (os.getpriority(os.PRIO_PROCESS, pid) for pid in exporter.processes)
+        assert web == min(main + 5, 19)
+        score = Path(f"/proc/{exporter.web_process}/oom_score_adj").read_text()
+        assert int(score) == 500
+
+
 def test_the_next_one_knows_what_the_one_before_kept_others_out_with(
     tmp_path: Path, ca: trustme.CA
 ) -> None:

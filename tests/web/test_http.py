@@ -317,3 +317,25 @@ async def test_nobody_works_for_a_client_that_has_gone() -> None:
             await until(lambda: "slow" in served.arrived)
         await until(lambda: "given up" in served.arrived)
         assert not served.go_on.is_set()
+
+
+@in_virtual_time
+async def test_a_compressed_body_is_not_expanded() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(POST + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello")
+        assert (await client.answer())[0] == 200  # what is no gzip is nobody's business
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        GET.replace(b"/healthy", b"/healthy?" + b"a" * 12_000),
+        GET.replace(b"Host:", b"Cookie: " + b"a" * 12_000 + b"\r\nHost:"),
+    ],
+    ids=["line", "header"],
+)
+@in_virtual_time
+async def test_of_a_head_one_line_may_take_nearly_all(long: bytes) -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(long)
+        assert (await client.answer())[0] == 200
