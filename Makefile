@@ -42,7 +42,7 @@ help:
 run: $(VENV)/installed ## the exporter on a demo PBX, no Asterisk needed; more flags by ARGS="--log.level debug"
 	@exec $(BIN)/asterisk-fax-exporter --demo $(ARGS)
 
-check: $(VENV)/installed-test ## while you work: style, types, imports and the fast tests, in less than a minute
+check: $(VENV)/installed-test ## while you work: style, types, imports and the fast tests, a minute or so
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

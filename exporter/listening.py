@@ -153,7 +153,10 @@ def _passed(said: Mapping[str, str]) -> list[socket.socket]:
         raise OSError(f"systemd passes no socket ({text}): start it by its .socket unit")
     if pid != str(os.getpid()):
         text = f"LISTEN_PID is {ascii(pid)[:50]}, this process {os.getpid()}"
-        raise OSError(f"the sockets of systemd are for another process ({text})")
+        raise OSError(
+            f"the sockets of systemd are for another process ({text}): "
+            "a script that starts the exporter has to say exec before its name"
+        )
     with contextlib.ExitStack() as opened:
         sockets: list[socket.socket] = []
         for index in range(int(count)):

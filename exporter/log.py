@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, TextIO, TypeAlias
 
-from exporter.log_limit import SECONDS, Kind, LeftOut, Limiter, has_words, words_of
+from exporter.log_limit import SECONDS, Kind, LeftOut, Limiter, has_words, without_values, words_of
 from exporter.words import visible
 
 # Characters of a value that are kept: the first of a text, the last of a traceback, whose end
@@ -165,11 +165,18 @@ def entry(record: logging.LogRecord) -> dict[str, Value]:
 def _kind(record: logging.LogRecord) -> Kind:
     fields = getattr(record, "fields", {})
     target = fields.get("target", "") if isinstance(fields, Mapping) else ""
-    template = _text(record.msg)[:MAX_TEXT]
-    words = words_of(template if has_words(template) else _message(record))
+    words = template = _text(record.msg)[:MAX_TEXT]
+    if not has_words(template):
+        words = _message(record)
+    elif record.args:  # without any, a % is one
+        words = without_values(template)
     error = record.exc_info[0] if record.exc_info else None
     return Kind(
-        record.name, record.levelno, _text(target), words, "" if error is None else error.__name__
+        record.name,
+        record.levelno,
+        _text(target),
+        words_of(words),
+        "" if error is None else error.__name__,
     )
 
 

@@ -118,6 +118,11 @@ def has_words(template: str) -> bool:
     return any(map(str.isalpha, _CONVERSIONS.sub("", template)))
 
 
+def without_values(template: str) -> str:
+    """A message as people read it who are not told its values: `lost ...` of `lost %s`."""
+    return _CONVERSIONS.sub(lambda found: "%" if found[0] == "%%" else "...", template)
+
+
 def words_of(text: str) -> str:
     """What a text has in common with others that say the same: its first line, or the beginning of
     that, without figures."""

@@ -32,6 +32,9 @@ FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
 """Seconds before it is started again; twice as many each time, unless it has lived for longer."""
 
+_NO_ANSWER: Final = "the web process does not answer"
+_ENDED: Final = "the web process ended meanwhile"
+
 _ENVIRONMENT: Final = ("PATH", "HOME", "TZ", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
 _ENVIRONMENT_PREFIXES: Final = ("LC_", "PYTHON", "SSL_CERT_", "COVERAGE_")
 
@@ -69,6 +72,8 @@ class WebProcess:
     async def reload(self) -> None:
         """Has it read its file again. Raises SettingsError with what is wrong in it."""
         problem = await self._order("reload")
+        if problem in (_NO_ANSWER, _ENDED):  # what is wrong in the file it logs itself
+            log.error("web configuration not read again: %s", problem)
         if problem:
             raise SettingsError(problem)
 
@@ -172,7 +177,7 @@ class WebProcess:
             self._answering.forget()
             for outcome in self._outcomes.values():
                 if not outcome.done():
-                    outcome.set_result("the web process ended meanwhile")
+                    outcome.set_result(_ENDED)
             if self._stopping:
                 return
             log.error("the web process ended with status %d; it is started again", status)
@@ -210,7 +215,7 @@ class WebProcess:
                 await send_frame(self._writer, Order(what, number))
                 return await outcome
         except (TimeoutError, ConnectionError):
-            return "the web process does not answer"
+            return _NO_ANSWER
         finally:
             del self._outcomes[number]
 

@@ -332,10 +332,17 @@ def test_of_a_flood_a_few_lines_are_written_and_the_next_line_of_any_kind_tells_
         (
             "error",
             "aiohttp.server",
-            "left out within 60 s: 27447 more lines like this: Error handling request from %s",
+            "left out within 60 s: 27447 more lines like this: Error handling request from ...",
         ),
         ("warning", "exporter", "lost"),
     ]
+
+
+def test_a_percent_sign_of_a_message_without_values_stays(flooded: Flooded) -> None:
+    for _ in range(6):
+        logging.getLogger("aiohttp.server").error("all % of them")
+    flooded.handler.close()
+    assert flooded.said()[-1] == "left out within 60 s: 1 more lines like this: all % of them"
 
 
 def test_a_flood_about_one_target_hides_no_other_and_its_rest_names_it(flooded: Flooded) -> None:

@@ -17,6 +17,7 @@ from exporter.log_limit import (
     LeftOut,
     Limiter,
     has_words,
+    without_values,
     words_of,
 )
 
@@ -137,6 +138,19 @@ def test_a_message_that_is_nothing_but_values_has_no_words(template: str) -> Non
 @pytest.mark.parametrize("template", ["%d targets", "lost %s", "%s é", "100 % of them"])
 def test_a_message_with_anything_to_read_has_words(template: str) -> None:
     assert has_words(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("lost %s", "lost ..."),
+        ("%d of %(all)5.1f targets", "... of ... targets"),
+        ("%d %% of %s", "... % of ..."),
+        ("nothing else", "nothing else"),
+    ],
+)
+def test_where_values_go_in_a_message_dots_are_shown(template: str, shown: str) -> None:
+    assert without_values(template) == shown
 
 
 def test_texts_that_differ_in_figures_or_below_their_first_line_say_the_same() -> None:

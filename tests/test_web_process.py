@@ -139,7 +139,9 @@ def test_what_is_wrong_in_its_file_ends_the_start(tmp_path: Path) -> None:
     assert exporter.process.wait(10) == 2
 
 
-async def test_if_it_hangs_it_is_ended_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_if_it_hangs_it_is_ended_and_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(web_process, "PING_SECONDS", 0.1)
     monkeypatch.setattr(web_process, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(web_process, "FIRST_PAUSE", 0.01)
@@ -154,10 +156,15 @@ async def test_if_it_hangs_it_is_ended_and_started_again(monkeypatch: pytest.Mon
         while answering.web_restarts == 0:
             await asyncio.sleep(0.01)
         await web.stop()
+    # What it was asked and never read resets the connection: no word of its own.
+    assert caplog.messages[:2] == [
+        "the web process gave no answer for 0 s",
+        "the web process ended with status -9; it is started again",
+    ]
 
 
 async def test_an_order_that_nobody_answers_is_a_fault_in_so_many_words(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(web_process, "ANSWER_SECONDS", 0.2)
     with listening() as socket:
@@ -168,6 +175,9 @@ async def test_an_order_that_nobody_answers_is_a_fault_in_so_many_words(
         os.kill(web._process.pid, signal.SIGSTOP)
         with pytest.raises(SettingsError, match="does not answer"):
             await web.reload()
+        assert caplog.messages == [
+            "web configuration not read again: the web process does not answer"
+        ]
         os.kill(web._process.pid, signal.SIGCONT)
         await web.stop()
         assert web._process.returncode == 0

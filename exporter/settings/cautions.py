@@ -24,8 +24,8 @@ def secret_cautions(settings: AmiSettings) -> list[str]:
         )
     if ";" in secret:
         cautions.append(
-            f"{name}: the secret has a ';', where manager.conf ends a value: there it has to be "
-            "written '\\;'"
+            f"{name}: the secret has a ';', where manager.conf ends a value: there it has to "
+            "have a backslash before it"
         )
     return cautions
 

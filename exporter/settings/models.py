@@ -205,8 +205,8 @@ class WebSettings(_Group):
         ListenOn,
         Field(
             description="Address and TCP port to listen on; may be given several times. "
-            "The variable takes a list. Port 0 takes a free one; no host, or [::], is all of IPv4 "
-            "and IPv6. The demo listens on 127.0.0.1:10329 if this is not set."
+            "The variable takes them with commas between. Port 0 takes a free one; no host, or "
+            "[::], is all of IPv4 and IPv6. The demo listens on 127.0.0.1:10329 if this is not set."
         ),
     ] = (ListenAddress(None, 10329),)
     systemd_socket: Annotated[

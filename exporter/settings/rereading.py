@@ -147,10 +147,16 @@ class WebConfigFile:
         self._caution()
 
     async def reload(self) -> bool:
-        """Reads it again. If anything in it is wrong, nothing changes; each fault is logged once.
+        """Reads it again, since somebody asks for it. If anything in it is wrong, nothing changes,
+        and that is logged, also if it was before.
 
         Returns whether `current` is now what the files say.
         """
+        self.fault = ""
+        return await self._read()
+
+    async def _read(self) -> bool:
+        """Logs what is not wrong in the same words already."""
         if self.path is None:
             return True
         result, self._seen = await asyncio.to_thread(
@@ -182,7 +188,7 @@ class WebConfigFile:
             await asyncio.sleep(CHECK_SECONDS)
             now = await asyncio.to_thread(signatures, self._seen)
             if before == now != self._seen:
-                await self.reload()
+                await self._read()
             before = now
 
     def _caution(self) -> None:

@@ -18,8 +18,8 @@ from tests.settings.loaded import login
         ("s3 crét", []),
         ("hunter2 ", ["blanks at an end"]),
         (" hunter2", ["blanks at an end"]),
-        ("hunter;2", [r"written '\;'"]),
-        ("hunter;2 ", ["blanks at an end", r"written '\;'"]),
+        ("hunter;2", ["has to have a backslash before it"]),
+        ("hunter;2 ", ["blanks at an end", "has to have a backslash before it"]),
     ],
 )
 def test_what_manager_conf_would_make_another_secret_of_is_said(

@@ -239,6 +239,17 @@ async def test_a_bad_file_changes_nothing_and_is_logged_once(
         assert set(file.current.users) == {"c"}
 
 
+async def test_who_asks_for_a_bad_file_to_be_read_is_told_each_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = WebConfigFile(web_file(tmp_path, users("a")))
+    web_file(tmp_path, users("a") + "x: y\n")
+    assert not await file.reload()
+    assert not await file.reload()
+    said = ["web configuration not changed: " + file.fault] * 2
+    assert caplog.messages == said
+
+
 async def test_a_certificate_renewed_in_place_is_taken(
     tmp_path: Path, ca: trustme.CA, looks: list[int]
 ) -> None:
