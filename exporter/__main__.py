@@ -97,6 +97,8 @@ async def _run(settings: Settings) -> int:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    read_again_soon = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, read_again_soon.set)  # the files are about to be read
     file = _config_file(settings)
     one = None if settings.ami is None or settings.demo else OneTarget(settings.ami)
     notifier = Notifier()
@@ -121,6 +123,8 @@ async def _run(settings: Settings) -> int:
         if reload.possible:
             answering.reload = reload
         loop.add_signal_handler(signal.SIGHUP, reload.soon)
+        if read_again_soon.is_set():
+            reload.soon()
         # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
         stack.push_async_callback(fleet.close)
         stack.push_async_callback(reload.close)
@@ -131,6 +135,7 @@ async def _run(settings: Settings) -> int:
             url = url_of(each, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
+        reload.begin()
         backgrounds = [notifier.follow(fleet)]
         if settings.demo:
             backgrounds.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))

@@ -40,6 +40,7 @@ class Reload:
         self._file = file
         self._web_file = web_file
         self._shared = Shared(self._read)
+        self._begun = asyncio.Event()
         self._in_background: set[asyncio.Task[None]] = set()
 
     @property
@@ -50,7 +51,13 @@ class Reload:
     async def __call__(self) -> None:
         """Reads both files. Raises SettingsError with what is wrong in either; what is read from
         the other is used nevertheless."""
+        await self._begun.wait()
         await self._shared()
+
+    def begin(self) -> None:
+        """What was read at the start is in use: it cannot replace what is read from now on. Until
+        then whoever asks waits."""
+        self._begun.set()
 
     async def _read(self) -> None:
         problems = []

@@ -56,7 +56,7 @@ class WebProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._supervision: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._protections: frozenset[Protection] = frozenset()
 
     @property
@@ -65,8 +65,11 @@ class WebProcess:
         return Protection.TLS in self._protections
 
     async def start(self) -> None:
-        """Returns when it serves. Raises SettingsError if its file is wrong."""
-        reading = await self._begin()
+        """Returns when it serves. Raises SettingsError if its file is wrong, or it cannot start."""
+        try:
+            reading = await self._begin()
+        except OSError as error:  # such as too many processes, or open files
+            raise SettingsError(f"the web process did not start: {error}") from error
         self._supervision = asyncio.create_task(self._supervise(reading))
 
     async def reload(self) -> None:
@@ -79,7 +82,7 @@ class WebProcess:
 
     async def stop(self) -> None:
         """Ends it; what it is answering has STOP_SECONDS to be sent."""
-        self._stopping = True
+        self._stopping.set()
         if self._supervision is not None:
             with contextlib.suppress(ConnectionError):
                 if self._writer is not None:
@@ -95,7 +98,7 @@ class WebProcess:
     # --- one process ----------------------------------------------------------------------------
 
     async def _begin(self) -> asyncio.Task[None]:
-        """Starts it, and returns what reads its messages. Raises SettingsError."""
+        """Starts it, and returns what reads its messages. Raises SettingsError, or OSError."""
         ours, theirs = socket.socketpair()
         with theirs, _signals_blocked():
             try:
@@ -178,14 +181,16 @@ class WebProcess:
             for outcome in self._outcomes.values():
                 if not outcome.done():
                     outcome.set_result(_ENDED)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             log.error("the web process ended with status %d; it is started again", status)
             if loop.time() - begun > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             while True:
-                await asyncio.sleep(pause)
-                if self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._stopping.wait()
+                if self._stopping.is_set():
                     return
                 pause = min(2 * pause, LONGEST_PAUSE)
                 try:

@@ -168,6 +168,23 @@ def test_sighup_reads_the_files_again_and_a_wrong_one_changes_nothing(tmp_path: 
         assert good.value(stamp) > first.value(stamp)
 
 
+@pytest.mark.parametrize("web_file", [False, True])
+def test_sighup_during_the_start_is_for_the_file_as_it_is_then(
+    web_file: bool, tmp_path: Path
+) -> None:
+    flags = [f"--config.file={targets(tmp_path, berlin=1)}"]
+    if web_file:
+        (tmp_path / "web.yml").write_text("basic_auth_users: {}")
+        flags.append(f"--web.config.file={tmp_path / 'web.yml'}")
+    with Exporter(*flags, pattern=r"asterisk-fax-exporter ([0-9.]+)") as exporter:
+        targets(tmp_path, berlin=1, paris=2)  # the web process is starting
+        exporter.process.send_signal(signal.SIGHUP)
+        line = exporter.wait_for_line(r'listening.*url="?([^\s"]+)', 20)
+        exporter.url = line.rpartition("url=")[2]
+        exporter.wait_until(lambda now: now.value("exporter_targets") == 2, 20)
+        assert "Traceback" not in exporter.log
+
+
 HEADER = "{basic_auth_users: {}, http_server_config: {headers: {X-Frame-Options: %s}}}"
 
 

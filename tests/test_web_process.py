@@ -183,6 +183,75 @@ async def test_an_order_that_nobody_answers_is_a_fault_in_so_many_words(
         assert web._process.returncode == 0
 
 
+def test_however_much_is_wrong_in_its_file_it_can_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    faults = "basic_auth_users:\n" + "".join(f"  \u00fc{n}: no hash\n" for n in range(2000))
+    path.write_text(faults)
+    exporter = Exporter("--demo", f"--web.config.file={path}")
+    with pytest.raises(AssertionError, match=r"line 2, column.*and [0-9]+ more"), exporter:
+        pass
+    assert exporter.process.wait(10) == 2
+    path.write_text("basic_auth_users: {}")
+    with Exporter("--demo", f"--web.config.file={path}") as exporter:
+        first = exporter.web_process
+        path.write_text(faults)
+        reload = urllib.request.Request(f"{exporter.base}/-/reload", method="POST")
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(reload, timeout=60)
+        assert exporter.web_process == first
+        assert exporter.scrape().value("exporter_web_config_last_reload_successful") == 0
+
+
+@pytest.mark.parametrize("said", ["", "no JSON", '{"protections": ["NONE"]}', "[]", "x" * 100_000])
+async def test_what_does_not_start_as_it_should_is_started_again(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_process, "FIRST_PAUSE", 0.01)
+    broken = tmp_path / "python"
+    broken.write_text(f"#!/bin/sh\necho '{said}' >&0\ntouch {tmp_path}/begun.$$\n")
+    broken.chmod(0o755)
+    answering = Answering(Fleet(1.0, None), None)
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], answering)
+        await web.start()
+        assert web._process is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", str(broken))
+            web._process.kill()
+            while len(list(tmp_path.glob("begun.*"))) < 2:
+                await asyncio.sleep(0.01)
+        while answering.web_restarts == 0:
+            await asyncio.sleep(0.01)
+        await web.stop()
+
+
+async def test_what_cannot_be_started_is_a_fault_in_so_many_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], Answering(Fleet(1.0, None), None))
+        with pytest.raises(SettingsError, match=r"did not start: .*No such file"):
+            await web.start()
+        await web.stop()
+
+
+async def test_the_end_does_not_wait_until_it_would_be_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(web_process, "FIRST_PAUSE", 3600.0)
+    monkeypatch.setattr(web_process, "LONGEST_PAUSE", 3600.0)
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], Answering(Fleet(1.0, None), None))
+        await web.start()
+        assert web._process is not None
+        web._process.kill()
+        while "it is started again" not in caplog.text:
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            await web.stop()
+
+
 # --- one that somebody has broken into --------------------------------------------------------
 
 STATE = '{"protections": []}\\n'

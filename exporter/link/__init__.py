@@ -13,6 +13,7 @@ from exporter.link.messages import (
     read_frame,
     send_frame,
     send_line,
+    shortened,
 )
 from exporter.link.source import NoSuchTarget, Source, Versioned
 
@@ -29,4 +30,5 @@ __all__ = [
     "read_frame",
     "send_frame",
     "send_line",
+    "shortened",
 ]

@@ -16,7 +16,7 @@ from typing import Any, Final
 from exporter.settings import Protection, Settings
 
 MAX_LINE: Final = 64 * 1024
-"""Bytes of a line from the web process; it names one target at most."""
+"""Bytes of a line from the web process; it names one target, or says what is wrong in a file."""
 
 _LENGTH: Final = struct.Struct("!I")
 
@@ -112,3 +112,14 @@ async def send_line(writer: asyncio.StreamWriter, message: Mapping[str, Any]) ->
     """Sends a message to the main process. Raises ConnectionError if that is gone."""
     writer.write(json.dumps(message).encode() + b"\n")
     await writer.drain()
+
+
+def shortened(text: str) -> str:
+    """As many of a text's lines as a message to the main process has room for, and how many more
+    there are: a file may have any number of faults."""
+    lines, room = text.splitlines(), MAX_LINE // 2
+    for number, line in enumerate(lines):
+        room -= len(json.dumps(line))
+        if room < 0:
+            return "\n".join([*lines[:number], f"and {len(lines) - number} more"])
+    return text

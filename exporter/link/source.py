@@ -55,6 +55,7 @@ class Source:
         self._fleet = Shared(partial(self._ask, "fleet"))
         self._reload = Shared(partial(self._ask, "reload"))
         self._targets: dict[tuple[str, str | None], Shared[Any]] = {}
+        self._names: tuple[str, ...] = ()
 
     async def run(self, obey: Callable[[Order], None]) -> None:
         """Takes what the main process says, until it ends the connection."""
@@ -77,7 +78,22 @@ class Source:
     async def fleet(self) -> FleetState:
         """The targets as they are now."""
         state: FleetState = await self._fleet()
+        if state.names != self._names:
+            self._names = state.names
+            self._forget_others(frozenset(state.names))
         return state
+
+    def _forget_others(self, names: frozenset[str]) -> None:
+        """Keeps nothing of targets that are no more. With peers their keys are many."""
+        for key, shared in list(self._targets.items()):
+            if key[1] is not None and key[1] not in names and shared.idle:
+                self._forget(key)
+
+    def _forget(self, key: tuple[str, str | None]) -> None:
+        """Nobody may be asking for it: keys that are still to come would be taken for the first."""
+        del self._targets[key]
+        if key[0] == "counts" and key[1] is not None:
+            self._columns.pop(key[1], None)
 
     async def reload(self) -> tuple[bool, str]:
         """Has the files read again. Whether there are any, and what is wrong; empty if nothing."""
@@ -118,9 +134,7 @@ class Source:
                 idle = next((key for key, one in self._targets.items() if one.idle), None)
                 if idle is None:
                     break
-                del self._targets[idle]
-                if idle[0] == "counts" and idle[1] is not None:
-                    self._columns.pop(idle[1], None)
+                self._forget(idle)
             ask: Callable[[], Awaitable[Any]] = partial(self._ask, what, name=name)
             if what == "counts" and name is not None:
                 ask = partial(self._ask_counts, name)

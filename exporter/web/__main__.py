@@ -20,7 +20,7 @@ from exporter.descriptors import (
     raise_limit,
     too_few_for_connections,
 )
-from exporter.link import Order, Source, WebSetup, read_frame, send_line
+from exporter.link import Order, Source, WebSetup, read_frame, send_line, shortened
 from exporter.polling import cancel_and_wait
 from exporter.settings import SettingsError, WebConfigFile
 from exporter.web.routes import application
@@ -65,8 +65,9 @@ async def _run(link: socket.socket) -> int:
             before=setup.protections,
         )
     except SettingsError as error:
-        await send_line(writer, {"wrong": str(error)})
-        await reader.read()
+        with contextlib.suppress(ConnectionError):
+            await send_line(writer, {"wrong": shortened(str(error))})
+            await reader.read()
         return 0
     wanted = setup.settings.web.max_connections
     fitting = connections_that_fit(wanted, raise_limit(), in_use())
@@ -84,7 +85,8 @@ async def _run(link: socket.socket) -> int:
             writer.close()
             return
         wrong = "" if order.what == "ping" or await config.reload() else config.fault
-        await send_line(writer, {"done": order.number, "wrong": wrong, **_state(config)})
+        said = {"done": order.number, "wrong": shortened(wrong), **_state(config)}
+        await send_line(writer, said)
 
     def take(order: Order) -> None:
         task = asyncio.create_task(obey(order))

@@ -1,10 +1,18 @@
 """Which clients count as one when something is shared out by address."""
 
+import asyncio
 import ipaddress
 from typing import Final
 
 UNIX_SOCKET: Final = "unix socket"
 """The group of all that come through one: they have no addresses."""
+
+
+def client_of(transport: asyncio.BaseTransport | None) -> str:
+    """Whom a connection is from; see `group`. What a client of a socket in the file system calls
+    its own end is not looked at: it may choose that as it likes."""
+    peer = None if transport is None else transport.get_extra_info("peername")
+    return group(peer[0] if isinstance(peer, tuple) else None)
 
 
 def group(remote: str | None) -> str:

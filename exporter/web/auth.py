@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.settings import WebConfigFile
-from exporter.web.addresses import group
+from exporter.web.addresses import client_of
 from exporter.web.login_queue import LoginQueue
 
 REALM: Final = "asterisk-fax-exporter"
@@ -74,7 +74,7 @@ class Verifier:
         self, users: Mapping[str, bytes], user: str, password: bytes, *, client: str = ""
     ) -> bool:
         """Whether this is the password of this user, who logs in from the addresses `client`, as
-        addresses.group has them.
+        addresses.client_of has them.
 
         Raises TooManyWaiting. If it is cancelled before its turn, the turn is another's.
         """
@@ -183,7 +183,7 @@ def middleware(config: WebConfigFile) -> Middleware:
         too_many = False
         credentials = _credentials(request) if users else None
         if credentials is not None:
-            client = group(request.remote)
+            client = client_of(request.transport)
             try:
                 verified = await verifier.verify(users, *credentials, client=client)
             except TooManyWaiting:

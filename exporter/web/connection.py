@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from exporter.settings import WebConfigFile
-from exporter.web.addresses import group
+from exporter.web.addresses import client_of
 from exporter.web.places import Places, Standing
 from exporter.web.tls import Read, Tls
 from exporter.web.turns import Turns
@@ -200,9 +200,7 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
         assert isinstance(transport, asyncio.Transport)
         self._tcp = transport
         transport.set_write_buffer_limits(high=0)
-        peer = transport.get_extra_info("peername")
-        address = group(peer[0] if isinstance(peer, tuple) else None)
-        if self._places.take(self, address):
+        if self._places.take(self, client_of(transport)):
             self._enter(Phase.NEW if self._tls is None else Phase.HANDSHAKE)
         else:
             self.abort()

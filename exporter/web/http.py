@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from exporter.settings import WebConfigFile
 from exporter.web import auth
-from exporter.web.connection import LINGER_SECONDS, MAX_HEAD, Connection
+from exporter.web.connection import LINGER_SECONDS, MAX_HEAD, Connection, Phase
 
 MAX_HEADERS: Final = 64
 """Headers of a request: Prometheus sends 6, and a proxy adds some."""
@@ -117,6 +117,8 @@ async def _begin_response(request: web.Request, response: web.StreamResponse) ->
         connection.asked_only_for(open_to_all or not auth.may_see(request))
         # After an upgrade or a tunnel, which there is none of, aiohttp reads no further request.
         ends = hdrs.UPGRADE in request.headers or request.method == hdrs.METH_CONNECT
+        # Refused before all of it has come, as for its `Expect`: where the next one begins is open.
+        ends = ends or connection.phase is not Phase.ANSWERING
         if connection.outdated or ends:
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"

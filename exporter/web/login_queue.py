@@ -1,7 +1,7 @@
 """Whose login is verified next, and whose has to come again: turns by client.
 
 Pure bookkeeping: what a login is, how long it takes and whether it is right is known elsewhere. A
-client is what addresses.group says.
+client is what addresses.client_of says.
 """
 
 from collections import Counter

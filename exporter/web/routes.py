@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from pydantic import TypeAdapter
 
-from exporter.link import NoSuchTarget, Source, Versioned
+from exporter.link import FleetState, NoSuchTarget, Source, Versioned
 from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
 from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
@@ -94,8 +94,7 @@ class _Routes:
     # --- for Prometheus -------------------------------------------------------------------------
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
-        fleet = await self._source.fleet()
-        only = await self._counts(fleet.names[0]) if len(fleet.names) == 1 else None
+        fleet, only = await self._fleet_and_only()
         web_config = self._config if self._config.path is not None else None
         exporter = Exporter(
             targets=len(fleet.names),
@@ -109,6 +108,16 @@ class _Routes:
         return await self._encoded(
             request, "", version, partial(self._exporter, exporter, only), OWN_SECONDS
         )
+
+    async def _fleet_and_only(self) -> tuple[FleetState, Versioned[Counts] | None]:
+        """All targets together, and if there is just one, its counts."""
+        fleet = await self._source.fleet()
+        if len(fleet.names) != 1:
+            return fleet, None
+        try:
+            return fleet, await self._source.counts(fleet.names[0])
+        except NoSuchTarget:  # a reload has put another in its place meanwhile
+            return await self._fleet_and_only()
 
     async def probe(self, request: web.Request) -> web.StreamResponse:
         name = _target_name(request)

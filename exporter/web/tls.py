@@ -12,6 +12,10 @@ from typing import Final
 RECORD: Final = 16 * 1024
 """Bytes: the most that one record of TLS holds."""
 
+MAX_UNSAID: Final = 4 * RECORD
+"""Bytes that may come one after the other and say nothing, such as that there is a new key: each is
+work, and has an answer that waits until there is something to send."""
+
 _HANDSHAKE_RECORD: Final = b"\x16"
 """What a client of TLS says first."""
 
@@ -32,6 +36,8 @@ class Tls:
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.untouched = True
         """Nothing has been fed yet."""
+        self._unsaid = 0
+        """Bytes fed since it last said something."""
 
     @staticmethod
     def begins(data: bytes) -> bool:
@@ -41,6 +47,7 @@ class Tls:
     def feed(self, data: bytes) -> None:
         """Takes what came from the network."""
         self.untouched = False
+        self._unsaid += len(data)
         self._incoming.write(data)
 
     def shake_hands(self) -> bool:
@@ -50,14 +57,20 @@ class Tls:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        self._unsaid = 0
         return True
 
     def read(self) -> bytes | Read:
-        """What the client said, a record at most. Raises ssl.SSLError if it broke off."""
+        """What the client said, a record at most. Raises ssl.SSLError if it broke off, or sends and
+        says nothing."""
         try:
-            return self._object.read(RECORD) or Read.ENDED
+            data = self._object.read(RECORD)
         except ssl.SSLWantReadError:
+            if self._unsaid > MAX_UNSAID:
+                raise ssl.SSLError("much was sent that says nothing") from None
             return Read.LATER
+        self._unsaid = 0
+        return data or Read.ENDED
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypts what is to be said."""

@@ -121,3 +121,13 @@ async def test_a_defect_of_the_main_process_is_an_error_here_and_ends_nothing(
             await source.reload()
         assert "a defect" in caplog.text
         assert (await source.fleet()).names == ()
+
+
+async def test_of_a_target_that_is_no_more_nothing_is_kept() -> None:
+    async with asking("fax") as (fleet, source):
+        for number in range(20):
+            fleet.pollers = {f"fax-{number}": poller()}
+            await source.counts(f"fax-{number}")
+            await source.shown(f"fax-{number}")
+        assert list(source._columns) == ["fax-19"]
+        assert set(source._targets) == {("counts", "fax-19"), ("shown", "fax-19")}

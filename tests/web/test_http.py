@@ -149,6 +149,15 @@ async def test_after_a_request_for_another_protocol_the_connection_ends(protocol
 
 
 @in_virtual_time
+async def test_who_expects_what_there_is_not_is_told_that_it_ends_here() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(GET[:-2] + b"Expect: a-miracle\r\n\r\n")
+        status, headers, _ = await client.answer()
+        assert (status, headers["Connection"]) == (417, "close")
+        assert await seconds_until_ended(client) < connection.REQUEST_SECONDS
+
+
+@in_virtual_time
 async def test_who_sends_all_of_a_body_that_is_too_large_is_told_that_it_ends_here() -> None:
     async with serving() as served, connected(served) as client:
         client.send(POST + b"Content-Length: 16385\r\n\r\n" + b"x" * 16385)

@@ -13,7 +13,8 @@ import bcrypt
 import pytest
 from aiohttp import ClientSession
 
-from exporter.polling import Fleet
+from exporter.link import Source, Versioned
+from exporter.polling import Counts, Fleet
 from exporter.settings import Settings, SettingsError, WebConfigFile, WebSettings
 from exporter.web.page import CONTENT_SECURITY_POLICY, STATIC
 from exporter.web.routes import application
@@ -90,6 +91,21 @@ async def test_probe_gives_the_metrics_of_the_pbx_that_is_named_and_of_no_other(
         assert own.value("exporter_targets") == 2
         assert not own.has("up")
         assert "process_resident_memory_bytes" in own.text
+
+
+async def test_metrics_is_served_while_the_only_pbx_gives_way_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with site("berlin") as one:
+        asked = Source.counts
+
+        async def counts(source: Source, name: str) -> Versioned[Counts]:
+            if name == "berlin":  # just then the file is read again
+                await one.fleet.watch({"paris": settings_for(one.pbxs["berlin"])})
+            return await asked(source, name)
+
+        monkeypatch.setattr(Source, "counts", counts)
+        assert (await one.scrape("/metrics")).value("exporter_targets") == 1
 
 
 async def test_metrics_has_the_pbx_too_if_there_is_just_one() -> None:

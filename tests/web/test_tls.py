@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from exporter.web import tls
 from exporter.web.tls import RECORD, Read, Tls
 from tests.web.serving import config_of, trusting
 
@@ -84,3 +85,24 @@ def test_only_what_begins_as_tls_is_taken_for_it(both: tuple[Client, Tls]) -> No
     server.feed(b"\x16\x03\x01\x00\x05hello")
     with pytest.raises(ssl.SSLError):
         server.shake_hands()
+
+
+def test_who_sends_without_end_and_says_nothing_is_heard_no_longer(
+    both: tuple[Client, Tls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # New keys without end would be that; a part of a record stands for them.
+    monkeypatch.setattr(tls, "MAX_UNSAID", 1000)
+    client, server = both
+    shake_hands(client, server)
+    for _ in range(3):
+        client.object.write(b"x" * 900)
+        server.feed(client.outgoing.read())
+        assert server.read() == b"x" * 900
+        assert server.read() is Read.LATER
+    client.object.write(b"x" * 2000)
+    sent = client.outgoing.read()
+    server.feed(sent[:1000])
+    assert server.read() is Read.LATER
+    server.feed(sent[1000:1001])
+    with pytest.raises(ssl.SSLError, match="says nothing"):
+        server.read()
