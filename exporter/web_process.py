@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from exporter.link import MAX_LINE, Answering, Frames, Order, WebSetup
+from exporter.link import MAX_LINE, Answering, Order, WebSetup, send_frame
 from exporter.settings import Protection, Settings, SettingsError
 
 START_SECONDS: Final = 60.0
@@ -27,6 +27,7 @@ ANSWER_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 3.0
 """For the responses under way, when it is to end."""
 PING_SECONDS: Final = 15.0
+"""Between two questions whether it still answers."""
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
 """Seconds before it is started again; twice as many each time, unless it has lived for longer."""
@@ -73,7 +74,7 @@ class WebProcess:
 
     async def reload(self) -> None:
         """Has it read its file again. Raises SettingsError with what is wrong in it."""
-        problem = await self._order("reload", ANSWER_SECONDS)
+        problem = await self._order("reload")
         if problem in (_NO_ANSWER, _ENDED):  # what is wrong in the file it logs itself
             log.error("web configuration not read again: %s", problem)
         if problem:
@@ -85,7 +86,7 @@ class WebProcess:
         if self._supervision is not None:
             with contextlib.suppress(ConnectionError):
                 if self._writer is not None:
-                    await Frames.send(self._writer, Order("stop"))
+                    await send_frame(self._writer, Order("stop"))
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await asyncio.shield(self._supervision)
@@ -120,16 +121,16 @@ class WebProcess:
             settings = self._settings.model_copy(update={"ami": None})
             sockets = tuple(each.fileno() for each in self._sockets)
             setup = WebSetup(settings, sockets, os.getpid(), self._protections)
-            await Frames.send(writer, setup)
+            await send_frame(writer, setup)
             async with asyncio.timeout(START_SECONDS):
                 line = await reader.readline()
             if not line:
                 raise ConnectionError("it ended while it started")
-            said: dict[str, Any] = json.loads(line)
+            said = _said(line)
             if "wrong" in said:
                 raise SettingsError(said["wrong"])
             self._take_state(said)
-        except (TimeoutError, ConnectionError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             self._kill()
             await self._process.wait()
             writer.close()
@@ -144,7 +145,7 @@ class WebProcess:
         """Takes what it says until it ends."""
         try:
             while line := await reader.readline():
-                said = json.loads(line)
+                said = _said(line)
                 if "ask" in said:
                     await self._answering.take(said, writer)
                     continue
@@ -153,9 +154,10 @@ class WebProcess:
                 if outcome is not None and not outcome.done():
                     outcome.set_result(said["wrong"])
         except ConnectionError:
-            pass  # it ended in the middle of what was said to it, which is told by `_supervise`
-        except (ValueError, KeyError, TypeError) as error:
-            log.error("the web process said what it should not: %s", error)
+            pass  # it has ended, and `_supervise` says so
+        except (ValueError, LookupError, TypeError) as error:
+            log.error("the web process said what it should not: %r; it is ended", error)
+            self._kill()
         finally:
             writer.close()
 
@@ -202,20 +204,20 @@ class WebProcess:
         """Ends the process if it hangs."""
         while True:
             await asyncio.sleep(PING_SECONDS)
-            if await self._order("ping", ANSWER_SECONDS):
+            if await self._order("ping"):
                 log.error("the web process gave no answer for %.0f s", ANSWER_SECONDS)
                 self._kill()
                 return
 
-    async def _order(self, what: str, seconds: float) -> str:
-        """What went wrong; empty if nothing did."""
+    async def _order(self, what: str) -> str:
+        """What went wrong, until there is an answer; empty if nothing did."""
         number = next(self._numbers)
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._outcomes[number] = outcome
         try:
             assert self._writer is not None
-            async with asyncio.timeout(seconds):
-                await Frames.send(self._writer, Order(what, number))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await send_frame(self._writer, Order(what, number))
                 return await outcome
         except (TimeoutError, ConnectionError):
             return _NO_ANSWER
@@ -226,6 +228,18 @@ class WebProcess:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+
+
+def _said(line: bytes) -> dict[str, Any]:
+    """A line of the web process, which may say anything if somebody has broken into it. Raises
+    ValueError."""
+    try:
+        said = json.loads(line)
+    except RecursionError:
+        said = None
+    if not isinstance(said, dict):
+        raise ValueError("no object of JSON")
+    return said
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from exporter.demo import DemoSession
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import Poller
+from exporter.polling import Poller, cancel_and_wait
 from exporter.settings import AmiSettings
 from harness.pbx import FaultyPbx
 from harness.virtual_time import clock, until, wall
@@ -54,9 +54,7 @@ async def watched(
             await asyncio.sleep(EVENT_LATENESS)  # events of faxes before the start have come by now
         yield pbx, poller
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await cancel_and_wait(task)
         await pbx.stop()
 
 

@@ -42,7 +42,7 @@ QUIET_SECONDS: Final = 5.0
 LONGEST_SECONDS: Final = 60.0
 """In which a connection has to end after its client's last byte, while it takes what comes."""
 _MOST_PIECES: Final = 64
-MAX_CONNECTIONS: Final = 4
+_MAX_CONNECTIONS: Final = 4
 _SETTINGS: Final = Settings(ami=None)
 _TARGET: Final = AmiSettings(username="u", secret=SecretStr("s"))
 _OPEN: Final = (b"healthy\n", b"ready\n", b"")
@@ -128,7 +128,7 @@ async def _serving(users: bool) -> AsyncIterator[int]:
     async with contextlib.AsyncExitStack() as stack:
         source = await stack.enter_async_context(linked(fleet, reload=_reload))
         app = application(_SETTINGS, source, config)
-        server = Server(app, config, max_connections=MAX_CONNECTIONS)
+        server = Server(app, config, max_connections=_MAX_CONNECTIONS)
         listener = stack.enter_context(listening())
         await server.start([listener])
         try:

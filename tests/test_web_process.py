@@ -104,6 +104,14 @@ def test_signals_for_the_group_are_for_the_main_process(number: signal.Signals) 
         assert exporter.web_process == web
 
 
+def test_polls_come_before_it_and_it_is_the_first_to_end_without_memory() -> None:
+    with Exporter("--demo") as exporter:
+        main, web = (os.getpriority(os.PRIO_PROCESS, pid) for pid in exporter.processes)
+        assert web == min(main + 5, 19)
+        score = Path(f"/proc/{exporter.web_process}/oom_score_adj").read_text()
+        assert int(score) == 500
+
+
 def test_the_next_one_knows_what_the_one_before_kept_others_out_with(
     tmp_path: Path, ca: trustme.CA
 ) -> None:
@@ -242,3 +250,59 @@ async def test_the_end_does_not_wait_until_it_would_be_started_again(
             await asyncio.sleep(0.01)
         async with asyncio.timeout(30):
             await web.stop()
+
+
+# --- one that somebody has broken into --------------------------------------------------------
+
+STATE = '{"protections": []}\\n'
+NONSENSE = [
+    "\\n",
+    "null\\n",
+    "[1]\\n",
+    "{}\\n",
+    '{"protections": ["DOORS"]}\\n',
+    '{"protections": [[]]}\\n',
+    "\\377\\n",
+]
+
+
+def says(folder: Path, *lines: str) -> str:
+    """A program that says these lines to the main process, as printf takes them, and stays."""
+    program = folder / "web"
+    said = "".join(f"printf '{line}' >&0\n" for line in lines)
+    program.write_text(f"#!/bin/sh\n{said}exec sleep 60\n")
+    program.chmod(0o700)
+    return str(program)
+
+
+LONG = ["x" * 50_000] * 3
+DEEP = ["[" * 50_000, "\\n"]
+
+
+@pytest.mark.parametrize("lines", [*([line] for line in NONSENSE), LONG, DEEP])
+async def test_what_makes_no_sense_is_no_start(
+    lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", says(tmp_path, *lines))
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], Answering(Fleet(1.0, None), None))
+        with pytest.raises(SettingsError, match="did not start"):
+            await web.start()
+        assert web._process is not None
+        assert web._process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("lines", [*([line] for line in NONSENSE), LONG, DEEP, [STATE]])
+async def test_who_says_what_makes_no_sense_is_ended_and_started_again(
+    lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", says(tmp_path, STATE, *lines))
+    monkeypatch.setattr(web_process, "FIRST_PAUSE", 0.01)
+    answering = Answering(Fleet(1.0, None), None)
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], answering)
+        await web.start()
+        while answering.web_restarts == 0:
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(web_process, "STOP_SECONDS", 0.01)
+        await web.stop()

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from exporter.link import columns
-from exporter.link.messages import Answer, FileState, FleetState, Frames, Keys
+from exporter.link.messages import Answer, FileState, FleetState, Keys, packed, send_frame
 from exporter.polling import Counts, Fleet, Shown
 from exporter.settings import ConfigFile, SettingsError
 
@@ -64,7 +64,7 @@ class Answering:
             except Exception:  # a defect of ours must not leave the client without an answer
                 log.exception("what the web process asked for cannot be said")
                 answer = Answer(ask["ask"], None, failed=True)
-            await Frames.send(writer, answer)
+            await send_frame(writer, answer)
 
     async def _value(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> object:
         match ask["what"]:
@@ -97,19 +97,18 @@ class Answering:
         if poller is None:
             return None
         known = ask["known"] if ask["identity"] == poller.identity else [0] * columns.TABLES
-        counts = Counts.of(poller)
         while True:
             begun = time.perf_counter()
+            counts = Counts.of(poller)
             piece = next(columns.new_keys(counts, known), None)
             if piece is None:
-                content = columns.values(Counts.of(poller))
+                content = columns.values(counts)
                 await self._pause(begun)
                 return poller.identity, content
             table, keys = piece
             known[table] += len(keys)
-            await Frames.send(writer, Keys(ask["ask"], poller.identity, table, keys))
+            await send_frame(writer, Keys(ask["ask"], poller.identity, table, keys))
             await self._pause(begun)
-            counts = Counts.of(poller)
 
     async def _shown(self, name: str | None) -> list[tuple[str, bytes]] | None:
         """One target, or all: their names, and `Shown` as a pickle, made at once so that nothing
@@ -120,7 +119,7 @@ class Answering:
         shown = []
         for each, poller in list(pollers.items()) if name is None else [(name, pollers[name])]:
             begun = time.perf_counter()
-            shown.append((each, Frames.packed(Shown.of(poller))))
+            shown.append((each, packed(Shown.of(poller))))
             await self._pause(begun)
         return shown
 

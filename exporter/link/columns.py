@@ -5,37 +5,23 @@ take milliseconds. A table's keys stay as they are and where they are, and new o
 (see Totals and Gauges): so a number of keys says which.
 """
 
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import islice
 from typing import Any, Final
 
 from exporter.ledger import Gauges, Totals
+from exporter.link.messages import packed, unpacked
 from exporter.polling import Counts
 
 KEYS_AT_ONCE: Final = 2000
 """Pickling them takes a few milliseconds, in which nothing else happens."""
 
-_TOTALS: Final = (
-    "pages",
-    "bad_lines",
-    "rejected",
-    "fallbacks",
-    "started",
-    "ended",
-    "finished",
-    "failures",
-    "results_unknown",
-)
-_HISTOGRAMS: Final = (
-    "page_seconds",
-    "session_seconds",
-    "session_pages",
-    "session_rate",
-    "session_bad_lines",
-)
-_GAUGES: Final = ("sessions", "negotiated", "data_rate", "ecm", "transports")
-_OLDEST: Final = ("oldest_start", "oldest_progress")
+_NOT_SHOWN: Final = {"opened"}
+_KEYS_COME_AND_GO: Final = ("oldest_start", "oldest_progress")
+"""Gauges that are sent whole: they have a key for each operation at most."""
+_TOTALS: Final = [one.name for one in fields(Totals) if one.name not in _NOT_SHOWN]
+_GAUGES: Final = [one.name for one in fields(Gauges) if one.name not in _KEYS_COME_AND_GO]
 TABLES: Final = len(_TOTALS) + len(_GAUGES)
 
 
@@ -55,11 +41,9 @@ def new_keys(counts: Counts, known: Sequence[int]) -> Iterator[tuple[int, list[A
 
 def values(counts: Counts) -> bytes:
     """Everything but the keys: the same bytes as long as nothing has changed."""
-    rest = {name: getattr(counts.totals, name) for name in _HISTOGRAMS}
-    rest |= {name: getattr(counts.gauges, name) for name in _OLDEST}
+    whole = [getattr(counts.gauges, name) for name in _KEYS_COME_AND_GO]
     columns = [list(table.values()) for table in _tables(counts)]
-    content = (columns, rest, counts.status, counts.unobserved)
-    return pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
+    return packed((columns, whole, counts.status, counts.unobserved))
 
 
 class Columns:
@@ -81,7 +65,7 @@ class Columns:
 
     def counts(self, content: bytes) -> Counts:
         """The counts with these values. May run in any thread, while keys are added."""
-        columns, rest, status, unobserved = pickle.loads(content)
+        columns, whole, status, unobserved = unpacked(content)
         tables = [
             dict(zip(keys, column, strict=False))
             for keys, column in zip(self._keys, columns, strict=True)
@@ -91,8 +75,6 @@ class Columns:
             setattr(totals, name, table)
         for name, table in zip(_GAUGES, tables[len(_TOTALS) :], strict=True):
             setattr(gauges, name, table)
-        for name in _HISTOGRAMS:
-            setattr(totals, name, rest[name])
-        for name in _OLDEST:
-            setattr(gauges, name, rest[name])
+        for name, table in zip(_KEYS_COME_AND_GO, whole, strict=True):
+            setattr(gauges, name, table)
         return Counts(status, totals, gauges, unobserved)

@@ -85,31 +85,27 @@ class Order:
     number: int = 0
 
 
-class Frames:
-    """Pickles of the main process on their way to the web process."""
+def packed(value: object) -> bytes:
+    """A value of the main process as bytes, which can be a part of a message."""
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
-    @staticmethod
-    def packed(value: object) -> bytes:
-        """A value as bytes that are a part of a message."""
-        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
-    @staticmethod
-    def unpacked(content: bytes) -> Any:
-        """The value that was packed."""
-        return pickle.loads(content)
+def unpacked(content: bytes) -> Any:
+    """The value that was packed. For bytes of the main process only: unpacking runs code."""
+    return pickle.loads(content)
 
-    @staticmethod
-    async def read(reader: asyncio.StreamReader) -> object:
-        """The next one. Raises asyncio.IncompleteReadError at the end."""
-        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        return pickle.loads(await reader.readexactly(length))
 
-    @staticmethod
-    async def send(writer: asyncio.StreamWriter, message: object) -> None:
-        """Sends one. Raises ConnectionError if the other side is gone."""
-        body = Frames.packed(message)
-        writer.write(_LENGTH.pack(len(body)) + body)
-        await writer.drain()
+async def read_frame(reader: asyncio.StreamReader) -> object:
+    """The next message of the main process. Raises asyncio.IncompleteReadError at the end."""
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    return unpacked(await reader.readexactly(length))
+
+
+async def send_frame(writer: asyncio.StreamWriter, message: object) -> None:
+    """Sends a message to the web process. Raises ConnectionError if that is gone."""
+    body = packed(message)
+    writer.write(_LENGTH.pack(len(body)) + body)
+    await writer.drain()
 
 
 async def send_line(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:

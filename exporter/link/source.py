@@ -10,7 +10,15 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from exporter.link.columns import Columns
-from exporter.link.messages import Answer, FleetState, Frames, Keys, Order, send_line
+from exporter.link.messages import (
+    Answer,
+    FleetState,
+    Keys,
+    Order,
+    read_frame,
+    send_line,
+    unpacked,
+)
 from exporter.polling import Counts, Shown
 from exporter.shared import Shared
 
@@ -53,7 +61,7 @@ class Source:
         """Takes what the main process says, until it ends the connection."""
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                message = await Frames.read(self._reader)
+                message = await read_frame(self._reader)
                 if isinstance(message, Keys):
                     self._take_keys(message)
                 elif isinstance(message, Answer):
@@ -112,7 +120,7 @@ class Source:
             for name, content in packed
             for part in (name.encode("utf-8", "surrogatepass"), content)
         )
-        return Versioned(version, partial(_unpacked, packed))
+        return Versioned(version, partial(_read_shown, packed))
 
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
@@ -179,5 +187,5 @@ def _version(parts: Iterable[bytes]) -> bytes:
     return digest.digest()
 
 
-def _unpacked(packed: list[tuple[str, bytes]]) -> list[tuple[str, Shown]]:
-    return [(name, Frames.unpacked(content)) for name, content in packed]
+def _read_shown(packed: list[tuple[str, bytes]]) -> list[tuple[str, Shown]]:
+    return [(name, unpacked(content)) for name, content in packed]

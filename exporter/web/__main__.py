@@ -20,7 +20,7 @@ from exporter.descriptors import (
     raise_limit,
     too_few_for_connections,
 )
-from exporter.link import Frames, Order, Source, WebSetup, send_line, shortened
+from exporter.link import Order, Source, WebSetup, read_frame, send_line, shortened
 from exporter.polling import cancel_and_wait
 from exporter.settings import SettingsError, WebConfigFile
 from exporter.web.routes import application
@@ -54,7 +54,7 @@ def main() -> int:
 
 async def _run(link: socket.socket) -> int:
     reader, writer = await asyncio.open_connection(sock=link)
-    setup = await Frames.read(reader)
+    setup = await read_frame(reader)
     assert isinstance(setup, WebSetup)
     log.setup(setup.settings.log.level, setup.settings.log.format)
     source = Source(reader, writer)

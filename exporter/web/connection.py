@@ -112,7 +112,7 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
         self._dropping = False
         """The request is refused before all of it has come: what comes is not looked at."""
         self._open = False
-        """It has asked only for what everybody may see."""
+        """Its last request brought no more than everybody gets."""
 
     # --- the phases ---------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
         self._places.logged_in(self)
 
     def asked_only_for(self, what_all_may_see: bool) -> None:
-        """What the request was for."""
+        """Whether the request brought no more than everybody gets: an open path, or a refusal."""
         self._open = what_all_may_see
 
     def sending(self) -> None:
@@ -159,8 +159,7 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
         if self.phase is Phase.ENDED or self._dropping:
             return
         self._given = False
-        self._body_left = 0
-        self._enter(Phase.RECEIVING if self._waiting else Phase.IDLE)
+        self._enter(Phase.IDLE)
         self._loop.call_soon(self._go_on)  # aiohttp is not ready for it yet
 
     def _go_on(self) -> None:

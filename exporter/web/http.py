@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from exporter.settings import WebConfigFile
 from exporter.web import auth
-from exporter.web.connection import IDLE_SECONDS, LINGER_SECONDS, MAX_HEAD, Connection, Phase
+from exporter.web.connection import LINGER_SECONDS, MAX_HEAD, Connection, Phase
 
 MAX_HEADERS: Final = 64
 """Headers of a request: Prometheus sends 6, and a proxy adds some."""
@@ -31,12 +31,11 @@ once for all, and of it a copy of such a piece for each."""
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
     """What serves this application, to the users of the file only. Its protocols take a Connection
     as their transport: the deadlines are there."""
-    app.middlewares.extend([_receive_all, auth.middleware(config), _allowed])
+    app.middlewares.extend([_receive_all, auth.middleware(config), _note_login])
     app.on_response_prepare.append(_begin_response)
     return web.AppRunner(
         app,
         handler_cancellation=True,  # nobody waits for the answer to a client that has gone
-        keepalive_timeout=2 * IDLE_SECONDS,
         shutdown_timeout=SHUTDOWN_SECONDS,
         logger=_log,
         access_log=_log,
@@ -96,8 +95,8 @@ async def _receive_all(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 @web.middleware
-async def _allowed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Comes after auth.middleware, so whoever gets here may make this request."""
+async def _note_login(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Comes after auth.middleware, which knows who has logged in."""
     connection = _connection(request)
     if connection is not None and auth.logged_in(request):
         connection.logged_in()

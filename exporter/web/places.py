@@ -22,7 +22,7 @@ class Standing(IntEnum):
     STALLED = 0
     """It does not read what it asked for."""
     OPEN = 1
-    """It has asked only for what everybody may see."""
+    """Its last request brought no more than everybody gets."""
     WAITING = 2
     """No request of it is under way."""
     BUSY = 3
@@ -69,7 +69,7 @@ class Places(Generic[Holder]):
     had it for longest. So who takes many takes them from himself. Addresses with FEW or less are
     alike: of these the one goes that has the lowest standing.
 
-    Who has logged in is `known`: he never has to go for a stranger.
+    Who has logged in is `known`: he has to go for a stranger only where there are no strangers.
     """
 
     def __init__(self, count: int, has_users: Callable[[], bool]) -> None:
@@ -111,7 +111,7 @@ class Places(Generic[Holder]):
     def logged_in(self, one: Holder) -> None:
         """`one` is known from now on."""
         held = self._held.get(one)
-        if held is not None and not held[0]:
+        if held is not None:
             self._remove(one)
             self._put(one, True, *held[1:])
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_KEPT: Final = 16 * 1024 * 1024
-"""Bytes of responses that are kept."""
+"""Bytes of responses that are kept; but always the last one, however large."""
 WORKERS: Final = 2
 """Threads: what is large does not hold up all that is small."""
 _LEVEL: Final = 5

@@ -69,8 +69,6 @@ class Tls:
             if self._unsaid > MAX_UNSAID:
                 raise ssl.SSLError("much was sent that says nothing") from None
             return Read.LATER
-        except ssl.SSLZeroReturnError:
-            return Read.ENDED
         self._unsaid = 0
         return data or Read.ENDED
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from exporter.link.messages import Answer, Frames, send_line
+from exporter.link.messages import Answer, read_frame, send_frame, send_line
 
 
 async def pair() -> tuple[
@@ -20,13 +20,13 @@ async def pair() -> tuple[
 async def test_a_message_of_any_size_arrives_as_it_was_sent() -> None:
     (reader, near), (_, far) = await pair()
     for value in (None, b"", b"x" * 3_000_000, ["ä\n\0", {1: 2.5}]):
-        sending = asyncio.create_task(Frames.send(far, Answer(1, value)))
-        assert await Frames.read(reader) == Answer(1, value)
+        sending = asyncio.create_task(send_frame(far, Answer(1, value)))
+        assert await read_frame(reader) == Answer(1, value)
         await sending
     far.write(b"\0\0\0\x09half")
     far.close()
     with pytest.raises(asyncio.IncompleteReadError):
-        await Frames.read(reader)
+        await read_frame(reader)
     near.close()
 
 

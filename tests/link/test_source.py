@@ -38,6 +38,8 @@ async def test_the_counts_are_those_of_now_each_time() -> None:
             assert counts.read().totals.started[Operation.SEND] == expected
             versions.add(counts.version)
         assert len(versions) == 3
+        assert not source._asking
+        assert not source._answers
         assert (await source.counts("fax")).version in versions
 
 

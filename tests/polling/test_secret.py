@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger import Ledger
-from exporter.polling import Failure, Poller
+from exporter.polling import Failure, Poller, cancel_and_wait
 from harness.pbx import FaultyPbx
 from harness.virtual_time import until
 from harness.watching import SECRET, settings_for
@@ -31,9 +31,7 @@ async def watched_with(file: Path) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
         await until(lambda: poller.status.up, SECONDS)
         yield pbx, poller
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await cancel_and_wait(task)
         await pbx.stop()
 
 

@@ -47,7 +47,11 @@ class Served:
 
     async def _slow(self, request: web.Request) -> web.Response:
         self.arrived.append("slow")
-        await self.go_on.wait()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.arrived.append("given up")
+            raise
         return web.Response(text="slow\n")
 
     async def _huge(self, request: web.Request) -> web.Response:

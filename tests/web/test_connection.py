@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from exporter.web.connection import (
     Connection,
     Phase,
 )
-from exporter.web.places import Places
+from exporter.web.places import Places, Standing
 from exporter.web.turns import Turns
 from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
@@ -206,6 +207,46 @@ async def test_who_reads_nothing_through_tls_is_cut_off(tmp_path: Path, ca: trus
         assert asyncio.get_running_loop().time() - begun == about(RECEIVE_SECONDS)
 
 
+@in_virtual_time
+async def test_who_ends_tls_is_let_go_at_once(tmp_path: Path, ca: trustme.CA) -> None:
+    async with (
+        serving(config_of(tmp_path)) as served,
+        connected(served, trusting(ca)) as client,
+    ):
+        assert await client.get() == 200
+        begun = asyncio.get_running_loop().time()
+        client.writer.close()  # asyncio says the end of TLS, and waits for that of the server
+        await until(lambda: not list(served.server._places))
+        assert asyncio.get_running_loop().time() - begun == about(0)
+
+
+@in_virtual_time
+async def test_what_came_in_advance_through_tls_is_answered_in_its_turn(
+    tmp_path: Path, ca: trustme.CA
+) -> None:
+    async with (
+        serving(config_of(tmp_path)) as served,
+        connected(served, trusting(ca)) as client,
+    ):
+        client.send(GET.replace(b"healthy", b"slow"))
+        await until(lambda: "slow" in served.arrived)
+        client.send(GET * 1000)  # more than waits decrypted
+        await asyncio.sleep(1)
+        served.go_on.set()
+        assert [(await client.answer())[0] for _ in range(1001)] == [200] * 1001
+
+
+@in_virtual_time
+async def test_who_breaks_tls_is_cut_off_at_once(tmp_path: Path, ca: trustme.CA) -> None:
+    async with (
+        serving(config_of(tmp_path)) as served,
+        connected(served, trusting(ca)) as client,
+    ):
+        assert await client.get() == 200
+        os.write(client.writer.get_extra_info("socket").fileno(), b"\x17\x03\x03\x00\x05hello")
+        assert await seconds_until_ended(client) == about(0)
+
+
 # --- its end --------------------------------------------------------------------------------
 
 
@@ -246,6 +287,22 @@ async def test_what_is_sent_before_a_handshake_has_its_turn_is_not_read(
             await asyncio.sleep(0)
         assert connection.phase is Phase.HANDSHAKE
         assert len(fed) == 1
+
+
+async def test_what_the_network_does_not_take_pauses_who_writes() -> None:
+    standings: list[Standing] = []
+
+    class Noting(Places[Connection]):
+        def mark(self, one: Connection, standing: Standing) -> None:
+            standings.append(standing)
+
+    async with accepted(WebConfigFile(None), Noting(1, lambda: False)) as connection:
+        connection.received()
+        connection.sending()
+        assert standings[-1:] == [Standing.BUSY]
+        while not connection._tcp.get_write_buffer_size():
+            connection.write(b"x")
+        assert standings[-1:] == [Standing.STALLED]
 
 
 async def test_whatever_happens_after_its_end_a_connection_holds_no_place() -> None:

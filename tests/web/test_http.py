@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.settings import WebConfigFile
 from exporter.web import connection, http
 from harness import virtual_time
-from harness.virtual_time import in_virtual_time
+from harness.virtual_time import in_virtual_time, until
 from tests.web.serving import (
     GET,
     POST,
@@ -316,3 +316,35 @@ async def test_aiohttp_knows_every_option_it_is_given(caplog: pytest.LogCaptureF
     async with serving() as served, connected(served) as client:
         assert await client.get() == 200
     assert messages_shown(caplog.records) == []
+
+
+@in_virtual_time
+async def test_nobody_works_for_a_client_that_has_gone() -> None:
+    async with serving() as served:
+        async with connected(served) as client:
+            client.send(GET.replace(b"healthy", b"slow"))
+            await until(lambda: "slow" in served.arrived)
+        await until(lambda: "given up" in served.arrived)
+        assert not served.go_on.is_set()
+
+
+@in_virtual_time
+async def test_a_compressed_body_is_not_expanded() -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(POST + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello")
+        assert (await client.answer())[0] == 200  # what is no gzip is nobody's business
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        GET.replace(b"/healthy", b"/healthy?" + b"a" * 12_000),
+        GET.replace(b"Host:", b"Cookie: " + b"a" * 12_000 + b"\r\nHost:"),
+    ],
+    ids=["line", "header"],
+)
+@in_virtual_time
+async def test_of_a_head_one_line_may_take_nearly_all(long: bytes) -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(long)
+        assert (await client.answer())[0] == 200

@@ -116,6 +116,24 @@ async def test_who_is_refused_while_he_sends_gives_way_first() -> None:
         assert await idle.get() == 200
 
 
+@pytest.mark.parametrize("path", [b"/-/healthy", b"/-/ready", b"/healthy"])
+@in_virtual_time
+async def test_who_got_no_more_than_everybody_gets_gives_way_before_who_waits(
+    tmp_path: Path, path: bytes
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(users(tmp_path), max_connections=3))
+        silent = await stack.enter_async_context(connected(served))
+        await asyncio.sleep(1)
+        stranger = await stack.enter_async_context(connected(served))
+        stranger.send(GET.replace(b"/healthy", path))
+        assert (await stranger.answer())[0] == (401 if path == b"/healthy" else 404)
+        newest = await stack.enter_async_context(connected(served))
+        assert await newest.get() == 401
+        assert await seconds_until_ended(stranger) == about(0)
+        assert await silent.get() == 401
+
+
 @in_virtual_time
 async def test_connections_that_ended_leave_their_places() -> None:
     async with serving(max_connections=2) as served, connected(served) as kept:
@@ -251,6 +269,15 @@ def test_a_place_is_kept_for_who_has_a_password() -> None:
     for number in range(100):
         Held(places, f"{number}").take()
     assert len(list(places)) == 16
+
+
+def test_where_all_have_logged_in_one_of_them_gives_way() -> None:
+    places: Places[Held] = Places(4, lambda: True)
+    known = [Held(places, f"{number}") for number in range(4)]
+    for one in known:
+        places.logged_in(one.take())
+    Held(places, "new").take()
+    assert [one.ended for one in known] == [True, False, False, False]
 
 
 @given(

@@ -102,6 +102,17 @@ async def test_only_so_many_bytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
     renderings.close()
 
 
+async def test_one_that_is_larger_than_all_that_are_kept_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rendering, "MAX_KEPT", 1000)
+    renderings, render = Renderings(), Renderer()
+    for _ in range(3):
+        await renderings.get("key", 1, render, compress=False)
+    assert render.times == 1
+    renderings.close()
+
+
 async def test_little_is_not_compressed() -> None:
     renderings = Renderings()
     assert await renderings.get("key", 1, Renderer(b"short"), compress=True) == (b"short", False)

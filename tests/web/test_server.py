@@ -226,6 +226,28 @@ async def test_a_renewed_certificate_ends_no_request_that_has_begun(
         assert (status, headers["Connection"]) == (200, "close")
 
 
+async def test_a_renewed_certificate_ends_who_has_asked_nothing_yet(
+    tmp_path: Path, ca: trustme.CA
+) -> None:
+    config = config_of(tmp_path)
+    async with serving(config) as served, connected(served, trusting(ca)) as client:
+        while all(one.phase is not connection.Phase.NEW for one in served.server._places):
+            await asyncio.sleep(0)
+        renew_server_certificate(ca, tmp_path)
+        assert await config.reload()
+        async with asyncio.timeout(connection.REQUEST_SECONDS / 2):
+            assert await client.ended() == b""
+
+
+async def test_plain_http_is_told_that_there_is_tls(tmp_path: Path, ca: trustme.CA) -> None:
+    async with serving(config_of(tmp_path)) as served, connected(served) as client:
+        client.send(GET)
+        status, headers, body = await client.answer()
+        assert (status, headers["Connection"]) == (400, "close")
+        assert body == b"Client sent an HTTP request to an HTTPS server.\n"
+        assert await client.ended() == b""
+
+
 async def test_a_client_cannot_have_the_keys_made_anew(tmp_path: Path, ca: trustme.CA) -> None:
     context = config_of(tmp_path).current.ssl_context
     assert context is not None
