@@ -62,11 +62,6 @@ class Reload:
     async def _read(self) -> None:
         problems = []
         with self._notifier.reloading():
-            if self._web_file is not None:
-                try:
-                    await self._web_file()
-                except SettingsError as error:  # it is in the log already
-                    problems.append(str(error))
             if self._file is not None:
                 try:
                     targets = await self._file.read()
@@ -74,6 +69,11 @@ class Reload:
                     warn_of_descriptors(len(targets))
                 except SettingsError as error:
                     logger.error("not read again, what was there goes on: %s", error)
+                    problems.append(str(error))
+            if self._web_file is not None:  # last, since another process may be slow to answer
+                try:
+                    await self._web_file()
+                except SettingsError as error:  # it is in the log already
                     problems.append(str(error))
         if problems:
             raise SettingsError("\n".join(problems))

@@ -22,7 +22,7 @@ from exporter.settings import Protection, Settings, SettingsError
 
 START_SECONDS: Final = 60.0
 """For it to listen: on a slow machine Python alone takes some."""
-ANSWER_SECONDS: Final = 60.0
+ANSWER_SECONDS: Final = 30.0
 """For it to read its file again; so long it may also hang before it is ended."""
 STOP_SECONDS: Final = 3.0
 """For the responses under way, when it is to end."""
