@@ -207,8 +207,9 @@ async def test_what_does_not_start_as_it_should_is_started_again(
     said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_process, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(web_process, "LONGEST_PAUSE", 0.1)
     broken = tmp_path / "python"
-    broken.write_text(f"#!/bin/sh\necho '{said}' >&0\ntouch {tmp_path}/begun.$$\n")
+    broken.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun.$$\necho '{said}' >&0\n")
     broken.chmod(0o755)
     answering = Answering(Fleet(1.0, None), None)
     with listening() as socket:
