@@ -226,6 +226,7 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
         else:
             self._tls.feed(data)
             self._tcp.pause_reading()  # its turn may be a while away, and it may send without end
+            self._places.mark(self, Standing.BUSY)  # it waits for us
             self._handshakes.add(self._shake_hands)
 
     def _shake_hands(self) -> None:
@@ -243,6 +244,8 @@ class Connection(asyncio.BufferedProtocol, asyncio.Transport):
         if done:
             self._enter(Phase.NEW)
             self._decrypt()
+        else:
+            self._places.mark(self, Standing.WAITING)
 
     def _decrypt(self) -> None:
         """Takes what came encrypted, unless enough waits already."""

@@ -287,6 +287,7 @@ async def test_what_is_sent_before_a_handshake_has_its_turn_is_not_read(
             await asyncio.sleep(0)
         assert connection.phase is Phase.HANDSHAKE
         assert len(fed) == 1
+        assert places._held[connection][2] is Standing.BUSY  # it waits for us
 
 
 async def test_what_the_network_does_not_take_pauses_who_writes() -> None:

@@ -128,6 +128,7 @@ class Siege:
         kinds = attack.floods
         row = Row(attack.name, attack.setup)
         row.connections = sum(kind.connections for kind in kinds)
+        row.cut = any(kind.cuts_ami for kind in kinds)
         row.rest = self._rest.resident
         truth, before, control_before = await self._counted()
         if self.pbx is not None:
@@ -188,7 +189,7 @@ class Siege:
             begin, used = time.monotonic(), use(pid).cpu
             watching = asyncio.create_task(_peak_of(row, pid))
             running = [asyncio.create_task(scrape) for scrape in scrapes]
-            if self.pbx is not None and any(kind.cuts_ami for kind in kinds):
+            if self.pbx is not None and row.cut:
                 await asyncio.sleep(1)  # until the places are taken
                 row.back = await self.pbx.cut(_BACK)
             await asyncio.sleep(max(seconds, *(kind.least for kind in kinds)))
@@ -215,8 +216,12 @@ class Siege:
         told_apart = self.setup.users or all(kind.sources > 1 for kind in kinds)
         found: list[Any] = []
         for prometheus in (*beside, elsewhere):
-            # With fewer descriptors than it is to be run with, it holds one connection at a time.
-            guarded = told_apart or (prometheus is elsewhere and not self.setup.descriptors)
+            # With fewer descriptors than it is to be run with, it holds few connections. And until
+            # a handshake is over, nothing tells a new client from others at his address.
+            new = self.setup.tls and not prometheus.keep_alive
+            guarded = (told_apart and not new) or (
+                prometheus is elsewhere and not self.setup.descriptors
+            )
             tally = Tally()
             (row.guarded if guarded else row.unguarded).append(tally)
             found.append(prometheus.scrape_into(tally, over))

@@ -30,7 +30,7 @@ class Row:
     """None of one that polls nothing."""
     control: Punctuality | None = None
     guarded: list[Tally] = field(default_factory=list)
-    """The scrapes that must be answered: with a password, or from another address."""
+    """The scrapes that must be answered: by who has logged in, or from another address."""
     unguarded: list[Tally] = field(default_factory=list)
     """Those from the attackers' address, where there are no passwords: nothing tells them apart."""
     late_login: Tally | None = None
@@ -47,8 +47,10 @@ class Row:
     """Seconds from the flood's end to a scrape that is answered; GRACE if there was none."""
     ended: float | None = None
     """Seconds that SIGTERM took; GRACE if it did not end. None if it got none."""
+    cut: bool = False
+    """The connection to the PBX was cut: the poll that comes next is late by the way back."""
     back: bool = True
-    """Whether the connection to the PBX came back after it was cut."""
+    """Whether it came back then."""
     restarts: int = 0
     """Processes below the besieged one that are others now."""
     opened: int = 0
@@ -59,8 +61,8 @@ class Row:
 
     @property
     def lateness(self) -> float:
-        """Seconds by which the latest poll was later than the control's."""
-        if self.polls is None or self.control is None:
+        """Seconds by which the latest poll was later than the control's, of a PBX that is well."""
+        if self.polls is None or self.control is None or self.cut:
             return 0.0
         return max(0.0, self.polls.late - self.control.late)
 
