@@ -179,7 +179,7 @@ class _ClientConnection(asyncio.Protocol):
             return self._script.session(number)
         if action == b"FAXStats":
             return self._script.stats
-        return b"Response: Success\r\nActionID: =ID=\r\nMessage: none\r\n\r\n"
+        return b"Response: Success\r\nActionID: =ID=\r\nChallenge: 1\r\nMessage: none\r\n\r\n"
 
     async def _send_storm(self) -> None:
         loop = asyncio.get_running_loop()

@@ -681,6 +681,13 @@ class Asterisk:
         who = user or self.driver_user
         return Ami(self.ami_port, who.name, who.secret, events=events)
 
+    def wait_for_log(self, text: str, timeout: float = 20) -> None:
+        """Until Asterisk's log has this text: a thread of its own writes it, some time later."""
+        deadline = time.monotonic() + timeout
+        while text not in self.log_file.read_text(errors="replace"):
+            assert time.monotonic() < deadline, f"no {text!r} in {self.log_file}"
+            time.sleep(0.05)
+
     def command(self, line: str) -> None:
         """Has a line of Asterisk's console done; works also while AMI refuses everything."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:

@@ -249,8 +249,9 @@ def test_without_func_config_nothing_is_claimed_that_only_the_file_tells(suite: 
             "channelvars",
             "ECM",
         ]
-        log = asterisk.log_file.read_text()
-        assert log.count("Function AST_CONFIG not registered") == 1
+        said = "Function AST_CONFIG not registered"
+        asterisk.wait_for_log(said)
+        assert asterisk.log_file.read_text().count(said) == 1
 
 
 def test_what_a_fax_that_ends_meanwhile_tells_counts(suite: str, tmp_path: Path) -> None:
