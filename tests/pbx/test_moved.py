@@ -40,11 +40,12 @@ def ended(exporter: Exporter) -> list[dict[str, Any]]:
     return rows
 
 
-def in_mid_page(asterisk: Asterisk, faxes: int) -> None:
-    """Waits until so many receivers hear the image of their first page: a moment without sound
-    costs some lines there, and no fax."""
+def in_mid_page(asterisk: Asterisk, faxes: int, imaged: set[str] | None = None) -> None:
+    """Waits until so many receivers have heard the image of their first page: a moment without
+    sound costs some lines there, and no fax. `imaged`: those that have until now, which may have
+    ended; others are added."""
+    imaged = set() if imaged is None else imaged
     with asterisk.sampler() as sampler:
-        imaged: set[str] = set()
         while len(imaged) < faxes:
             imaged.add(
                 sampler.wait_for(
@@ -170,9 +171,10 @@ def test_two_moved_faxes_with_the_same_file_that_end_at_once_keep_their_pages(
         moved: list[Message] = []
         # On a busy machine a move can come at a moment that ends a fax before its first page.
         for attempt in (1, 2, 3):
+            imaged: set[str] = set()
             for faxes in (1, 2):
                 moved.append(begin_movable(asterisk, tiff, "send"))
-                in_mid_page(asterisk, faxes)
+                in_mid_page(asterisk, faxes, imaged)
                 let_polls_pass(exporter, 1)
                 asterisk.move(moved[-1].get("Channel"), by="REFER")
             now = exporter.wait_until(partial(page_sent_or_ended, faxes=2 * attempt), FAX_SECONDS)
