@@ -3,10 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from exporter.notify import Notifier
 from exporter.polling import Fleet
 from exporter.reload import Reload
-from exporter.settings import ConfigFile, Targets
+from exporter.settings import ConfigFile, SettingsError, Targets
 
 
 async def test_a_reload_that_does_not_go_on_keeps_nobody_from_ending(tmp_path: Path) -> None:
@@ -45,4 +47,39 @@ async def test_what_is_read_again_during_the_start_is_not_replaced_by_what_was_r
     reload.begin()
     await asked
     assert file.success_timestamp > 0
+    await reload.close()
+
+
+async def test_targets_do_not_wait_for_the_process_that_reads_the_web_file(tmp_path: Path) -> None:
+    (tmp_path / "exporter.yml").write_text("targets: {}")
+    file = ConfigFile(tmp_path / "exporter.yml", None)
+    asked = asyncio.Event()
+
+    async def hangs() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    reload = Reload(Fleet(1.0, None), file, hangs, Notifier({}))
+    reload.begin()
+    reload.soon()
+    async with asyncio.timeout(20):
+        await asked.wait()
+    assert file.successful
+    await reload.close()
+
+
+async def test_what_is_wrong_in_either_file_is_said_and_the_other_is_used(tmp_path: Path) -> None:
+    (tmp_path / "exporter.yml").write_text("targets: []")
+    read: list[None] = []
+
+    async def web_file() -> None:
+        read.append(None)
+        raise SettingsError("web.yml: no hash")
+
+    file = ConfigFile(tmp_path / "exporter.yml", None)
+    reload = Reload(Fleet(1.0, None), file, web_file, Notifier({}))
+    reload.begin()
+    with pytest.raises(SettingsError, match=r"(?s)exporter\.yml.*web\.yml: no hash"):
+        await reload()
+    assert read == [None]
     await reload.close()

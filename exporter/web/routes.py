@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain
 from typing import Final
@@ -22,7 +22,6 @@ from exporter.web.http import InPieces
 from exporter.web.rendering import Renderings
 from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Targets = Sequence[tuple[str, Shown]]
 
 OWN_SECONDS: Final = 1.0
