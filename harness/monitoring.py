@@ -101,7 +101,8 @@ class _Server:
                 text = answer.read().decode()
                 is_json = answer.headers.get_content_type() == "application/json"
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
+            with error:
+                said = error.read().decode(errors="replace")
             raise ApiError(f"{urllib.parse.unquote_plus(path)}: {error.code} {said}") from error
         return json.loads(text) if is_json else text
 

@@ -126,8 +126,9 @@ def test_the_next_one_knows_what_the_one_before_kept_others_out_with(
         with pytest.raises(OSError):  # noqa: PT011  # nobody serves until the file is whole
             urllib.request.urlopen(exporter.url, timeout=2, context=trusting(ca))
         path.write_text(tls + users)
-        with pytest.raises(urllib.error.HTTPError, match="401"):
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
             urllib.request.urlopen(exporter.url, timeout=60, context=trusting(ca))
+        refused.value.close()
 
 
 def test_what_is_wrong_in_its_file_ends_the_start(tmp_path: Path) -> None:
@@ -196,8 +197,9 @@ def test_however_much_is_wrong_in_its_file_it_can_be_said(tmp_path: Path) -> Non
         first = exporter.web_process
         path.write_text(faults)
         reload = urllib.request.Request(f"{exporter.base}/-/reload", method="POST")
-        with pytest.raises(urllib.error.HTTPError, match="500"):
+        with pytest.raises(urllib.error.HTTPError, match="500") as refused:
             urllib.request.urlopen(reload, timeout=60)
+        refused.value.close()
         assert exporter.web_process == first
         assert exporter.scrape().value("exporter_web_config_last_reload_successful") == 0
 

@@ -26,8 +26,9 @@ def unready(exporter: Exporter) -> str:
     """What /-/ready says of why it is not."""
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"{exporter.base}/-/ready", timeout=10)
-    assert caught.value.code == 503
-    return caught.value.read().decode()
+    with caught.value as refused:
+        assert refused.code == 503
+        return refused.read().decode()
 
 
 def failures(now: Scrape, reason: str) -> float:
