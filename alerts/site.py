@@ -55,6 +55,17 @@ they fail from then on. Put the names of your own jobs into the first line.
 """,
         ),
         Record(
+            "pbx:asterisk_fax_scrape:absent",
+            'absent(up{job="asterisk-fax"}) == 0',
+            """
+What must always be scraped. To be told when service discovery no longer finds it, name it by the
+labels that the alert is to have, and leave out the == 0, by which it is switched off:
+
+  absent(up{job="asterisk-fax", instance="fax-berlin"})
+  or absent(up{job="asterisk-fax", instance="fax-paris"})
+""",
+        ),
+        Record(
             "pbx:asterisk_fax_scrape:up", "max without (replica) (target:asterisk_fax_scrape:up)"
         ),
     ),
