@@ -20,12 +20,20 @@ class Counts:
     gauges: Gauges = field(default_factory=Gauges)
     unobserved: int = 0
     """Faxes that ended and that no event told of."""
+    restarts: int = 0
+    """Restarts of Asterisk that were noticed."""
 
     @classmethod
     def of(cls, poller: Poller) -> "Counts":
         """Those of this PBX now."""
         ledger = poller.ledger
-        return cls(poller.status, ledger.totals, ledger.gauges, ledger.unobserved.total)
+        return cls(
+            poller.status,
+            ledger.totals,
+            ledger.gauges,
+            ledger.unobserved.total,
+            ledger.restarts,
+        )
 
 
 @dataclass(slots=True)
