@@ -16,7 +16,11 @@ def texts() -> dict[str, str]:
     made = {}
     for module in (fax_overview, line_quality, exporter_health):
         content = json.loads(json.dumps(module.dashboard().build(), cls=JSONEncoder))
-        _number(content["panels"])
+        everything = [
+            inner for panel in content["panels"] for inner in (panel, *panel.get("panels", ()))
+        ]
+        _number(everything)
+        _drop_what_is_no_more(content, everything)
         name = f"{module.__name__.rpartition('.')[2].replace('_', '-')}.json"
         made[name] = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     return made
@@ -24,9 +28,18 @@ def texts() -> dict[str, str]:
 
 def _number(panels: list[dict[str, Any]]) -> None:
     """Grafana's links and the linter name panels by their id, which the SDK leaves out."""
-    everything = [inner for panel in panels for inner in (panel, *panel.get("panels", ()))]
-    for i, panel in enumerate(everything, 1):
+    for i, panel in enumerate(panels, 1):
         panel["id"] = i
+
+
+def _drop_what_is_no_more(content: dict[str, Any], panels: list[dict[str, Any]]) -> None:
+    """The SDK of the oldest Grafana writes, unasked, what the newest does not know."""
+    for variable in content["templating"]["list"]:
+        for key in ("auto", "auto_min", "auto_count"):
+            variable.pop(key, None)
+    for panel in panels:
+        if panel["type"] == "table":
+            panel["options"].pop("footer", None)
 
 
 def main() -> None:

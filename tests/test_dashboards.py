@@ -69,7 +69,7 @@ EACH_BOARD = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def expressions() -> list[str]:
     asked = [target["expr"] for _, panel in ALL for target in panel["targets"]]
     return asked + [
-        annotation["expr"]
+        annotation["target"]["expr"]
         for board in BOARDS.values()
         for annotation in board["annotations"]["list"]
     ]

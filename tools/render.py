@@ -194,7 +194,7 @@ def _alerts(dashboard: Json, source: PanelData) -> list[tuple[float, str]]:
     step = max((source.end - source.start) / 500, 1)
     found = []
     for annotation in dashboard["annotations"]["list"]:
-        for one in source.over_time(annotation["expr"], step):
+        for one in source.over_time(annotation["target"]["expr"], step):
             before = -math.inf
             for at in one.times:
                 if at - before > 1.5 * step:
