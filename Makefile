@@ -10,9 +10,9 @@ SEED ?= 1
 MUTANTS ?= 'exporter.ledger.*' 'exporter.ami.stream.*' 'exporter.fax.*may_ask*'
 # Faxes mostly wait for the line, so there are several of these on each core.
 PBX_WORKERS ?= 6
-# What .ci/go-tools has built is found there.
-GO_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/asterisk-fax-exporter/bin
-export PATH := $(PATH):/usr/sbin:/sbin:$(GO_TOOLS)
+# What .ci/go-tools and .ci/npm-tools have put there is found.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/asterisk-fax-exporter/bin
+export PATH := $(PATH):/usr/sbin:/sbin:$(TOOLS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
@@ -74,8 +74,10 @@ before-test:
 		command -v $$tool >/dev/null || missing="$$missing $$tool"; \
 	done; \
 	if [ -n "$$missing" ]; then \
-		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(GO_TOOLS)"; \
+		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(TOOLS)"; \
 	fi
+	@command -v grafana-tsc >/dev/null || \
+		echo "Some tests are skipped for want of Grafana's types; where npm is: .ci/npm-tools $(TOOLS)"
 
 fuzz: $(VENV)/installed-fuzz ## bytes that harm the exporter are searched for, a PBX's, then a client's; FUZZ_SECONDS=60 each
 	$(BIN)/python -m fuzz.ami -max_total_time=$(FUZZ_SECONDS) $(ARGS)
