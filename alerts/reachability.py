@@ -49,7 +49,7 @@ pieces or more, is away too.
             figures={"missing": Figure("60 * count_over_time(pbx:asterisk_fax_scrape:absent[1d])")},
             dashboard="asterisk-fax-exporter-health",
             comment="""
-Only of what the first group names: whatever else is gone may have been taken away on purpose.
+Only of what the second group names: whatever else is gone may have been taken away on purpose.
 """,
         ),
         Alert(

@@ -1,4 +1,4 @@
-"""What a site sets: the first group of the rules file."""
+"""What a site sets: the first two groups of the rules file."""
 
 from typing import Final
 
@@ -6,10 +6,13 @@ from alerts.rules import Group, Record
 from alerts.templates import LINKS
 from alerts.thresholds import THRESHOLDS
 
-GROUP: Final = Group(
+NUMBERS: Final = Group(
     "asterisk-fax-thresholds",
+    [Record(one.series, f"vector({one.value:g})", one.comment) for one in THRESHOLDS],
+)
+GROUP: Final = Group(
+    "asterisk-fax-site",
     (
-        *(Record(one.series, f"vector({one.value:g})", one.comment) for one in THRESHOLDS),
         Record(
             LINKS,
             "vector(1)",
