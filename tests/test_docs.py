@@ -22,8 +22,8 @@ FREE = {"version", "ami_version", "python"}
 
 
 def tables() -> list[metrics.Declared[object]]:
-    of_targets = [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS]
-    return [*of_targets, *metrics.EXPORTER, *metrics.EXPORTER_COUNTERS]  # type: ignore[list-item]
+    every = (*metrics.OF_TARGET, *metrics.BY_PEER, *metrics.OF_EXPORTER)
+    return [declared for _, table in every for declared in table]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
@@ -45,7 +45,7 @@ def test_the_overview_has_every_metric_and_no_other() -> None:
 
 def test_every_label_is_explained() -> None:
     for declared in tables():
-        for label in (*declared.labels, *(("peer",) if declared.peer else ())):
+        for label in declared.labels:
             about, values = page.explained(declared.name, label)
             assert about.endswith(".")
             assert bool(values) != (label in FREE)
