@@ -127,6 +127,7 @@ _STANDS: Final = {
     When.SUCCEEDED: "once a poll has succeeded, and from then on also while Asterisk is away",
     When.CONNECTED: "while logged in to Asterisk",
     When.UP: "while polls succeed",
+    When.DOWN: "while polls do not succeed",
     When.LISTED: "while polls bring the list of sessions",
 }
 _TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
@@ -150,9 +151,9 @@ _ABOUT: Final = (
     "",
     "From the first poll that was answered, be it by a refusal, every counter that can occur stands",
     "there with 0. While the PBX cannot be reached, session gauges and FAXStats values are absent,",
-    "counters stay, and `asterisk_fax_up` is 0. So it is, too, while Asterisk answers neither",
-    "FAXSessions nor FAXStats: then completion events alone are counted. What the figures cannot tell",
-    "is in [limits.md](limits.md).",
+    "counters stay, `asterisk_fax_up` is 0, and `asterisk_fax_down_since_timestamp_seconds` says",
+    "since when. So it is, too, while Asterisk answers neither FAXSessions nor FAXStats: then",
+    "completion events alone are counted. What the figures cannot tell is in [limits.md](limits.md).",
     "",
     "With `--metrics.peer-label` there are also metrics by peer, `asterisk_fax_peer_*`; all others stay",
     "as they are. Which peers there are, and why their faxes will fail, is not known beforehand, and",
@@ -263,6 +264,7 @@ def _one_poll() -> Counts:
     poller.ledger.observe(Observation(0.0, 0.0, 0.0, (), True, {}))
     poller.status.stats = FaxStats(0, 0, 0, 0, 0, 0)
     poller.status.last_success = poller.status.last_duration = 0.0
+    poller.status.up, poller.status.asterisk_start = True, 0
     poller.ledger.gauges.peers.update({key: 0 for key in ledger.peers.totals.finished})
     return Counts.of(poller)
 
