@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parent.parent
 GROUPS: Final = (
     site.NUMBERS,
     *(
-        module.GROUP
+        part
         for module in (
             site,
             reachability,
@@ -37,6 +37,7 @@ GROUPS: Final = (
             restarts,
             results,
         )
+        for part in module.GROUP.parts()
     ),
 )
 HEADER: Final = """

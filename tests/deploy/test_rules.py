@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerts.__main__ import texts
+from alerts.rules import IN_A_GROUP, Group, Record
 from exporter.fax import Reason
 from exporter.polling import Failure
 from harness.exposition import published
@@ -16,8 +17,6 @@ from harness.rules import FOLDER, ROOT, RULES, alerts, names, read, recorded, ru
 
 CASES = sorted((FOLDER / "tests").glob("*.yml"))
 RUNBOOK = ROOT / "docs/alerting.md"
-IN_A_GROUP = 20
-"""What Mimir takes unless it is told; and of thresholds few, who reads them all has read enough."""
 
 
 def test_the_rules_are_made_from_the_code() -> None:
@@ -199,15 +198,22 @@ def test_no_group_has_more_rules_than_mimir_takes() -> None:
     } == {}
 
 
-def test_a_group_needs_no_other_than_the_first_two() -> None:
-    """Mimir and Thanos share groups among rulers, and one may lag behind another."""
-    first, second, *others = read(RULES)["groups"]
-    site = {rule["record"] for rule in first["rules"] + second["rules"]}
-    for group in others:
-        own = {rule.get("record") for rule in group["rules"]}
-        for rule in group["rules"]:
-            used = names(rule["expr"]).union(*map(names_in, rule.get("annotations", {}).values()))
-            assert {name for name in used if ":" in name} <= own | site, rule
+def test_a_group_that_is_too_large_for_mimir_is_several() -> None:
+    rules_of_it = [Record(f"pbx:asterisk_fax_x:{n}", "1") for n in range(2 * IN_A_GROUP + 1)]
+    parts = list(Group("large", rules_of_it, "What it is about.").parts())
+    assert [(one.name, len(one.rules)) for one in parts] == [
+        ("large", IN_A_GROUP),
+        ("large-2", IN_A_GROUP),
+        ("large-3", 1),
+    ]
+    assert [rule for one in parts for rule in one.rules] == rules_of_it
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_cases_evaluate_the_groups_in_the_order_of_the_file(case: Path) -> None:
+    """promtool would take another one, and what one group records the next would have late."""
+    groups = [group["name"] for group in read(RULES)["groups"]]
+    assert [name for name in read(case)["group_eval_order"] if name in groups] == groups
 
 
 def test_recorded_names_say_level_metric_and_operation() -> None:
