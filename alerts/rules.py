@@ -75,8 +75,8 @@ class Alert:
 class Group:
     """The rules of one subject, which are evaluated in their order.
 
-    It may use what groups before it record. Rulers that share groups among them evaluate each on its
-    own; then that is a minute old at most.
+    It may use what groups before it record. Rulers that share groups among them evaluate each on
+    its own; then that is a minute old at most.
     """
 
     name: str
