@@ -21,24 +21,22 @@ from alerts.prometheus import rules_file
 from alerts.rules import Record
 
 ROOT: Final = Path(__file__).parent.parent
-GROUPS: Final = (
-    site.NUMBERS,
-    *(
-        part
-        for module in (
-            site,
-            reachability,
-            failures,
-            attempts,
-            silence,
-            peers,
-            lines,
-            sessions,
-            restarts,
-            results,
-        )
-        for part in module.GROUP.parts()
-    ),
+GROUPS: Final = tuple(
+    part
+    for group in (
+        site.NUMBERS,
+        site.GROUP,
+        reachability.GROUP,
+        failures.GROUP,
+        attempts.GROUP,
+        silence.GROUP,
+        peers.GROUP,
+        lines.GROUP,
+        sessions.GROUP,
+        restarts.GROUP,
+        results.GROUP,
+    )
+    for part in group.parts()
 )
 HEADER: Final = """
 Recording rules and alerts for asterisk-fax-exporter. Needs Prometheus 2.42 or newer; Mimir's and
