@@ -83,8 +83,8 @@ class Group:
     rules: Sequence[Record | Alert]
     comment: str = ""
     interval: str = "1m"
-    """From one evaluation to the next. What another group records more than two minutes apart can be
-    read over a time only, as with `last_over_time`."""
+    """From one evaluation to the next. What another group records more than two minutes apart can
+    be read over a time only, as with `last_over_time`."""
 
     def parts(self) -> Iterator["Group"]:
         """The group, or as many as it takes where Mimir would refuse it as too large."""
