@@ -25,6 +25,13 @@ def rules_file(header: str, groups: Sequence[Group]) -> str:
     return "\n".join(lines[:-1]) + "\n"
 
 
+def in_order(case: str, groups: Sequence[Group]) -> str:
+    """A file of cases for promtool, with the groups in the order in which it is to evaluate them.
+    Left to itself it would take another one, and one group have late what another one records."""
+    order = "".join(f"  - {group.name}\n" for group in groups if group.rules)
+    return re.sub(r"(?<=^group_eval_order:\n)(?:  - \S+\n)+", order, case, flags=re.MULTILINE)
+
+
 def _record(rule: Record) -> Iterator[str]:
     yield from _comment(rule.comment, 6)
     yield f"      - record: {rule.name}"
