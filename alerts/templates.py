@@ -24,8 +24,8 @@ _SPEC: Final = {
 
 
 def summary(alert: Alert) -> str:
-    """One line: what is wrong, and where."""
-    return filled(alert, alert.summary, lambda *_: "")
+    """One line: what is wrong, and where; of figures it may have the value alone."""
+    return filled(alert, alert.summary, lambda _, _name, spec: _value(spec))
 
 
 def description(alert: Alert) -> str:
@@ -35,7 +35,7 @@ def description(alert: Alert) -> str:
 
     def asked(alert: Alert, name: str, spec: str) -> str:
         if name == "value":
-            return f"{{{{ $value | {written(spec)} }}}}"
+            return _value(spec)
         figure = alert.figures[name]
         left_out = ("__name__", "rules", *figure.but)
         return _asked(figure, spec, variables.setdefault(left_out, f"of{len(variables) or ''}"))
@@ -76,6 +76,10 @@ def filled(alert: Alert, text: str, figure: Callable[[Alert, str, str], str]) ->
 def written(spec: str) -> str:
     """The function of a template that writes a number like this."""
     return _SPEC.get(spec, f'printf "%{spec}"')
+
+
+def _value(spec: str) -> str:
+    return f"{{{{ $value | {written(spec)} }}}}"
 
 
 def _base(label: str) -> str:
