@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from harness.programs import succeeds
-from harness.rules import FOLDER, RULES, alerts, read
+from harness.rules import FOLDER, RULES
 
 pytestmark = pytest.mark.slow
 
@@ -109,14 +109,3 @@ def test_the_cases_come_out_the_same_at_a_large_site(
         beside_another_cluster(test)
 
     played(promtool, CASES[name], at_a_large_site, tmp_path)
-
-
-def test_every_alert_is_among_those_cases() -> None:
-    fired = {
-        case["alertname"]
-        for path in CASES.values()
-        for test in read(path)["tests"]
-        for case in test.get("alert_rule_test", [])
-        if case.get("exp_alerts")
-    }
-    assert fired == set(alerts())
