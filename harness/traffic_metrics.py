@@ -28,12 +28,12 @@ LISTED: Final = (
     *product(PAGES, ("Initialized", "Open", "Active", "Complete")),
     ("V.21", "Active"),
 )
-ASKED: Final = tuple(product(PAGES, ("Open", "Active", "Complete")))
+ASKED: Final = tuple(product(PAGES, COUNTED))
 CARRIED: Final = (*product(RESULTS, TRANSPORTS), ("gateway", "none"), ("V.21", "none"))
 BUCKETS: Final[Mapping[str, Sequence[int]]] = {
-    "page_duration_seconds": (2, 5, 10, 15, 20, 30, 45, 60, 120),
+    "page_duration_seconds": (5, 10, 15, 20, 30, 45, 60, 120),
     "session_duration_seconds": (15, 30, 60, 120, 300, 600, 1800),
-    "session_pages": (0, 1, 2, 5, 10, 20, 50),
+    "session_pages": (0, 1, 2, 5, 10, 20),
     "session_data_rate_bps": (2400, 4800, 7200, 9600, 12000, 14400),
     "session_bad_lines": (0, 1, 10, 30, 100, 300, 1000),
 }
