@@ -69,6 +69,13 @@ CAPACITY_USED: Final = Threshold(
     "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."
 )
 
+MISSED: Final = Threshold(
+    "missed",
+    20,
+    "Faxes that came in the same hours of the weeks before, and of which not one came now: then a line "
+    "is silent.",
+)
+
 THRESHOLDS: Final = (
     FAXES,
     PAGES,
@@ -82,5 +89,6 @@ THRESHOLDS: Final = (
     PROGRESS_SECONDS,
     RESULTS_MISSING,
     CAPACITY_USED,
+    MISSED,
 )
 """All, in the order in which they stand in the rules file."""
