@@ -73,7 +73,8 @@ or ignoring (rules)
   time() * ({_SEEN})
 """,
             comment="""
-Since when the PBX is seen, with no pause of a quarter of an hour: what nobody watched was not silent.
+Since when the PBX is seen, with no pause of a quarter of an hour: what nobody watched was not
+silent.
 """,
         ),
         Record(
@@ -97,16 +98,19 @@ time() - (
   min without (before) (
     {_then((167, 168, 169, 335, 336, 337), "    ")}
     or max without (before) (
-      {_then(range(24, 168, 24), "      ")}
+      {_then(range(24, 144, 24), "      ")}
     )
   )
-and
-  {_GROWTH} offset 168h
+and (
+    {_GROWTH}{{window!="3d"}} offset 168h
+  or
+    {_GROWTH} offset 336h
+)
 """,
             comment="""
-The least of what there was at these hours, and an hour earlier and later, one and two weeks ago, so
-that neither one odd day nor a clock that was changed decides; and, at this time of day, on the best of
-the other days of a week.
+The least of what there was at these hours, and an hour earlier and later, one and two weeks ago,
+so that neither one odd day nor a clock that was changed decides; and on the best of the past five
+days, so that one day of many faxes in a quiet month does not, when there is no second week yet.
 """,
         ),
         Record(
@@ -134,14 +138,14 @@ unless ignoring (operation, rules)
             wait="5m",
             severity="warning",
             summary="No fax at {labels.instance} any more: {labels.operation}",
-            description="No fax ({labels.operation}) has ended for {silence:duration}; in the same hours "
-            "of the weeks before there were at least {value}. On a public holiday this is as it should "
-            "be: then silence it for the day.",
+            description="No fax ({labels.operation}) has ended for {silence:duration}; in the same "
+            "hours of the weeks before there were at least {value}. On a public holiday this is as "
+            "it should be: then silence the alert for the day.",
             figures={"silence": Figure(_SILENCE)},
         ),
     ),
     comment="""
-Lines that have gone silent. All looks up single values, and no range longer than an hour, so that it
-costs little also with a thousand PBXs. It needs two weeks of samples.
+Lines that have gone silent. All looks up single values, and no range longer than an hour, so that
+it costs little also with a thousand PBXs. It needs two weeks of samples.
 """,
 )
