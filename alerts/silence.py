@@ -7,12 +7,18 @@ from typing import Final
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import MISSED
 
-_LAST_FAX: Final = "pbx_operation:asterisk_fax_last_fax:timestamp_seconds"
+_LAST_FAX: Final = "pbx_operation_peer:asterisk_fax_last_fax:timestamp_seconds"
 _WATCHED: Final = "pbx:asterisk_fax_watched_since:timestamp_seconds"
-_SILENCE: Final = "pbx_operation:asterisk_fax_silence:seconds"
-_GROWTH: Final = "pbx_operation:asterisk_fax_finished:growth"
-_USUAL: Final = "pbx_operation:asterisk_fax_finished:usual"
-_MISSED: Final = "pbx_operation:asterisk_fax_missed:faxes"
+_SILENCE: Final = "pbx_operation_peer:asterisk_fax_silence:seconds"
+_GROWTH: Final = "pbx_operation_peer:asterisk_fax_finished:growth"
+_USUAL: Final = "pbx_operation_peer:asterisk_fax_finished:usual"
+_MISSED: Final = "pbx_operation_peer:asterisk_fax_missed:faxes"
+_UNOBSERVED: Final = """\
+max without (replica) (
+    asterisk_fax_unobserved_completions_total
+    > asterisk_fax_unobserved_completions_total offset 4h
+  )"""
+"""Faxes end of which nobody tells: then it is not them that are missing."""
 _WINDOWS: Final = {"1h": 1, "4h": 4, "1d": 24, "3d": 72}
 """How long a silence must be, in hours. The longer, the fewer faxes a day make it conspicuous."""
 _SEEN: Final = "max without (replica) (max_over_time(asterisk_fax_up[15m])) == 1"
@@ -23,9 +29,12 @@ def _growth(window: str) -> Record:
         _GROWTH,
         f"""\
 max without (replica) (
-    sum without (transport) (asterisk_fax_finished_total)
+    sum without (transport) (asterisk_fax_finished_total or asterisk_fax_peer_finished_total)
   -
-    sum without (transport) (asterisk_fax_finished_total offset {window})
+    sum without (transport) (
+      asterisk_fax_finished_total offset {window}
+      or asterisk_fax_peer_finished_total offset {window}
+    )
 )
 >= 0
 """,
@@ -57,11 +66,20 @@ GROUP: Final = Group(
             _LAST_FAX,
             f"""\
   max without (replica) (asterisk_fax_last_fax_timestamp_seconds)
+or
+  time()
+  + 0 * (
+    max without (replica) (asterisk_fax_peer_finished_total)
+    > max without (replica) (asterisk_fax_peer_finished_total offset 15m)
+  )
 or ignoring (rules)
   last_over_time({_LAST_FAX}[1h])
   > time() - 30 * 86400
 """,
-            comment="When the last fax ended, also if the exporter was restarted since.",
+            comment="""
+When the last fax ended, also if the exporter was restarted since; and the same of each peer, where
+they are told apart, up to a quarter of an hour late.
+""",
         ),
         Record(
             _WATCHED,
@@ -82,11 +100,11 @@ silent.
             f"""\
 time() - (
     {_LAST_FAX}
-    > ignoring (operation) group_left ()
+    > ignoring (operation, peer) group_left ()
       {_WATCHED}
   or
     0 * {_LAST_FAX}
-    + ignoring (operation) group_left ()
+    + ignoring (operation, peer) group_left ()
       {_WATCHED}
 )
 """,
@@ -128,12 +146,9 @@ max without (window) (
         Alert(
             "AsteriskFaxSilent",
             f"""\
-  {_MISSED} >= {MISSED}
+  {_MISSED}{{peer=""}} >= {MISSED}
 unless ignoring (operation, rules)
-  max without (replica) (
-    asterisk_fax_unobserved_completions_total
-    > asterisk_fax_unobserved_completions_total offset 4h
-  )
+  {_UNOBSERVED}
 """,
             wait="5m",
             severity="warning",
@@ -141,6 +156,23 @@ unless ignoring (operation, rules)
             description="No fax ({labels.operation}) has ended for {silence:duration}; in the same "
             "hours of the weeks before there were at least {value}. On a public holiday this is as "
             "it should be: then silence the alert for the day.",
+            figures={"silence": Figure(_SILENCE)},
+        ),
+        Alert(
+            "AsteriskFaxPeerSilent",
+            f"""\
+  {_MISSED}{{peer!=""}} >= {MISSED}
+unless ignoring (peer)
+  {_MISSED}{{peer=""}}
+unless ignoring (operation, peer, rules)
+  {_UNOBSERVED}
+""",
+            wait="5m",
+            severity="warning",
+            summary="No fax over {labels.peer} at {labels.instance} any more: {labels.operation}",
+            description="No fax ({labels.operation}) over {labels.peer} has ended for "
+            "{silence:duration}, while others have; in the same hours of the weeks before there "
+            "were at least {value}.",
             figures={"silence": Figure(_SILENCE)},
         ),
     ),

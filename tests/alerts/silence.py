@@ -88,6 +88,14 @@ def _burst(random: Random) -> World:
     return [Pbx(Mix().at(random, sorted([*usual, *on_days])))]
 
 
+def _trunks(random: Random, dead: float, alive: float) -> World:
+    """Three of them, one of which brings nothing for two days."""
+    mix = Mix(peers={"PJSIP/a": 0.5, "PJSIP/b": 0.3, "PJSIP/c": 0.2})
+    faxes = mix.at(random, poisson(random, 400, 0, LASTING))
+    kept = [fax for fax in faxes if fax.peer != "PJSIP/b" or not dead <= fax.begin < alive]
+    return [Pbx(kept, peer_label=True)]
+
+
 SCENARIOS = (
     _dead(
         "300 faxes each weekday, and none from Wednesday 10:00 for two and a half days",
@@ -110,6 +118,17 @@ SCENARIOS = (
         (WEDNESDAY, WEDNESDAY + 8 * HOUR),
         WEDNESDAY + 8 * HOUR,
         round_the_clock,
+    ),
+    Scenario(
+        "One trunk of three, with 120 of 400 faxes each weekday, and none from Wednesday 10:00 on",
+        partial(_trunks, dead=WEDNESDAY + 10 * HOUR, alive=NEXT_MONDAY),
+        lasting=LASTING,
+        begins=WEDNESDAY + 10 * HOUR,
+        ends=NEXT_MONDAY,
+        fires=[Fires("AsteriskFaxPeerSilent", 6 * HOUR, {"peer": "PJSIP/b"}, clears=3 * HOUR)],
+        silent=[SILENT],
+        step=900,
+        seeds=(1,),
     ),
     Scenario(
         "A public holiday and the Friday after it, 300 faxes on other weekdays: once, until Monday",
