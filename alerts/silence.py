@@ -42,10 +42,10 @@ max without (replica) (
     )
 
 
-def _then(hours: Iterable[int], between: str) -> str:
+def _then(hours: Iterable[int], between: str, growth: str = _GROWTH) -> str:
     """What there was so many hours before."""
     return f"\n{between}or ".join(
-        f'label_replace({_GROWTH} offset {before}h, "before", "{before}", "", "")'
+        f'label_replace({growth} offset {before}h, "before", "{before}", "", "")'
         for before in hours
     )
 
@@ -116,7 +116,7 @@ time() - (
   min without (before) (
     {_then((167, 168, 169, 335, 336, 337), "    ")}
     or max without (before) (
-      {_then(range(24, 144, 24), "      ")}
+      {_then(range(24, 144, 24), "      ", _GROWTH + '{window!="3d"}')}
     )
   )
 and (
@@ -128,7 +128,8 @@ and (
             comment="""
 The least of what there was at these hours, and an hour earlier and later, one and two weeks ago,
 so that neither one odd day nor a clock that was changed decides; and on the best of the past five
-days, so that one day of many faxes in a quiet month does not, when there is no second week yet.
+days, so that one day of many faxes in a quiet month does not, when there is no second week yet;
+three days are compared with both weeks in any case.
 """,
         ),
         Record(
