@@ -7,6 +7,7 @@ from alerts import (
     attempts,
     failures,
     lines,
+    peer_lines,
     peers,
     reachability,
     restarts,
@@ -14,24 +15,27 @@ from alerts import (
     sessions,
     silence,
     site,
+    slow,
 )
 from alerts.prometheus import rules_file
 
 ROOT: Final = Path(__file__).parent.parent
-GROUPS: Final = tuple(
-    module.GROUP
-    for module in (
-        site,
-        reachability,
-        failures,
-        attempts,
-        silence,
-        peers,
-        lines,
-        sessions,
-        restarts,
-        results,
-    )
+GROUPS: Final = (
+    site.GROUP,
+    reachability.GROUP,
+    failures.GROUP,
+    attempts.GROUP,
+    silence.GROUP,
+    peers.GROUP,
+    lines.USUAL,
+    lines.GROUP,
+    peer_lines.USUAL,
+    peer_lines.GROUP,
+    slow.USUAL,
+    slow.GROUP,
+    sessions.GROUP,
+    restarts.GROUP,
+    results.GROUP,
 )
 HEADER: Final = """
 Recording rules and alerts for asterisk-fax-exporter. Needs Prometheus 2.42 or newer; Mimir's and
