@@ -9,8 +9,10 @@ from alerts.thresholds import BAD_LINES, BAD_LINES_FACTOR, BAD_LINES_FAXES, BAD_
 
 DASHBOARD: Final = "asterisk-fax-line-quality"
 SIGNIFICANCE: Final = 5
-"""A share of n faxes differs that much from one of m by chance only once in 20 000 times, whatever the
-noise, where the square of the difference is 5 (1/n + 1/m): Kolmogorov and Smirnov."""
+"""A share p of n faxes, and of m, differs so much by chance only once in tens of thousands of times
+where the square of the difference is 5 (1/n + 1/m) 4 p (1 - p); whatever the noise is."""
+MARGIN: Final = 0.1
+"""What is usual is known as exactly as that."""
 WEEKS: Final = 3
 """Of so many weeks' faxes is what is usual."""
 TAKEN_FOR_USUAL: Final = 0.25
@@ -23,6 +25,7 @@ FAXES: Final = "pbx:asterisk_fax_session_bad_lines_count:increase"
 PER_PAGE: Final = "pbx:asterisk_fax_bad_lines_per_page:ratio"
 SHARE: Final = "pbx:asterisk_fax_sessions_with_more_bad_lines:ratio"
 GROWTH: Final = "pbx:asterisk_fax_sessions_with_more_bad_lines:growth"
+DISTANCE: Final = "pbx:asterisk_fax_sessions_with_more_bad_lines:distance"
 SHOWN: Final = "pbx:asterisk_fax_bad_lines:shown"
 VERDICT: Final = "pbx:asterisk_fax_bad_lines:verdict"
 _USUAL_PER_PAGE: Final = windows.usual(PER_PAGE).name
@@ -52,16 +55,17 @@ def _share(window: str, least: int) -> Record:
     )
 
 
-def _worse(part: float, factor: str) -> str:
-    """Windows in which a share of faxes has more bad lines than usual, and a page has."""
+def _worse(part: float) -> str:
+    """Windows in which a share of faxes has more bad lines than usual, and a page has; or part of that."""
+    of = "" if part == 1 else f"{part} * "
     return f"""\
-      {GROWTH} >= {part} * {BAD_LINES_FAXES}
+      {GROWTH} >= {of}{BAD_LINES_FAXES}
     and
-      {windows.last(PER_PAGE)} > {BAD_LINES}
+      {windows.last(PER_PAGE)} > {of}{BAD_LINES}
     and
       {windows.last(PER_PAGE)}
       > ignoring (window) group_left ()
-        {factor} * {_ALLOWED_PER_PAGE}"""
+        {of}{BAD_LINES_FACTOR} * {_ALLOWED_PER_PAGE}"""
 
 
 USUAL: Final = Group(
@@ -132,21 +136,37 @@ max without (le) (
 )
 """,
         ),
+        Record(
+            DISTANCE,
+            f"""\
+max without (le) (
+    clamp_min(
+        {windows.last(SHARE)}
+      - ignoring (window) group_left ()
+        {_ALLOWED_SHARE},
+      0
+    )
+    ^ 2
+  / ignoring (window) group_left ()
+    (1 - (1 - 2 * clamp_max({_ALLOWED_SHARE} + {MARGIN}, 0.5)) ^ 2)
+)
+""",
+        ),
         windows.shown(
             SHOWN,
             f"""
-{_worse(1, str(BAD_LINES_FACTOR))}
+{_worse(1)}
     unless
-      {GROWTH}{{window="1h"}} < 2 * {BAD_LINES_FAXES}
+      ({GROWTH}{{window="1h"}} < 3 * {BAD_LINES_FAXES} or {FAXES}{{window="1h"}} < 8)
     and
-      {GROWTH} ^ 2
+      {DISTANCE}
       >=
         {SIGNIFICANCE} / {windows.last(FAXES)}
       + ignoring (window) group_left ()
         {SIGNIFICANCE} / ({WEEKS} * {windows.last(FAXES + '{window="1w"}')})
   """,
             f"""
-{_worse(0.25, f"0.5 * {BAD_LINES_FACTOR}")}
+{_worse(0.25)}
   """,
             FAXES,
         ),

@@ -46,7 +46,7 @@ USUAL: Final = Group(
             LOW,
             f"""\
   quantile_over_time(0.25, {MEAN}{{window="1h"}}[1w:2h])
-and
+and ignoring (window)
   {FAXES}{{window="1w"}} >= {windows.ENOUGH}
 """,
             labels={"window": "1w"},

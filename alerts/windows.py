@@ -11,6 +11,10 @@ from alerts.rules import Record
 
 ENOUGH: Final = 20
 """Faxes that show that nothing is wrong any more; a week of fewer is compared with nothing."""
+MANY: Final = 100
+"""Faxes of a window that need no longer one to tell the same."""
+SMALL: Final = 100
+"""Faxes of a week at a site that is so small that a day tells little."""
 FEW: Final = 3
 """With fewer faxes a window shows nothing at all."""
 
@@ -57,40 +61,40 @@ or
 def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: str = "") -> Record:
     """Whether it is bad (1) or not (0), by what `from_` has of each window.
 
-    The shortest window that tells decides. That it is bad, it tells for certain; that it is not, if it
-    has enough faxes, and no shorter one with few makes it doubtful. If none tells, it stays what it
-    was: a night or a weekend without a fax proves nothing. After a week without a fax it is forgotten.
+    The shortest window that tells decides. That it is bad, it tells for certain; that it is not, only
+    with enough faxes: with very many, or where the next longer does not say otherwise for certain, and
+    no shorter one makes it doubtful. A week tells something of small sites only: at others it is of the
+    past. If no window tells, it stays what it was: a night or a weekend without a fax proves nothing.
+    After a week without a fax it is forgotten.
     """
-    told = []
+    told: list[str] = []
+    few: list[str] = []
     for place, window in enumerate(windows):
-        fine = f"""\
-    {from_}{{window="{window}"}} == 0
-    and
-      {faxes}{{window="{window}"}} >= {ENOUGH}
-"""
-        doubtful = windows[:place]
-        if window == "1w":  # Of very few faxes, or of those of a Monday morning.
+        shorter = "|".join(windows[:place])
+        unless = f"""
+    unless ignoring (window)
+      {from_}{{window=~"{shorter}"}} > 0"""
+        at = f'{from_}{{window="{window}"}}'
+        of = f'{faxes}{{window="{window}"}}'
+        if window == "1w":
+            told += few
+            few = []
             before = windows[place - 1]
-            fine = f"""\
+            told.append(f"0 * ({at} == 2 and {last(of)} < {SMALL}) + 1")
+            told.append(f"""
     {from_}{{window="{before}"}} == 0
     and ignoring (window)
-      {from_}{{window="1w"}} == 0
-"""
-            doubtful = windows[: place - 1]
-        if doubtful:
-            which = "|".join(doubtful)
-            fine += f"    unless ignoring (window)\n      {from_}{{window=~\"{which}\"}} > 0\n"
-        told.append(f"""\
-  max without (window) (0 * ({from_}{{window="{window}"}} == 2) + 1)
-or
-  max without (window) (
-  {fine}  )
-or
-""")
+      {at} == 0{unless if place > 1 else ""}""")
+            continue
+        told.append(f"0 * ({at} == 2) + 1")
+        told += few
+        few = [f"{at} == 0 and {of} >= {ENOUGH}{unless if shorter else ''}"]
+        told.append(f"{at} == 0 and {of} >= {MANY}{unless if shorter else ''}")
+    told += few
     return Record(
         name,
-        f"""\
-{"".join(told)}\
+        "".join(f"  max without (window) ({one})\nor\n" for one in told)
+        + f"""\
     last_over_time({name}[1d])
   and
     max without (window) ({last(f'{faxes}{{window="1w"}}')} > 0)
