@@ -8,6 +8,7 @@ from alerts import (
     attempts,
     failures,
     lines,
+    peer_lines,
     peers,
     reachability,
     restarts,
@@ -15,6 +16,7 @@ from alerts import (
     sessions,
     silence,
     site,
+    slow,
 )
 from alerts.grafana import provisioning_file
 from alerts.prometheus import rules_file
@@ -23,21 +25,21 @@ from alerts.rules import Record
 ROOT: Final = Path(__file__).parent.parent
 GROUPS: Final = (
     site.NUMBERS,
-    *(
-        module.GROUP
-        for module in (
-            site,
-            reachability,
-            failures,
-            attempts,
-            silence,
-            peers,
-            lines,
-            sessions,
-            restarts,
-            results,
-        )
-    ),
+    site.GROUP,
+    reachability.GROUP,
+    failures.GROUP,
+    attempts.GROUP,
+    silence.GROUP,
+    peers.GROUP,
+    lines.USUAL,
+    lines.GROUP,
+    peer_lines.USUAL,
+    peer_lines.GROUP,
+    slow.USUAL,
+    slow.GROUP,
+    sessions.GROUP,
+    restarts.GROUP,
+    results.GROUP,
 )
 HEADER: Final = """
 Recording rules and alerts for asterisk-fax-exporter. Needs Prometheus 2.42 or newer; Mimir's and
