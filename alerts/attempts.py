@@ -87,7 +87,7 @@ max without (window, result) (
 )
 """,
             wait="0m",
-            linger="10m",
+            linger="7m",
             severity="critical",
             summary="Faxes at {labels.instance} are attempted and never begin: {value:percent}",
             description="Of {attempts10m} attempts in the past 10 minutes {never10m} have neither completed "

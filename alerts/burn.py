@@ -112,13 +112,20 @@ class Counts:
     def outage(self) -> str:
         """The share that is bad, where nearly all are, by windows that tell it.
 
-        Where many were good until now, three or four in a row are enough; else it takes ten, or six
-        that are spread over hours: one number that is tried again and again is no outage.
+        Where many were good until now, four in a row are enough; else it takes ten, or six that
+        are spread over hours: one number that is tried again and again is no outage.
         """
         older = f"{self.count('6h')} - ignoring (window) {self.count('2h')} >= 2.5"
         return _any(
-            self._where("5m", self._lead("5m", 4), self._of("busy", "1h")),
-            self._where("10m", self._lead("10m", 3), self._of("busy", "1h")),
+            *(
+                self._where(
+                    window,
+                    f"{self.count(window)} >= 3.5",
+                    self._lead(window, least),
+                    self._of("busy", "1h"),
+                )
+                for window, least in (("5m", 3), ("10m", 2))
+            ),
             self._where("20m", self._lead("20m", 10), self._lead("10m", 1)),
             self._where("6h", self._lead("6h", 6), self._lead("1h", 1), older),
         )
@@ -129,7 +136,7 @@ class Counts:
             *(
                 self._where(
                     one.length,
-                    self._of("beyond", one.length),
+                    self._has_been_beyond(one.length),
                     self._of("above", one.now),
                     self._before(one.length, one.before) if one.before else "",
                     but=self._of("clean", one.clean),
@@ -138,18 +145,24 @@ class Counts:
             )
         )
 
-    def slow_burn(self, *windows: tuple[str, str, float]) -> str:
+    def slow_burn(
+        self, *windows: tuple[str, str, float], but_worst_hour: bool = False
+    ) -> str:
         """The share that is bad, where it is above the objective for long.
 
         Of each window: its length, the last part, in which it must be so too, and how many times the
-        objective it must be.
+        objective it must be. `but_worst_hour`: without what is bad in one hour, which is an outage.
         """
         return _any(
             *(
                 self._where(
                     window,
                     self._beyond(
-                        f"{burn:g} * {self._allowed(window)}", deviations=2, least=5, window=window
+                        f"{burn:g} * {self._allowed(window)}",
+                        deviations=2,
+                        least=5,
+                        window=window,
+                        but=f"max_over_time({self.count('1h')}[{window}:1h])" if but_worst_hour else "",
                     ),
                     f"{self.count(now)} > {self._allowed(now)}",
                 )
@@ -178,11 +191,19 @@ class Counts:
     def _lead(self, window: str, least: int) -> str:
         return f"{self._of('lead', window)} >= {least - 0.5}"
 
-    def _beyond(self, may: str, deviations: float, least: int, window: str = "") -> str:
+    def _beyond(
+        self, may: str, deviations: float, least: int, window: str = "", but: str = ""
+    ) -> str:
+        less = f"- ignoring (window) {but}\n" if but else ""
         return (
-            f"{self.count(window)}\n"
+            f"{self.count(window)}\n{less}"
             f"> clamp_min({may} + 3.5\n  + {deviations:g} * sqrt({may}), {least - 0.5})"
         )
+
+    def _has_been_beyond(self, window: str) -> str:
+        """Of a long window for another hour: a share near the bound is one alert and not many."""
+        beyond = self._of("beyond", window)
+        return beyond if window in SHORT else f"max_over_time({beyond}[1h])"
 
     def _before(self, window: str, but: str) -> str:
         return (
@@ -206,7 +227,7 @@ _COMMENTS: Final = {
     "allowed": "What may be so in each window.",
     "ratio": "",
     "lead": "How many more are so than end well.",
-    "busy": "Where so many ended well in an hour, three in a row that do not are no chance.",
+    "busy": "Where so many ended well in an hour, four in a row that do not are no chance.",
     "above": "More than a page's share of them,",
     "beyond": "by more than chance,",
     "clean": "and so few that it is certain to be over.",

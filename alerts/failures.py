@@ -66,8 +66,8 @@ GROUP: Final = Group(
             f"{_FAILURES}:outage",
             OURS.outage(),
             """
-Nearly all fail, in the window that tells it first. Where many succeeded until now, three or four
-in a row are enough; else it takes ten, or six that are spread over hours: one number that is tried
+Nearly all fail, in the window that tells it first. Where many succeeded until now, four in a row
+are enough; else it takes ten, or six that are spread over hours: one number that is tried
 again and again is no outage.
 """,
         ),
@@ -103,7 +103,7 @@ max without (operation, window, result) (
 )
 """,
             wait="0m",
-            linger="10m",
+            linger="7m",
             severity="critical",
             summary="Faxes fail at {labels.instance}: {value:percent}",
             description="Failed in the past 10 minutes for reasons of this side or the line:{bad10m}; ended "
@@ -120,8 +120,13 @@ max without (operation, window, result) (
         ),
         Record(
             f"{_FAILURES}:slow_burn",
-            OURS.slow_burn(("6h", "1h", 2), ("1d", "6h", 1.5), ("3d", "1d", 1)),
-            "More fail than the objective, over hours or days: no page, and not nothing.",
+            OURS.slow_burn(
+                ("6h", "1h", 2), ("1d", "6h", 1.5), ("3d", "1d", 1), but_worst_hour=True
+            ),
+            """
+More fail than the objective, over hours or days, and not in one hour alone: no page, and not
+nothing.
+""",
         ),
         Alert(
             "AsteriskFaxFailureBudgetBurning",
