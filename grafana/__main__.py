@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import exporter_health, fax_overview, line_quality
+from grafana import exporter_health, fax_overview, line_quality, peers
 
 DIRECTORY: Final = Path(__file__).parent / "dashboards"
 
@@ -14,7 +14,7 @@ DIRECTORY: Final = Path(__file__).parent / "dashboards"
 def texts() -> dict[str, str]:
     """The content of each file, by its name."""
     made = {}
-    for module in (fax_overview, line_quality, exporter_health):
+    for module in (fax_overview, line_quality, peers, exporter_health):
         content = json.loads(json.dumps(module.dashboard().build(), cls=JSONEncoder))
         everything = [
             inner for panel in content["panels"] for inner in (panel, *panel.get("panels", ()))
