@@ -34,7 +34,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards pictures locks digests sbom clean python before-test
+.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules pictures locks digests sbom clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -111,6 +111,9 @@ docs: $(VENV)/installed-test ## docs/metrics.md, docs/settings.md, man page and 
 dashboards: $(VENV)/installed-test ## grafana/dashboards/, anew from the code beside it
 	$(BIN)/python -m grafana
 
+rules: $(VENV)/installed-test ## deploy/prometheus/asterisk-fax.rules.yml, anew from the code in alerts/
+	$(BIN)/python -m alerts
+
 pictures: $(VENV)/installed-test ## the dashboards drawn into docs/, from MINUTES=20 of faxes on real Asterisks; root on Debian
 	$(BIN)/python -m tools.pictures --minutes $(MINUTES)
 
@@ -131,7 +134,7 @@ sbom: $(VENV)/installed-test ## dist/*.cdx.json, what the exporter is made of: C
 clean: ## remove what all these made in this folder
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf mutants
-	find bench exporter fuzz grafana harness tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find alerts bench exporter fuzz grafana harness tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.
 $(VENV)/installed: pyproject.toml locks/runtime.txt locks/build.txt $(BIN)/python

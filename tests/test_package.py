@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 NEEDED_BY_TESTS = (
-    "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "locks", "tests",
+    "alerts", "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "locks", "tests",
     "tools",
 )  # fmt: skip
 PROJECT_URL = "https://forge.example/fax"

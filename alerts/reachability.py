@@ -1,0 +1,131 @@
+"""Who cannot be reached: the exporter, Asterisk, or a part of what Asterisk tells."""
+
+from typing import Final
+
+from alerts.promql import increase
+from alerts.rules import Alert, Figure, Group, Listing, Record
+from alerts.thresholds import MISSING
+
+REASONS: Final = Listing(
+    f"{increase('asterisk_fax_poll_failures_total', '10m')} > 0",
+    by="reason",
+    but=("collector",),
+    none="none counted",
+)
+
+GROUP: Final = Group(
+    "asterisk-fax-reachability",
+    (
+        Record("pbx:asterisk_fax_up:max", "max without (replica) (asterisk_fax_up)"),
+        Alert(
+            "AsteriskFaxExporterDown",
+            f"""\
+  pbx:asterisk_fax_scrape:up == 0
+or
+    avg_over_time(pbx:asterisk_fax_scrape:up[30m]) < 1 - {MISSING}
+  and
+    changes(pbx:asterisk_fax_scrape:up[30m]) >= 4
+""",
+            wait="5m",
+            severity="critical",
+            summary="Prometheus gets no fax metrics of {labels.instance}",
+            description="{share:.0f}% of the scrapes of job {labels.job} in the past hour "
+            "succeeded. What happens there while they fail raises no other alert.",
+            figures={"share": Figure("100 * avg_over_time(pbx:asterisk_fax_scrape:up[1h])")},
+            dashboard="asterisk-fax-exporter-health",
+            comment="""
+What comes and goes is never away for as long as these two wait: much of half an hour, in two
+pieces or more, is away too.
+""",
+        ),
+        Alert(
+            "AsteriskFaxPbxUnreachable",
+            f"""\
+  pbx:asterisk_fax_up:max == 0
+or
+    avg_over_time(pbx:asterisk_fax_up:max[30m]) < 1 - {MISSING}
+  and
+    changes(pbx:asterisk_fax_up:max[30m]) >= 4
+""",
+            wait="3m",
+            severity="critical",
+            summary="The exporter cannot poll Asterisk at {labels.instance}",
+            description="Failed attempts of the past 10 minutes, by reason:{reasons}.",
+            figures={"reasons": REASONS},
+            dashboard="asterisk-fax-exporter-health",
+        ),
+        Alert(
+            "AsteriskFaxNotPolling",
+            """\
+  time() - max without (replica) (asterisk_fax_last_poll_timestamp_seconds)
+and
+  max without (replica) (changes(asterisk_fax_last_poll_timestamp_seconds[5m])) == 0
+and
+  max without (replica) (asterisk_fax_up) == 1
+""",
+            wait="2m",
+            severity="critical",
+            summary="The exporter has stopped polling {labels.instance} and says it is up",
+            description="The last poll ended {value:duration} ago. What the metrics of this PBX "
+            "say is as old.",
+            dashboard="asterisk-fax-exporter-health",
+        ),
+        Alert(
+            "AsteriskFaxCollectorDown",
+            """\
+  max without (replica) (asterisk_fax_collector_up{collector=~"sessions|stats"}) == 0
+and ignoring (collector)
+  max without (replica) (asterisk_fax_up) == 1
+""",
+            wait="10m",
+            severity="warning",
+            summary="Asterisk at {labels.instance} does not give {labels.collector}",
+            description="Refused or incomplete answers of the past 10 minutes, by "
+            "reason:{reasons}. Alerts that need {labels.collector} cannot fire for this PBX.",
+            figures={"reasons": REASONS},
+            dashboard="asterisk-fax-exporter-health",
+        ),
+        Alert(
+            "AsteriskFaxConfigReloadFailed",
+            """\
+  time() - asterisk_fax_exporter_config_last_reload_success_timestamp_seconds
+and
+  asterisk_fax_exporter_config_last_reload_successful == 0
+""",
+            wait="5m",
+            severity="warning",
+            summary="The file of targets of {labels.instance} has a fault",
+            description="The exporter goes on with the targets as they were {value:duration} ago.",
+            dashboard="asterisk-fax-exporter-health",
+            comment="""
+What follows is of each exporter, and not of the PBXs that it watches: of two that watch the same
+PBX each has its own files.
+""",
+        ),
+        Alert(
+            "AsteriskFaxWebConfigReloadFailed",
+            """\
+  time() - asterisk_fax_exporter_web_config_last_reload_success_timestamp_seconds
+and
+  asterisk_fax_exporter_web_config_last_reload_successful == 0
+""",
+            wait="5m",
+            severity="warning",
+            summary="The file of TLS and users of {labels.instance} has a fault",
+            description="The exporter goes on with the certificates and users as they were "
+            "{value:duration} ago.",
+            dashboard="asterisk-fax-exporter-health",
+        ),
+        Alert(
+            "AsteriskFaxWebProcessEnds",
+            "changes(asterisk_fax_exporter_web_restarts_total[1h]) > 1",
+            wait="5m",
+            severity="warning",
+            summary="The web process of {labels.instance} ends again and again",
+            description="It was started again {value} times in the past hour. Polls go on, but "
+            "each time scrapes are missing.",
+            dashboard="asterisk-fax-exporter-health",
+        ),
+    ),
+    comment="Who cannot be reached: the exporter, Asterisk, or a part of what Asterisk tells.",
+)

@@ -1,0 +1,80 @@
+"""What a rule is here: recorded, or an alert with its texts.
+
+Expressions are PromQL without the matchers of alerts/promql.py, on as many lines as are readable.
+What is recorded has the label `rules` besides those of what it was made from, so an expression that
+has recorded series on one side and others on the other needs `ignoring (rules)`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number in an alert's description, of the same PBX, operation and so on as the alert."""
+
+    expression: str
+    but: tuple[str, ...] = ()
+    """Labels that the alert has and the figure has not, such as `reason`."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Several numbers in an alert's description, one for each value of a label: ` a 3 b 1`."""
+
+    expression: str
+    by: str
+    but: tuple[str, ...] = ()
+    none: str = ""
+    """What it says where there is none."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A recording rule, named level:metric:operations as Prometheus recommends.
+
+    Levels are `global`, `pbx`, and `target`, which is one exporter of several that watch the same
+    PBX; then the labels beyond that: `pbx_operation`.
+    """
+
+    name: str
+    expression: str
+    comment: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert. Where what is wrong is gone, its expression has no series.
+
+    In `summary` and `description` {labels.NAME} is a label, {value} what the expression has, and
+    {NAME} one of `figures`. Numbers are written as {value:.1f}, {value:percent} or
+    {value:duration}; without that, as whole numbers.
+    """
+
+    name: str
+    expression: str
+    wait: str
+    """For how long what is wrong must last: 10m."""
+    severity: Literal["critical", "warning"]
+    summary: str
+    description: str
+    figures: Mapping[str, Figure | Listing] = field(default_factory=dict)
+    dashboard: str = "asterisk-fax-overview"
+    """The uid of the dashboard that shows more of it."""
+    selects: tuple[str, ...] = ("job", "instance")
+    """The alert's labels that are variables of that dashboard."""
+    linger: str = ""
+    """For how long it goes on when nothing is wrong any more (`keep_firing_for`)."""
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rules of one subject, which are evaluated in their order. It may use the thresholds, and
+    what it recorded itself: rulers that share groups among them evaluate each on its own."""
+
+    name: str
+    rules: Sequence[Record | Alert]
+    comment: str = ""

@@ -1,0 +1,86 @@
+"""The numbers that a site may want to change, for rules and dashboards alike."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number that alerts compare with, recorded as global:asterisk_fax_NAME:threshold.
+
+    As a string it is what an expression compares with.
+    """
+
+    name: str
+    value: float
+    comment: str
+    """What it means, with its unit; for who edits the rules file."""
+
+    @property
+    def series(self) -> str:
+        """What it is recorded as."""
+        return f"global:asterisk_fax_{self.name}:threshold"
+
+    def __str__(self) -> str:
+        return f"scalar({self.series})"
+
+
+FAXES: Final = Threshold(
+    "faxes",
+    5,
+    "Fewer faxes than this in an hour are no evidence: one bad fax at night wakes nobody. It is "
+    "faxes with bad lines, faxes that failed, rates that went down.",
+)
+PAGES: Final = Threshold(
+    "pages", 20, "Nor are fewer pages than this, where their mean duration is looked at."
+)
+FAILURES: Final = Threshold(
+    "failures", 0.1, "The share of faxes, 0 to 1, that may fail, or never begin, in an hour."
+)
+FAILURES_OF_A_DAY: Final = Threshold(
+    "failures_of_a_day",
+    0.5,
+    "The share of faxes, 0 to 1, that may fail in a day of so few that no hour is evidence.",
+)
+MISSING: Final = Threshold(
+    "missing",
+    0.3,
+    "The share of half an hour, 0 to 1, that may be missing of what comes and goes.",
+)
+BAD_LINES: Final = Threshold(
+    "bad_lines", 1, "Bad lines per received page that are no reason to call the carrier."
+)
+BAD_LINES_FACTOR: Final = Threshold(
+    "bad_lines_factor", 3, "Times as many bad lines per page as in the day before."
+)
+PAGE_DURATION_FACTOR: Final = Threshold(
+    "page_duration_factor", 1.5, "Times as long per page, with ECM, as in the day before."
+)
+RATE_FALLBACKS: Final = Threshold(
+    "rate_fallbacks", 0.5, "Times that a session's data rate goes down, on average."
+)
+PROGRESS_SECONDS: Final = Threshold("progress_seconds", 600, "Seconds without a new page.")
+RESULTS_MISSING: Final = Threshold(
+    "results_missing",
+    0.05,
+    "The share of completed faxes, 0 to 1, of which the result may be missing.",
+)
+CAPACITY_USED: Final = Threshold(
+    "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."
+)
+
+THRESHOLDS: Final = (
+    FAXES,
+    PAGES,
+    FAILURES,
+    FAILURES_OF_A_DAY,
+    MISSING,
+    BAD_LINES,
+    BAD_LINES_FACTOR,
+    PAGE_DURATION_FACTOR,
+    RATE_FALLBACKS,
+    PROGRESS_SECONDS,
+    RESULTS_MISSING,
+    CAPACITY_USED,
+)
+"""All, in the order in which they stand in the rules file."""
