@@ -5,7 +5,6 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 HOURS ?= 24
 PBXS ?= 200
-MINUTES ?= 20
 SEED ?= 1
 MUTANTS ?= 'exporter.ledger.*' 'exporter.ami.stream.*' 'exporter.fax.*may_ask*'
 # Faxes mostly wait for the line, so there are several of these on each core.
@@ -34,7 +33,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules pictures locks digests sbom clean python before-test
+.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules locks digests sbom clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -105,7 +104,7 @@ mutants: $(VENV)/installed-mutation ## break the code in small ways, list what n
 bench: $(VENV)/installed-test ## what a poll and a scrape cost, against the bytes alone; ARGS="polling scraping" for some of it
 	$(BIN)/python -m bench $(ARGS)
 
-docs: $(VENV)/installed-test ## docs/metrics.md, docs/settings.md, man page and completions, anew from the code
+docs: $(VENV)/installed-test ## docs/metrics.md, docs/settings.md, docs/dashboards.md, man page and completions, anew from the code
 	$(BIN)/python -m tools
 
 dashboards: $(VENV)/installed-test ## grafana/dashboards/, anew from the code beside it
@@ -113,9 +112,6 @@ dashboards: $(VENV)/installed-test ## grafana/dashboards/, anew from the code be
 
 rules: $(VENV)/installed-test ## deploy/prometheus/asterisk-fax.rules.yml, anew from the code in alerts/
 	$(BIN)/python -m alerts
-
-pictures: $(VENV)/installed-test ## the dashboards drawn into docs/, from MINUTES=20 of faxes on real Asterisks; root on Debian
-	$(BIN)/python -m tools.pictures --minutes $(MINUTES)
 
 locks: $(VENV)/installed-lock ## locks/, anew from pyproject.toml; what they have stays, but for ARGS="--upgrade-package aiohttp" or --upgrade
 	$(LOCK) --extra test pyproject.toml --output-file locks/test.txt

@@ -11,8 +11,8 @@ from grafana import exporter_health, fax_overview, line_quality, peers
 DIRECTORY: Final = Path(__file__).parent / "dashboards"
 
 
-def texts() -> dict[str, str]:
-    """The content of each file, by its name."""
+def boards() -> dict[str, dict[str, Any]]:
+    """What each file holds, by its name."""
     made = {}
     for module in (fax_overview, line_quality, peers, exporter_health):
         content = json.loads(json.dumps(module.dashboard().build(), cls=JSONEncoder))
@@ -21,9 +21,16 @@ def texts() -> dict[str, str]:
         ]
         _number(everything)
         _drop_what_is_no_more(content, everything)
-        name = f"{module.__name__.rpartition('.')[2].replace('_', '-')}.json"
-        made[name] = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        made[f"{module.__name__.rpartition('.')[2].replace('_', '-')}.json"] = content
     return made
+
+
+def texts() -> dict[str, str]:
+    """The content of each file, by its name."""
+    return {
+        name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        for name, content in boards().items()
+    }
 
 
 def _number(panels: list[dict[str, Any]]) -> None:
