@@ -7,25 +7,44 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.registry import CollectorRegistry as CollectorRegistry
+from prometheus_client.samples import Exemplar as MetricExemplar
 
 from exporter import __version__
-from exporter.fax import FaxStats, Operation
-from exporter.ledger import Histogram
+from exporter.fax import FaxStats, Operation, Reason
+from exporter.ledger import Exemplar, Histogram
 from exporter.polling import Counts
 
 Labels: TypeAlias = tuple[str, ...]
-Samples: TypeAlias = Iterable[tuple[Labels, float | Histogram]]
+
+
+class Summary(NamedTuple):
+    """How many there were, and their sum."""
+
+    number: int
+    sum: float
+
+
+class Counted(NamedTuple):
+    """A count, and one of those that were counted."""
+
+    value: int
+    exemplar: Exemplar | None
+
+
+Value: TypeAlias = float | Histogram | Summary | Counted
+Samples: TypeAlias = Iterable[tuple[Labels, Value]]
 
 
 class When(Enum):
@@ -67,19 +86,18 @@ class Exporter:
 
 
 Source = TypeVar("Source")
+Key = TypeVar("Key", tuple[Operation, Reason], tuple[Operation, Reason, str])
 
 
 @dataclass(frozen=True)
 class Declared(Generic[Source]):
-    """One metric. `peer`: whether --metrics.peer-label adds that label, which is the last of a
-    sample's."""
+    """One metric."""
 
     name: str
     help: str
     labels: Labels
     when: When
     samples: Callable[[Source], Samples]
-    peer: bool = False
 
 
 def _one(value: float | None) -> Samples:
@@ -96,6 +114,10 @@ def _stat(pick: Callable[[FaxStats], int | None]) -> Callable[[Counts], Samples]
 
 def _by_operation(values: Mapping[Operation, float] | Mapping[Operation, Histogram]) -> Samples:
     return [((operation.value,), value) for operation, value in values.items()]
+
+
+def _with_exemplars(counts: Mapping[Key, int], exemplars: Mapping[Key, Exemplar | None]) -> Samples:
+    return [(key, Counted(value, exemplars.get(key))) for key, value in counts.items()]
 
 
 def _pages(operation: Operation) -> Callable[[Counts], Samples]:
@@ -131,7 +153,6 @@ GAUGES: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.LISTED,
         lambda counts: counts.gauges.sessions.items(),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_negotiated_sessions",
@@ -139,7 +160,6 @@ GAUGES: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.LISTED,
         lambda counts: counts.gauges.negotiated.items(),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_data_rate_bps",
@@ -148,7 +168,6 @@ GAUGES: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.LISTED,
         lambda counts: counts.gauges.data_rate.items(),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_ecm_sessions",
@@ -156,7 +175,6 @@ GAUGES: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.LISTED,
         lambda counts: counts.gauges.ecm.items(),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_transport_sessions",
@@ -165,7 +183,6 @@ GAUGES: Final[tuple[Declared[Counts], ...]] = (
         ("operation", "transport"),
         When.LISTED,
         lambda counts: counts.gauges.transports.items(),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_oldest_session_start_timestamp_seconds",
@@ -205,6 +222,22 @@ GAUGES: Final[tuple[Declared[Counts], ...]] = (
         lambda counts: [((counts.status.asterisk_version, counts.status.ami_version), 1)],
     ),
     Declared(
+        "asterisk_fax_last_fax_timestamp_seconds",
+        "When the last fax ended, well or not, seconds since the epoch; absent until one has. "
+        "Source: SendFAX and ReceiveFAX events.",
+        ("operation",),
+        When.BEGUN,
+        lambda counts: _by_operation(counts.totals.last_fax),
+    ),
+    Declared(
+        "asterisk_fax_last_success_timestamp_seconds",
+        "When the last fax ended that succeeded, seconds since the epoch; absent until one has. "
+        "Source: SendFAX and ReceiveFAX events with channelvars.",
+        ("operation",),
+        When.BEGUN,
+        lambda counts: _by_operation(counts.totals.last_success),
+    ),
+    Declared(
         "asterisk_fax_last_poll_timestamp_seconds",
         "When the last successful poll ended, seconds since the epoch.",
         (),
@@ -227,7 +260,6 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.BEGUN,
         _pages(Operation.SEND),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_pages_received_total",
@@ -235,7 +267,6 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.BEGUN,
         _pages(Operation.RECEIVE),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_pages_relayed_total",
@@ -244,7 +275,6 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.BEGUN,
         _pages(Operation.GATEWAY),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_bad_lines_total",
@@ -253,7 +283,6 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         _SESSIONS,
         When.BEGUN,
         lambda counts: counts.totals.bad_lines.items(),
-        peer=True,
     ),
     Declared(
         "asterisk_fax_pages_rejected_total",
@@ -261,8 +290,7 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         "set back without a new page. Source: FAXSession.",
         ("operation",),
         When.BEGUN,
-        lambda counts: counts.totals.rejected.items(),
-        peer=True,
+        lambda counts: _by_operation(counts.totals.rejected),
     ),
     Declared(
         "asterisk_fax_rate_fallbacks_total",
@@ -294,16 +322,23 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         ("operation", "transport"),
         When.BEGUN,
         lambda counts: counts.totals.finished.items(),
-        peer=True,
+    ),
+    Declared(
+        "asterisk_fax_succeeded_total",
+        "Faxes that ended with FAXSTATUS SUCCESS. Source: SendFAX and ReceiveFAX events with "
+        "channelvars.",
+        ("operation", "transport"),
+        When.BEGUN,
+        lambda counts: counts.totals.succeeded.items(),
     ),
     Declared(
         "asterisk_fax_failures_total",
-        "Faxes that ended with FAXSTATUS FAILED, by reason. Source: SendFAX and ReceiveFAX events "
-        "with channelvars.",
-        ("operation", "transport", "reason"),
+        "Faxes that ended with FAXSTATUS FAILED, by reason; by transport: what finished, less what "
+        "succeeded. Exemplar: the Uniqueid of the last. Source: SendFAX and ReceiveFAX events with "
+        "channelvars.",
+        ("operation", "reason"),
         When.BEGUN,
-        lambda counts: counts.totals.failures.items(),
-        peer=True,
+        lambda counts: _with_exemplars(counts.totals.failures, counts.totals.exemplars),
     ),
     Declared(
         "asterisk_fax_results_unknown_total",
@@ -416,6 +451,81 @@ HISTOGRAMS: Final[tuple[Declared[Counts], ...]] = (
     ),
 )
 
+_OF_PEER: Final = ("operation", "peer")
+
+PEER_GAUGES: Final[tuple[Declared[Counts], ...]] = (
+    Declared(
+        "asterisk_fax_peer_sessions",
+        "Fax sessions of this peer that Asterisk lists. Source: FAXSessions.",
+        _OF_PEER,
+        When.LISTED,
+        lambda counts: counts.gauges.peers.items(),
+    ),
+)
+
+PEER_COUNTERS: Final[tuple[Declared[Counts], ...]] = (
+    Declared(
+        "asterisk_fax_peer_pages_total",
+        "Pages of this peer's faxes that were confirmed. Source: FAXSession and completion events.",
+        _OF_PEER,
+        When.BEGUN,
+        lambda counts: counts.peers.pages.items(),
+    ),
+    Declared(
+        "asterisk_fax_peer_bad_lines_total",
+        "Damaged lines in pages received from this peer, also in those rejected or cut off; always "
+        "0 with ECM. Source: FAXSession, TotalBadLines summed over the pages.",
+        _OF_PEER,
+        When.BEGUN,
+        lambda counts: counts.peers.bad_lines.items(),
+    ),
+    Declared(
+        "asterisk_fax_peer_sessions_with_bad_lines_total",
+        "Receive sessions of this peer that ended and had bad lines. Source: FAXSession.",
+        _OF_PEER,
+        When.BEGUN,
+        lambda counts: counts.peers.sessions_with_bad_lines.items(),
+    ),
+    Declared(
+        "asterisk_fax_peer_finished_total",
+        "Faxes of this peer that ended, well or not. Source: SendFAX and ReceiveFAX events.",
+        _OF_PEER,
+        When.BEGUN,
+        lambda counts: counts.peers.finished.items(),
+    ),
+    Declared(
+        "asterisk_fax_peer_succeeded_total",
+        "Faxes of this peer that ended with FAXSTATUS SUCCESS. Source: SendFAX and ReceiveFAX "
+        "events with channelvars.",
+        _OF_PEER,
+        When.BEGUN,
+        lambda counts: counts.peers.succeeded.items(),
+    ),
+    Declared(
+        "asterisk_fax_peer_failures_total",
+        "Faxes of this peer that ended with FAXSTATUS FAILED, by the reasons that there were. "
+        "Exemplar: the Uniqueid of the last. Source: SendFAX and ReceiveFAX events with "
+        "channelvars.",
+        ("operation", "reason", "peer"),
+        When.BEGUN,
+        lambda counts: _with_exemplars(counts.peers.failures, counts.peers.exemplars),
+    ),
+)
+
+PEER_SUMMARIES: Final[tuple[Declared[Counts], ...]] = (
+    Declared(
+        "asterisk_fax_peer_page_duration_seconds",
+        "Time from page to page of this peer's faxes, seconds; see "
+        "asterisk_fax_page_duration_seconds. Source: FAXSession.",
+        _OF_PEER,
+        When.BEGUN,
+        lambda counts: [
+            (key, Summary(counts.peers.pages_timed[key], seconds))
+            for key, seconds in counts.peers.page_seconds.items()
+        ],
+    ),
+)
+
 
 def _read_well(file: File | None) -> Samples:
     return _one(None if file is None else file.successful)
@@ -487,7 +597,26 @@ WEB_PROCESS: Final = "asterisk_fax_exporter_web"
 have none: process_cpu_seconds_total."""
 
 
-Family: TypeAlias = GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily
+Family: TypeAlias = (
+    GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily | SummaryMetricFamily
+)
+Table: TypeAlias = tuple[type[Family], tuple[Declared[Source], ...]]
+
+OF_TARGET: Final[tuple[Table[Counts], ...]] = (
+    (GaugeMetricFamily, GAUGES),
+    (CounterMetricFamily, COUNTERS),
+    (HistogramMetricFamily, HISTOGRAMS),
+)
+BY_PEER: Final[tuple[Table[Counts], ...]] = (
+    (GaugeMetricFamily, PEER_GAUGES),
+    (CounterMetricFamily, PEER_COUNTERS),
+    (SummaryMetricFamily, PEER_SUMMARIES),
+)
+"""Only with --metrics.peer-label."""
+OF_EXPORTER: Final[tuple[Table[Exporter], ...]] = (
+    (GaugeMetricFamily, EXPORTER),
+    (CounterMetricFamily, EXPORTER_COUNTERS),
+)
 
 
 class TargetCollector(Collector):
@@ -508,14 +637,10 @@ class TargetCollector(Collector):
             When.UP: status.up,
             When.LISTED: status.up and status.sessions_listed,
         }
-        for kind, table in (
-            (GaugeMetricFamily, GAUGES),
-            (CounterMetricFamily, COUNTERS),
-            (HistogramMetricFamily, HISTOGRAMS),
-        ):
+        for kind, table in OF_TARGET + (BY_PEER if self._peer_label else ()):
             for declared in table:
                 if shown[declared.when]:
-                    yield _family(kind, declared, self._counts, peer=self._peer_label)
+                    yield _family(kind, declared, self._counts)
 
 
 class ExporterCollector(Collector):
@@ -527,43 +652,51 @@ class ExporterCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The families as they stand now; a file that is not used has none."""
-        for kind, table in (
-            (GaugeMetricFamily, EXPORTER),
-            (CounterMetricFamily, EXPORTER_COUNTERS),
-        ):
+        for kind, table in OF_EXPORTER:
             for declared in table:
-                family = _family(kind, declared, self._exporter, peer=False)
+                family = _family(kind, declared, self._exporter)
                 if family.samples:
                     yield family
         if self._exporter.only is not None:
             yield from TargetCollector(self._exporter.only, peer_label=self._peer_label).collect()
 
 
-def _family(
-    kind: type[Family], declared: Declared[Source], source: Source, *, peer: bool
-) -> Family:
-    names = declared.labels
-    if declared.peer and peer:
-        names += ("peer",)
-    family = kind(declared.name, declared.help, labels=names)
+def _family(kind: type[Family], declared: Declared[Source], source: Source) -> Family:
+    family = kind(declared.name, declared.help, labels=declared.labels)
     for labels, value in declared.samples(source):
-        labels = labels[: len(names)]
-        if isinstance(family, HistogramMetricFamily):
-            assert isinstance(value, Histogram)
-            family.add_metric(labels, _buckets(value), value.sum)
-        else:
-            assert not isinstance(value, Histogram)
-            family.add_metric(labels, value)
+        match family, value:
+            case HistogramMetricFamily(), Histogram():
+                family.add_metric(labels, _buckets(value), value.sum)
+            case SummaryMetricFamily(), Summary():
+                family.add_metric(labels, value.number, value.sum)
+            case CounterMetricFamily(), Counted():
+                exemplar = value.exemplar and _exemplar(value.exemplar)
+                family.add_metric(labels, value.value, exemplar=exemplar)
+            case ((GaugeMetricFamily() | CounterMetricFamily()), float() | int()):
+                family.add_metric(labels, value)
+            case _:
+                raise TypeError(f"{declared.name} has a sample of another kind: {value!r}")
     return family
 
 
-def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+def _exemplar(exemplar: Exemplar) -> MetricExemplar:
+    labels = {"uniqueid": exemplar.unique_id}
+    return MetricExemplar(labels, exemplar.value, round(exemplar.wall, 3))
+
+
+def _buckets(
+    histogram: Histogram,
+) -> list[tuple[str, float] | tuple[str, float, MetricExemplar]]:
     bounds = [f"{bound:.1f}" for bound in histogram.bounds] + ["+Inf"]
     total = 0
-    buckets: list[tuple[str, float]] = []
-    for bound, count in zip(bounds, histogram.counts, strict=True):
+    buckets: list[tuple[str, float] | tuple[str, float, MetricExemplar]] = []
+    for place, (bound, count) in enumerate(zip(bounds, histogram.counts, strict=True)):
         total += count
-        buckets.append((bound, total))
+        exemplar = histogram.exemplars.get(place)
+        if exemplar is None:
+            buckets.append((bound, total))
+        else:
+            buckets.append((bound, total, _exemplar(exemplar)))
     return buckets
 
 

@@ -1,11 +1,20 @@
 """What /metrics says, read by name and labels, and the names that it can say."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import HistogramMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import metrics
 from exporter.polling import Counts, Poller
 from exporter.web.negotiation import exposition
+
+_PARTS: Final[Mapping[type[Metric], tuple[str, ...]]] = {
+    HistogramMetricFamily: ("_bucket", "_sum", "_count"),
+    SummaryMetricFamily: ("_sum", "_count"),
+}
 
 
 class Scrape:
@@ -52,14 +61,13 @@ def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
 
 def published() -> set[str]:
     """Every name that the exporter's metrics have in Prometheus."""
-    found = {declared.name for declared in (*metrics.GAUGES, *metrics.COUNTERS)}
-    found |= {declared.name for declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS)}
-    found.add(f"{metrics.WEB_PROCESS}_process_resident_memory_bytes")
-    return found | {
-        f"{declared.name}_{part}"
-        for declared in metrics.HISTOGRAMS
-        for part in ("bucket", "sum", "count")
-    }
+    found = {f"{metrics.WEB_PROCESS}_process_resident_memory_bytes"}
+    tables: list[tuple[type[Metric], tuple[metrics.Declared[Any], ...]]]
+    tables = [*metrics.OF_TARGET, *metrics.BY_PEER, *metrics.OF_EXPORTER]
+    for kind, table in tables:
+        parts = _PARTS.get(kind, ("",))
+        found |= {declared.name + part for declared in table for part in parts}
+    return found
 
 
 def process(scrape: Scrape, name: str) -> float:

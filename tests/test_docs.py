@@ -45,7 +45,7 @@ def test_the_overview_has_every_metric_and_no_other() -> None:
 
 def test_every_label_is_explained() -> None:
     for declared in tables():
-        for label in (*declared.labels, *(("peer",) if declared.peer else ())):
+        for label in declared.labels:
             about, values = page.explained(declared.name, label)
             assert about.endswith(".")
             assert bool(values) != (label in FREE)

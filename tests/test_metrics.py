@@ -1,5 +1,6 @@
 """What stands on /metrics, when, and in which form."""
 
+import asyncio
 import subprocess
 import time
 
@@ -8,7 +9,8 @@ from freezegun import freeze_time
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter import metrics
-from exporter.fax import Operation, Reason, State
+from exporter.fax import Operation, Reason
+from exporter.ledger.peers import HELD
 from exporter.polling import Counts
 from harness.exposition import Scrape, scrape, text
 from harness.programs import binary
@@ -24,11 +26,9 @@ def series(now: Scrape) -> set[tuple[str, frozenset[tuple[str, str]]]]:
 async def test_every_series_that_can_occur_stands_there_with_0_after_the_first_poll() -> None:
     async with watched() as (pbx, poller):
         now = scrape(poller)
-        assert all(
-            now.value("sessions", operation=operation, state=state) == 0
-            for operation in Operation
-            for state in State
-        )
+        for operation in ("send", "receive", "gateway"):
+            for state in ("Initialized", "Open", "Active", "Complete"):
+                assert now.value("sessions", operation=operation, state=state) == 0
         for name, operation in (
             ("pages_transmitted_total", "send"),
             ("pages_received_total", "receive"),
@@ -40,17 +40,10 @@ async def test_every_series_that_can_occur_stands_there_with_0_after_the_first_p
         for operation in ("send", "receive"):
             for transport in ("g711", "t38"):
                 assert now.value("finished_total", operation=operation, transport=transport) == 0
-                for reason in Reason:
-                    assert (
-                        now.value(
-                            "failures_total",
-                            operation=operation,
-                            transport=transport,
-                            reason=reason,
-                        )
-                        == 0
-                    )
-        # A whole life of a fax makes no series but the two that are absent without a session.
+                assert now.value("succeeded_total", operation=operation, transport=transport) == 0
+            for reason in Reason:
+                assert now.value("failures_total", operation=operation, reason=reason) == 0
+        # A whole life of a fax makes no series but gauges that have nothing to say before.
         fax = begin(pbx)
         fax.add_bad_lines(3)
         fax.finish_page(last=True)
@@ -59,7 +52,10 @@ async def test_every_series_that_can_occur_stands_there_with_0_after_the_first_p
         running = series(scrape(poller))
         pbx.end(fax)
         await until(lambda: poller.ledger.totals.ended[Operation.RECEIVE] == 1)
-        assert series(scrape(poller)) <= series(now)
+        assert {name for name, _ in series(scrape(poller)) - series(now)} == {
+            "asterisk_fax_last_fax_timestamp_seconds",
+            "asterisk_fax_last_success_timestamp_seconds",
+        }
         assert {name for name, _ in running - series(now)} == {
             "asterisk_fax_oldest_session_start_timestamp_seconds",
             "asterisk_fax_oldest_progress_timestamp_seconds",
@@ -132,19 +128,71 @@ async def test_openmetrics_is_offered_and_no_created_series_is_in_it() -> None:
 
 
 @in_virtual_time
-async def test_the_peer_label_names_the_trunk_and_is_off_by_default() -> None:
+async def test_peers_have_families_of_their_own_and_only_if_asked_for() -> None:
     async with watched(peer_limit=5) as (pbx, poller):
         begin(pbx, channel="PJSIP/trunk-berlin-00000007").finish_page()
         await until(lambda: sum(poller.ledger.totals.pages.values()) == 1)
+        now, without = scrape(poller, peer_label=True), scrape(poller)
+        berlin = {"operation": "receive", "peer": "PJSIP/trunk-berlin"}
+        assert now.value("peer_sessions", **berlin) == 1
+        assert now.value("peer_pages_total", **berlin) == 0
+        await asyncio.sleep(HELD)
         now = scrape(poller, peer_label=True)
-        berlin = {"operation": "receive", "state": "Active", "peer": "PJSIP/trunk-berlin"}
-        assert now.value("pages_received_total", **berlin) == 1
-        assert now.value("sessions", **berlin) == 1
-        assert now.sum("failures_total", peer="PJSIP/trunk-berlin", reason="call_dropped") == 0
-    async with watched() as (pbx, poller):
-        begin(pbx, channel="PJSIP/trunk-berlin-00000007").finish_page()
-        await until(lambda: sum(poller.ledger.totals.pages.values()) == 1)
-        assert "trunk-berlin" not in scrape(poller).text
+        assert now.value("peer_pages_total", **berlin) == 1
+        assert now.value("peer_page_duration_seconds_count", **berlin) == 0
+        assert now.value("pages_received_total", operation="receive", state="Active") == 1
+        # Nothing else changes.
+        of_peers = {key for key in now.samples if key[0].startswith("asterisk_fax_peer_")}
+        assert series(now) - series(without) == of_peers
+        assert "peer" not in without.text
+
+
+@in_virtual_time
+async def test_a_pbx_costs_as_many_samples_as_the_page_says_and_so_does_a_peer() -> None:
+    async with watched(peer_limit=5) as (pbx, poller):
+        idle = series(scrape(poller))
+        for operation in ("send", "receive"):
+            fax = begin(pbx, operation, channel="PJSIP/trunk-00000007")
+            fax.finish_page(last=True)
+            await until(lambda: bool(poller.ledger.running))
+            pbx.end(fax)
+            await until(lambda: not poller.ledger.running)
+        await asyncio.sleep(HELD)
+        now = series(scrape(poller, peer_label=True))
+    of_peers = {key for key in now if key[0].startswith("asterisk_fax_peer_")}
+    assert len(idle) < 240
+    assert len(of_peers) < 30
+
+
+@in_virtual_time
+async def test_in_openmetrics_failures_and_histograms_name_the_last_fax_by_its_uniqueid() -> None:
+    async with watched(peer_limit=5) as (pbx, poller):
+        fax = begin(pbx)
+        fax.finish_page(last=True)
+        await until(lambda: bool(poller.ledger.running))
+        pbx.end(fax, status="FAILED", error="TIMEOUT")
+        await until(lambda: poller.ledger.totals.failures.total() == 1)
+        await until(lambda: poller.ledger.peers.totals.failures.total() == 1)
+        await asyncio.sleep(HELD)
+        registry = metrics.target_registry(Counts.of(poller), peer_label=True)
+        answer = text(registry, "application/openmetrics-text; version=1.0.0")
+        plain = text(registry)
+    found = {
+        sample.name: sample.exemplar
+        for family in parse_openmetrics(answer)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert found.keys() == {
+        "asterisk_fax_failures_total",
+        "asterisk_fax_peer_failures_total",
+        "asterisk_fax_session_duration_seconds_bucket",
+        "asterisk_fax_session_pages_bucket",
+        "asterisk_fax_session_data_rate_bps_bucket",
+        "asterisk_fax_session_bad_lines_bucket",
+    }
+    assert {exemplar.labels["uniqueid"] for exemplar in found.values()} == {fax.uniqueid}
+    assert fax.uniqueid not in plain
 
 
 @in_virtual_time
@@ -169,7 +217,7 @@ def test_every_metric_has_a_help_that_names_its_source_or_is_about_the_exporter(
         "asterisk_fax_oldest_session_start_timestamp_seconds",
         "asterisk_fax_oldest_progress_timestamp_seconds",
     }
-    tables = (*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS)
+    tables = [each for _, table in (*metrics.OF_TARGET, *metrics.BY_PEER) for each in table]
     assert {declared.name for declared in tables if "Source: " not in declared.help} == (
         about_the_exporter
     )

@@ -11,8 +11,9 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from exporter import metrics
-from exporter.fax import Operation, Reason, State, Transport
+from exporter.fax import FaxStats, Operation, Reason, State, Transport
 from exporter.ledger import OTHER_PEER, Histogram, Ledger, Observation
+from exporter.link import FileState
 from exporter.metrics import Declared, When
 from exporter.polling import Counts, Failure, Poller
 from exporter.settings import AmiSettings
@@ -97,7 +98,7 @@ LABELS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "ami_version": ("Of the manager interface: from its greeting.", {}),
     "python": ("The version of Python that runs the exporter.", {}),
     "peer": (
-        "Only with `--metrics.peer-label`: technology and endpoint of the channel, such as "
+        "Technology and endpoint of the channel, such as "
         "`PJSIP/trunk-berlin`; of a Local channel its context. At most `--metrics.peer-limit` of "
         "them.",
         {OTHER_PEER: "Every peer beyond the limit, and channels whose name has none."},
@@ -108,12 +109,16 @@ REASON_OF: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         "Why a fax failed, from FAXERROR and FAXSTATUSSTRING.",
         REASONS,
     ),
+    "asterisk_fax_peer_failures_total": (
+        "As of `asterisk_fax_failures_total`; of a peer there are those that it had.",
+        REASONS,
+    ),
     "asterisk_fax_poll_failures_total": (
         "Why the exporter could not ask, or not read all.",
         FAILURES,
     ),
 }
-"""`reason` has different values in these two metrics."""
+"""`reason` has different values in these metrics."""
 
 _STANDS: Final = {
     When.ALWAYS: "",
@@ -128,20 +133,42 @@ _TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
     ("Gauges", "gauge", metrics.GAUGES),
     ("Counters", "counter", metrics.COUNTERS),
     ("Histograms", "histogram", metrics.HISTOGRAMS),
+    ("By peer: gauges", "gauge", metrics.PEER_GAUGES),
+    ("By peer: counters", "counter", metrics.PEER_COUNTERS),
+    ("By peer: summaries", "summary", metrics.PEER_SUMMARIES),
     ("The exporter itself", "gauge", metrics.EXPORTER),
     ("The exporter itself: counters", "counter", metrics.EXPORTER_COUNTERS),
 )
+
+_FILE: Final = FileState(successful=True, success_timestamp=0.0)
+_EXPORTER: Final = metrics.Exporter(1, config=_FILE, web_config=_FILE)
 
 _ABOUT: Final = (
     "With several PBXs, the metrics of a PBX stand at `/probe?target=NAME` and those of the",
     "exporter itself at `/metrics`; with one PBX all of them are at `/metrics`. Beside them are",
     "those of the process (`process_*`, by the Prometheus client library).",
     "",
-    "From the first poll that was answered, be it by a refusal, every series that can occur stands",
-    "there with 0; with `--metrics.peer-label`, once its peer was seen. While the PBX cannot be",
-    "reached, session gauges and FAXStats values are absent, counters stay, and `asterisk_fax_up`",
-    "is 0. So it is, too, while Asterisk answers neither FAXSessions nor FAXStats: then completion",
-    "events alone are counted. What the figures cannot tell is in [limits.md](limits.md).",
+    "From the first poll that was answered, be it by a refusal, every counter that can occur stands",
+    "there with 0. While the PBX cannot be reached, session gauges and FAXStats values are absent,",
+    "counters stay, and `asterisk_fax_up` is 0. So it is, too, while Asterisk answers neither",
+    "FAXSessions nor FAXStats: then completion events alone are counted. What the figures cannot tell",
+    "is in [limits.md](limits.md).",
+    "",
+    "With `--metrics.peer-label` there are also metrics by peer, `asterisk_fax_peer_*`; all others stay",
+    "as they are. Which peers there are, and why their faxes will fail, is not known beforehand, and",
+    "Prometheus takes the first value of a series for no increase. So a new series of these stands at 0",
+    "for two minutes, and then shows all that was counted. With `--metrics.peer-file` they are",
+    "remembered, and stand there at once after a restart of the exporter.",
+    "",
+    "In OpenMetrics, failures and the `session_*` histograms of faxes have exemplars: the Uniqueid of",
+    "the last fax that was counted there, which leads to CDR, CEL and log. Prometheus stores them with",
+    "`--enable-feature=exemplar-storage`.",
+)
+_COST: Final = (
+    "The column *samples* says what each costs at one scrape: of a PBX without a fax, or of one peer",
+    "that sends and receives. Beside those of the process, which are about 12, an idle PBX has {idle},",
+    "and a peer {peer} and one for each reason that its faxes failed for. Those with a + come and go, or",
+    "come with the first fax.",
 )
 
 
@@ -163,18 +190,28 @@ def _lines() -> Iterator[str]:
     yield ""
     yield from _ABOUT
     yield ""
-    yield "| metric | type | labels | |"
-    yield "|---|---|---|---|"
+    counts = _one_poll()
+    costs = {
+        declared.name: _samples(declared, kind, counts)
+        for _, kind, table in _TABLES
+        for declared in table
+    }
+    of_peer = sum(cost for name, cost in costs.items() if name.startswith("asterisk_fax_peer_"))
+    idle = sum(costs.values()) - of_peer
+    yield from (line.format(idle=idle, peer=of_peer) for line in _COST)
+    yield ""
+    yield "| metric | type | labels | samples | |"
+    yield "|---|---|---|---|---|"
     for _, kind, table in _TABLES:
         for declared in table:
             cells = (
                 f"[`{declared.name}`](#{declared.name})",
                 kind,
                 ", ".join(declared.labels),
+                str(costs[declared.name] or "+"),
                 _first_clause(declared.help),
             )
             yield f"| {' | '.join(cells)} |"
-    counts = _one_poll()
     for title, kind, table in _TABLES:
         yield ""
         yield f"## {title}"
@@ -187,7 +224,7 @@ def _lines() -> Iterator[str]:
             yield f"* {kind[0].upper()}{kind[1:]}" + (
                 f"; stands there {stands}." if (stands := _STANDS[declared.when]) else "."
             )
-            if declared.labels or declared.peer:
+            if declared.labels:
                 yield f"* Labels: {_labels(declared, counts)}."
             if kind == "histogram":
                 yield f"* Buckets: {_bounds(declared, counts)}."
@@ -218,11 +255,25 @@ def _label(title: str, about: str, values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _one_poll() -> Counts:
-    """Those of the first poll of an Asterisk without sessions: they have all series."""
+    """Those of the first poll of an Asterisk without sessions, and with one known peer: they have
+    all series."""
     settings = AmiSettings(username="exporter", secret=SecretStr("secret"))
-    poller = Poller(settings, 1.0, Ledger())
+    ledger = Ledger(1, {"PJSIP/trunk": {Operation.SEND: [], Operation.RECEIVE: []}})
+    poller = Poller(settings, 1.0, ledger)
     poller.ledger.observe(Observation(0.0, 0.0, 0.0, (), True, {}))
+    poller.status.stats = FaxStats(0, 0, 0, 0, 0, 0)
+    poller.status.last_success = poller.status.last_duration = 0.0
+    poller.ledger.gauges.peers.update({key: 0 for key in ledger.peers.totals.finished})
     return Counts.of(poller)
+
+
+def _samples(declared: Declared[Any], kind: str, counts: Counts) -> int:
+    """How many samples a scrape of an idle PBX has of it; of one peer if it is by peer."""
+    source = _EXPORTER if declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS) else counts
+    values = [value for _, value in declared.samples(source)]
+    if kind == "summary":
+        return 2 * len(values)
+    return sum(len(one.counts) + 2 if isinstance(one, Histogram) else 1 for one in values)
 
 
 def _labels(declared: Declared[Any], counts: Counts) -> str:
@@ -236,8 +287,6 @@ def _labels(declared: Declared[Any], counts: Counts) -> str:
         fewer = used and len(used) < len(everything)
         some = f" ({', '.join(f'`{value}`' for value in used)})" if fewer else ""
         parts.append(f"`{label}`{some}")
-    if declared.peer:
-        parts.append("`peer` (if switched on)")
     return ", ".join(parts)
 
 

@@ -10,6 +10,8 @@ from exporter.fax.parse import (
 from exporter.fax.peers import peer_of
 from exporter.fax.reasons import Reason
 from exporter.fax.values import (
+    ASKABLE_OPERATIONS,
+    ASKABLE_STATES,
     CHANNELVARS,
     MAX_TEXT,
     MODEM_RATES,
@@ -30,6 +32,8 @@ from exporter.fax.values import (
 )
 
 __all__ = [
+    "ASKABLE_OPERATIONS",
+    "ASKABLE_STATES",
     "CHANNELVARS",
     "MAX_TEXT",
     "MODEM_RATES",

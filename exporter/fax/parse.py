@@ -26,6 +26,7 @@ from exporter.fax.values import (
     MAX_NUMBER,
     MAX_PAGES,
     MAX_TEXT,
+    MAX_UNIQUE_ID,
     RESULT_VARIABLES,
     CoreStatus,
     FaxResult,
@@ -36,6 +37,7 @@ from exporter.fax.values import (
     Problem,
     State,
     Transport,
+    printable,
 )
 
 _TRANSPORTS: Final = {
@@ -182,6 +184,7 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
         file=text(headers, "FileName"),
         files=(files if isinstance(files, str) else ",".join(files))[:MAX_TEXT],
         began=began,
+        unique_id=_unique_id(headers),
         agreed=resolution != "0x0" if resolution else None,
         missing=tuple(
             name
@@ -189,6 +192,11 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
             if name not in variables or (name == "FAXSTATUS" and not status)
         ),
     )
+
+
+def _unique_id(headers: Headers) -> str:
+    unique_id = printable(text(headers, "Uniqueid"))
+    return unique_id if len(unique_id) <= MAX_UNIQUE_ID else ""
 
 
 def _channel_variables(headers: Headers) -> dict[str, str]:

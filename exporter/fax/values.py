@@ -13,6 +13,8 @@ from exporter.fax.reasons import Reason
 from exporter.words import visible
 
 MAX_TEXT: Final = 1024
+MAX_UNIQUE_ID: Final = 64
+"""Characters; an exemplar may have 128 with its label."""
 """Characters kept of free text. Channel names have at most 80; a far end can write more."""
 MAX_NUMBER: Final = 2**31 - 1
 MAX_PAGES: Final = 10_000
@@ -188,12 +190,15 @@ class FaxResult:
     """False if no modem ever ran: FAXStats counts it as failed, and not as completed."""
     agreed: bool | None = None
     """Whether the two ends had agreed on a resolution; None if the event does not tell."""
+    unique_id: str = ""
+    """Of its channel: what names the call in CDR, CEL and the log. Empty if it is longer than
+    MAX_UNIQUE_ID: cut off it would name none."""
     missing: tuple[str, ...] = ()
     """Those of RESULT_VARIABLES that `channelvars` did not put on the event."""
 
 
-ASKABLE_STATES: Final = frozenset({State.ACTIVE, State.COMPLETE})
-ASKABLE_OPERATIONS: Final = frozenset({Operation.SEND, Operation.RECEIVE, Operation.GATEWAY})
+ASKABLE_STATES: Final = (State.ACTIVE, State.COMPLETE)
+ASKABLE_OPERATIONS: Final = (Operation.SEND, Operation.RECEIVE, Operation.GATEWAY)
 
 
 def may_ask(session: ListedSession) -> bool:

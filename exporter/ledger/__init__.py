@@ -5,9 +5,9 @@ from exporter.ledger.history import KEPT, EndedFax
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.matching import EVENT_LATENESS
 from exporter.ledger.observation import Observation
-from exporter.ledger.peers import OTHER_PEER
+from exporter.ledger.peers import OTHER_PEER, PeerTotals, Remembered
 from exporter.ledger.session import RunningSession
-from exporter.ledger.totals import PAGE_OPERATIONS, Histogram, Totals
+from exporter.ledger.totals import PAGE_OPERATIONS, Exemplar, Histogram, Totals
 
 __all__ = [
     "EVENT_LATENESS",
@@ -15,10 +15,13 @@ __all__ = [
     "OTHER_PEER",
     "PAGE_OPERATIONS",
     "EndedFax",
+    "Exemplar",
     "Gauges",
     "Histogram",
     "Ledger",
     "Observation",
+    "PeerTotals",
+    "Remembered",
     "RunningSession",
     "Totals",
 ]

@@ -6,34 +6,48 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Final, TypeAlias, TypeVar
 
-from exporter.fax import Operation, State, Transport
+from exporter.fax import ASKABLE_OPERATIONS, ASKABLE_STATES, Operation, State, Transport
 from exporter.ledger.session import Session
 from exporter.ledger.totals import PAGE_OPERATIONS
 
-StateKey: TypeAlias = tuple[Operation, State, str]
-TransportKey: TypeAlias = tuple[Operation, Transport, str]
-Key = TypeVar("Key", StateKey, TransportKey)
+StateKey: TypeAlias = tuple[Operation, State]
+TransportKey: TypeAlias = tuple[Operation, Transport]
+PeerKey: TypeAlias = tuple[Operation, str]
+Key = TypeVar("Key", StateKey, TransportKey, PeerKey)
 
 # The keys of all PBXs are the same objects: there can be thousands of PBXs.
-_ALL_STATES: Final = tuple(product(Operation, State, [""]))
-_ALL_TRANSPORTS: Final = tuple(product(Operation, Transport, [""]))
+_STATES: Final = (
+    *product(
+        (Operation.SEND, Operation.RECEIVE, Operation.GATEWAY),
+        (State.INITIALIZED, State.OPEN, State.ACTIVE, State.COMPLETE),
+    ),
+    (Operation.V21, State.ACTIVE),
+)
+"""Those that Asterisk's list has for longer than an instant. Source: res_fax.c."""
+_ASKED: Final = tuple(product(ASKABLE_OPERATIONS, ASKABLE_STATES))
+_TRANSPORTS: Final = (
+    *product((Operation.SEND, Operation.RECEIVE), Transport),
+    (Operation.GATEWAY, Transport.NONE),
+    (Operation.V21, Transport.NONE),
+)
 
 
 @dataclass(slots=True)
 class Gauges:
-    """Values by operation, state or transport, and peer. A key that was there once stays, with 0,
-    and in its place: new ones come after it.
-    Those with an empty peer are there even where peers are told apart: with 0 sessions they tell
-    "none" from "not known"."""
+    """Values by operation and state, transport or peer. Those that usually occur are there from the
+    first, with 0; any other once it has occurred. A key that was there once stays, with 0, and in
+    its place: new ones come after it."""
 
-    sessions: dict[StateKey, int] = field(default_factory=lambda: dict.fromkeys(_ALL_STATES, 0))
-    negotiated: dict[StateKey, int] = field(default_factory=dict)
-    data_rate: dict[StateKey, int] = field(default_factory=dict)
+    sessions: dict[StateKey, int] = field(default_factory=lambda: dict.fromkeys(_STATES, 0))
+    negotiated: dict[StateKey, int] = field(default_factory=lambda: dict.fromkeys(_ASKED, 0))
+    data_rate: dict[StateKey, int] = field(default_factory=lambda: dict.fromkeys(_ASKED, 0))
     """Sum over the negotiated sessions, bit/s."""
-    ecm: dict[StateKey, int] = field(default_factory=dict)
+    ecm: dict[StateKey, int] = field(default_factory=lambda: dict.fromkeys(_ASKED, 0))
     transports: dict[TransportKey, int] = field(
-        default_factory=lambda: dict.fromkeys(_ALL_TRANSPORTS, 0)
+        default_factory=lambda: dict.fromkeys(_TRANSPORTS, 0)
     )
+    peers: dict[PeerKey, int] = field(default_factory=dict)
+    """Sessions, if peers are told apart."""
     oldest_start: dict[Operation, float] = field(default_factory=dict)
     """Seconds since the epoch; no key without a running session."""
     oldest_progress: dict[Operation, float] = field(default_factory=dict)
@@ -44,18 +58,22 @@ class Gauges:
         monotonic clock and since the epoch."""
         new = Gauges(
             sessions=dict.fromkeys(self.sessions, 0),
-            negotiated=dict.fromkeys(self.sessions, 0),
-            data_rate=dict.fromkeys(self.sessions, 0),
-            ecm=dict.fromkeys(self.sessions, 0),
+            negotiated=dict.fromkeys(self.negotiated, 0),
+            data_rate=dict.fromkeys(self.data_rate, 0),
+            ecm=dict.fromkeys(self.ecm, 0),
             transports=dict.fromkeys(self.transports, 0),
+            peers=dict.fromkeys(self.peers, 0),
         )
         for (operation, state, transport, peer), group in _grouped(sessions).items():
-            key = (operation, state, peer)
+            key = (operation, state)
             _add(new.sessions, key, group.sessions)
-            _add(new.negotiated, key, group.negotiated)
-            _add(new.data_rate, key, group.data_rate)
-            _add(new.ecm, key, group.ecm)
-            _add(new.transports, (operation, transport, peer), group.sessions)
+            if group.negotiated:
+                _add(new.negotiated, key, group.negotiated)
+                _add(new.data_rate, key, group.data_rate)
+                _add(new.ecm, key, group.ecm)
+            _add(new.transports, (operation, transport), group.sessions)
+            if peer and operation in PAGE_OPERATIONS:
+                _add(new.peers, (operation, peer), group.sessions)
             _keep_least(new.oldest_start, operation, wall - (at - group.first_seen))
             if operation in PAGE_OPERATIONS:
                 _keep_least(new.oldest_progress, operation, wall - (at - group.progress_at))

@@ -34,10 +34,15 @@ class EndedFax:
     local_station: str = ""
     remote_station: str = ""
     file: str = ""
+    unique_id: str = ""
+    """Of its channel, by its event; empty if none came."""
+    heard_at: float | None = None
+    """Seconds since the epoch: when its event came; None if none did."""
 
     @classmethod
-    def never_listed(cls, result: FaxResult, at: float) -> "EndedFax":
-        """A fax that no list showed, by its event, which came `at` that time."""
+    def never_listed(cls, result: FaxResult, at: float, wall: float) -> "EndedFax":
+        """A fax that no list showed, by its event, which came `at` that time; `wall`: the same
+        since the epoch."""
         return cls(
             ended_at=at,
             operation=result.operation,
@@ -52,6 +57,8 @@ class EndedFax:
             local_station=result.local_station,
             remote_station=result.remote_station,
             file=result.file,
+            unique_id=result.unique_id,
+            heard_at=wall,
         )
 
 

@@ -13,8 +13,8 @@ from exporter.ledger.history import EndedFax, History
 from exporter.ledger.lives import Lives, is_another
 from exporter.ledger.matching import EVENT_LATENESS, Heard, Matching, Outcome
 from exporter.ledger.observation import Observation
-from exporter.ledger.peers import Peers
-from exporter.ledger.session import NOT_BEGUN, RunningSession, Session, Start
+from exporter.ledger.peers import Peers, Remembered
+from exporter.ledger.session import NOT_BEGUN, Added, RunningSession, Session, Start
 from exporter.ledger.totals import PAGE_OPERATIONS, Totals
 from exporter.ledger.unobserved import Unobserved
 
@@ -26,13 +26,13 @@ class Ledger:
     There is no clock: every time is an argument, in seconds of a monotonic clock.
     """
 
-    def __init__(self, peer_limit: int | None = None) -> None:
-        """`peer_limit`: peers that have counters of their own at most; None: none has."""
+    def __init__(self, peer_limit: int | None = None, remembered: Remembered | None = None) -> None:
+        """`peer_limit` and `remembered`: see `Peers`."""
         self.totals = Totals()
         self.gauges = Gauges()
         self.unobserved = Unobserved()
         self.history = History()
-        self._peers = Peers(peer_limit)
+        self.peers = Peers(peer_limit, remembered)
         self._matching: Matching[Session] = Matching()
         self._lives = Lives()
         self._first_poll_at: float | None = None
@@ -40,9 +40,10 @@ class Ledger:
         self._new_connection_at: float | None = -math.inf
         """When the present connection began; None once a list came over it. What that first list
         shows may have begun, and what it lacks may have ended, any time since the list before."""
-        if peer_limit is None:
-            for operation in Operation:
-                self.totals.open(operation, "")
+        self._now = 0.0
+        """When the last poll or event was."""
+        self._epoch = 0.0
+        """Of the monotonic clock, seconds since 1970, as of then."""
 
     @property
     def running(self) -> list[RunningSession]:
@@ -56,17 +57,18 @@ class Ledger:
             self._matching.restarted(at)
             self.unobserved.restarted()
 
-    def hear(self, result: FaxResult, received_at: float) -> None:
+    def hear(self, result: FaxResult, received_at: float, wall: float) -> None:
         """A completion event. Its pages are counted when the next list tells which session they are
-        of; so is its result if peers are told apart."""
+        of; so is by which peer it ended. `wall`: the time since the epoch, seconds."""
         if result.began:
             self.unobserved.heard()
-        if not self._peers.told_apart:
-            self.totals.add_result(result, "")
+        self._now, self._epoch = received_at, wall - received_at
+        self.totals.add_result(result, wall)
         self._close(self._matching.hear(result, received_at))
 
     def observe(self, seen: Observation) -> None:
         """A poll that brought a list, and what FAXSession said of the sessions in it."""
+        self._now, self._epoch = seen.at, seen.wall - seen.at
         listed: dict[tuple[int, str], ListedSession] = {}
         for entry in seen.listed or ():
             listed.setdefault((entry.number, entry.channel), entry)
@@ -84,11 +86,11 @@ class Ledger:
             session.detail = detail = seen.details.get(number)
             if session.operation is not entry.operation and session.operation is Operation.NONE:
                 session.operation = entry.operation  # unreadable, or not yet known, until now
-                self.totals.open(session.operation, session.peer)
+                self.peers.open(session.operation, session.peer, seen.at)
             if detail is not None and detail.operation is session.operation:
                 added = session.read(detail, entry.transport, seen.at)
                 if added is not None:
-                    self.totals.add(added, session.operation, detail.state, session.peer)
+                    self._add(added, session, detail.state)
         if self._first_poll_at is None:
             self._first_poll_at = seen.at
         for session in self._matching.leave(listed.keys(), seen.at, whole=seen.whole):
@@ -101,6 +103,7 @@ class Ledger:
         """A poll to which FAXSessions was refused: events no longer wait for a list."""
         if self._first_poll_at is None:
             self._first_poll_at = at
+        self._now = at
         self._close(self._matching.settle(at, None))
 
     def _shows_others(self, seen: Observation) -> bool:
@@ -120,12 +123,16 @@ class Ledger:
             start = Start.BEFORE_EXPORTER
         elif self._new_connection_at is not None:
             start = Start.MISSED
-        session = Session(entry, self._peers.name(entry.channel), start, seen.at, seen.listed_at)
+        session = Session(entry, self.peers.name(entry.channel), start, seen.at, seen.listed_at)
         self._matching.begin(entry.number, session)
-        self.totals.open(entry.operation, session.peer)
+        self.peers.open(entry.operation, session.peer, seen.at)
         if start is not Start.BEFORE_EXPORTER:
             self.totals.started[entry.operation] += 1
         return session
+
+    def _add(self, added: Added, session: Session, state: State) -> None:
+        self.totals.add(added, session.operation, state)
+        self.peers.add(added, session.operation, session.peer)
 
     def _end(self, session: Session, at: float) -> None:
         """It has left the list: counted once, though it may be back and leave again."""
@@ -143,26 +150,25 @@ class Ledger:
                 self._count_unlisted(outcome.heard)
 
     def _close_session(self, session: Session, heard: Heard | None) -> None:
-        result = None
+        result = wall = None
         if heard is not None:
-            result = heard.result
-            if self._peers.told_apart:
-                self.totals.add_result(result, session.peer)
+            result, wall = heard.result, heard.at + self._epoch
+            self.peers.add_result(result, session.peer, self._now, wall)
             if session.ended_at is None:
                 self._end(session, heard.at)  # while the list still has it
-            added = session.read_event(result)
-            self.totals.add(added, session.operation, State.COMPLETE, session.peer)
-        fax = session.ended(result)
+            self._add(session.read_event(result), session, State.COMPLETE)
+        fax = session.ended(result, wall)
         self.totals.add_ended(fax, session.page_reader.total)
+        self.peers.add_ended(fax, session.peer)
         if fax.operation in PAGE_OPERATIONS:
             self.history.add(fax)
 
     def _count_unlisted(self, heard: Heard) -> None:
-        peer = self._peers.name(heard.result.channel)
-        if self._peers.told_apart:
-            self.totals.add_result(heard.result, peer)
-        fax = EndedFax.never_listed(heard.result, heard.at)
+        peer, wall = self.peers.name(heard.result.channel), heard.at + self._epoch
+        self.peers.add_result(heard.result, peer, self._now, wall)
+        fax = EndedFax.never_listed(heard.result, heard.at, wall)
         self.history.add(fax)
         # No fax is over so soon after the first poll: one that ended until then began before it.
         if self._first_poll_at is None or heard.at > self._first_poll_at + EVENT_LATENESS:
-            self.totals.add_unlisted(fax, peer)
+            self.totals.add_unlisted(fax)
+            self.peers.add_unlisted(fax, peer)

@@ -157,7 +157,7 @@ class Session:
                 if self.page_began is not None:
                     added.page_seconds = (at - self.page_began) / added.pages
                 self.page_began = self.progress_at = at
-        if detail.bad_lines is not None:
+        if detail.bad_lines is not None and self.operation is Operation.RECEIVE:
             added.bad_lines, added.rejected = self.bad_line_reader.read(
                 self.page_reader.last, detail.bad_lines
             )
@@ -190,8 +190,9 @@ class Session:
             self._last_reading = None
         return added
 
-    def ended(self, result: FaxResult | None) -> EndedFax:
-        """What became of it. `result`: its event, None if none came."""
+    def ended(self, result: FaxResult | None, wall: float | None = None) -> EndedFax:
+        """What became of it. `result`: its event, None if none came; `wall`: when it came, seconds
+        since the epoch."""
         assert self.ended_at is not None  # the ledger sets it first
         seen = EndedFax(
             ended_at=self.ended_at,
@@ -219,4 +220,6 @@ class Session:
             local_station=result.local_station,
             remote_station=result.remote_station,
             file=result.file,
+            unique_id=result.unique_id,
+            heard_at=wall,
         )

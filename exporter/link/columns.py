@@ -10,24 +10,27 @@ from dataclasses import fields
 from itertools import islice
 from typing import Any, Final
 
-from exporter.ledger import Gauges, Totals
+from exporter.ledger import Gauges, PeerTotals, Totals
 from exporter.link.messages import packed, unpacked
 from exporter.polling import Counts
 
 KEYS_AT_ONCE: Final = 2000
 """Pickling them takes a few milliseconds, in which nothing else happens."""
 
-_NOT_SHOWN: Final = {"opened"}
 _KEYS_COME_AND_GO: Final = ("oldest_start", "oldest_progress")
 """Gauges that are sent whole: they have a key for each operation at most."""
-_TOTALS: Final = [one.name for one in fields(Totals) if one.name not in _NOT_SHOWN]
-_GAUGES: Final = [one.name for one in fields(Gauges) if one.name not in _KEYS_COME_AND_GO]
-TABLES: Final = len(_TOTALS) + len(_GAUGES)
+_PARTS: Final = {"totals": Totals, "gauges": Gauges, "peers": PeerTotals}
+_COLUMNS: Final = [
+    (part, one.name)
+    for part, kind in _PARTS.items()
+    for one in fields(kind)
+    if one.name not in _KEYS_COME_AND_GO
+]
+TABLES: Final = len(_COLUMNS)
 
 
 def _tables(counts: Counts) -> list[Mapping[Any, Any]]:
-    totals = [getattr(counts.totals, name) for name in _TOTALS]
-    return totals + [getattr(counts.gauges, name) for name in _GAUGES]
+    return [getattr(getattr(counts, part), name) for part, name in _COLUMNS]
 
 
 def new_keys(counts: Counts, known: Sequence[int]) -> Iterator[tuple[int, list[Any]]]:
@@ -70,11 +73,9 @@ class Columns:
             dict(zip(keys, column, strict=False))
             for keys, column in zip(self._keys, columns, strict=True)
         ]
-        totals, gauges = Totals(), Gauges()
-        for name, table in zip(_TOTALS, tables, strict=False):
-            setattr(totals, name, table)
-        for name, table in zip(_GAUGES, tables[len(_TOTALS) :], strict=True):
-            setattr(gauges, name, table)
+        parts = {part: kind() for part, kind in _PARTS.items()}
+        for (part, name), table in zip(_COLUMNS, tables, strict=True):
+            setattr(parts[part], name, table)
         for name, table in zip(_KEYS_COME_AND_GO, whole, strict=True):
-            setattr(gauges, name, table)
-        return Counts(status, totals, gauges, unobserved)
+            setattr(parts["gauges"], name, table)
+        return Counts(status=status, unobserved=unobserved, **parts)

@@ -416,7 +416,7 @@ class Poller:
             self._notices.begin(troubles.no_result(result, self.status.asterisk_version))
         else:
             self._notices.end(Lack.RESULTS, "completion events carry their result")
-        self.ledger.hear(result, now)
+        self.ledger.hear(result, now, self.clock.wall())
 
     def _note_refusal(self, answer: Answer) -> Failure:
         """Notes why an action was not done, and returns what to count it as."""

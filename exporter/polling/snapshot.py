@@ -6,7 +6,7 @@ the web process, before the next thing happens.
 
 from dataclasses import dataclass, field
 
-from exporter.ledger import EndedFax, Gauges, RunningSession, Totals
+from exporter.ledger import EndedFax, Gauges, PeerTotals, RunningSession, Totals
 from exporter.polling.poller import Poller
 from exporter.polling.status import Status
 
@@ -18,6 +18,7 @@ class Counts:
     status: Status = field(default_factory=Status)
     totals: Totals = field(default_factory=Totals)
     gauges: Gauges = field(default_factory=Gauges)
+    peers: PeerTotals = field(default_factory=PeerTotals)
     unobserved: int = 0
     """Faxes that ended and that no event told of."""
 
@@ -25,7 +26,8 @@ class Counts:
     def of(cls, poller: Poller) -> "Counts":
         """Those of this PBX now."""
         ledger = poller.ledger
-        return cls(poller.status, ledger.totals, ledger.gauges, ledger.unobserved.total)
+        peers = ledger.peers.shown(poller.clock.monotonic())
+        return cls(poller.status, ledger.totals, ledger.gauges, peers, ledger.unobserved.total)
 
 
 @dataclass(slots=True)

@@ -243,10 +243,10 @@ class MetricsSettings(_Group):
     """Which series there are."""
 
     peer_label: Annotated[
-        bool, Field(description="Label series with the channel's technology and endpoint.")
+        bool, Field(description="Count also by peer: the channel's technology and endpoint.")
     ] = False
     peer_limit: Annotated[
-        Count, Field(description="Peers that get a label of their own; the rest: other.")
+        Count, Field(description="Peers that are counted by themselves; the rest: other.")
     ] = 100
 
 

@@ -383,7 +383,7 @@ async def test_names_by_strangers_break_no_page_no_log_line_and_no_terminal(
         await asyncio.sleep(3)
         totals = poller.ledger.totals
         by_transport = {
-            transport: sum(n for (_, by, _), n in totals.finished.items() if by is transport)
+            transport: sum(n for (_, by), n in totals.finished.items() if by is transport)
             for transport in Transport
         }
         assert poller.status.up
@@ -391,14 +391,14 @@ async def test_names_by_strangers_break_no_page_no_log_line_and_no_terminal(
         assert by_transport == {Transport.G711: 2, Transport.NONE: 1, Transport.T38: 0}
         assert sum(totals.results_unknown.values()) == 1
         received: Counter[State] = Counter()
-        for (operation, state, _), count in totals.pages.items():
+        for (operation, state), count in totals.pages.items():
             received[state] += count if operation is RECEIVE else 0
         # A number that is told twice is not known.
         assert received == {State.ACTIVE: 1, State.COMPLETE: 0 if "PagesTransferred" in name else 3}
         assert totals.bad_lines.total() == 3
         text, _ = pages(poller)
         checked_by_promtool(text)
-        peers = {key[2] for key in totals.finished}
+        peers = {peer for _, peer in poller.ledger.peers.totals.finished}
         assert all((peer + "x").isprintable() and len(peer) <= 1024 for peer in peers)
     assert caplog.records
     for record in caplog.records:

@@ -7,7 +7,7 @@ import pytest
 from exporter.fax import FaxResult, Operation, Reason, State, Transport
 from exporter.ledger import KEPT, EndedFax
 from exporter.ledger.history import History
-from tests.ledger.watch import CHANNEL, GATEWAY, RECEIVE, SEND, Seen, Watch
+from tests.ledger.watch import CHANNEL, EPOCH, GATEWAY, RECEIVE, SEND, Seen, Watch
 
 LISTED_FILES = "/fax/a.tif,/fax/b.tif"
 RESULT = FaxResult(
@@ -22,6 +22,7 @@ RESULT = FaxResult(
     remote_station="far end",
     file="/fax/a.tif",
     files=LISTED_FILES,
+    unique_id="pbx-1.7",
 )
 TOLD = EndedFax(
     ended_at=0.0,
@@ -37,13 +38,14 @@ TOLD = EndedFax(
     local_station="+49 30 1",
     remote_station="far end",
     file="/fax/a.tif",
+    unique_id="pbx-1.7",
 )
 
 
 def ended(watch: Watch, *results: FaxResult) -> EndedFax:
     """The one fax that ended, after these events."""
     for result in results:
-        watch.ledger.hear(result, watch.now)
+        watch.ledger.hear(result, watch.now, watch.now + EPOCH)
     watch.poll()
     watch.wait()
     (fax,) = [*watch.ledger.history.failed, *watch.ledger.history.others]
@@ -64,7 +66,8 @@ def test_a_fax_that_was_never_listed_is_what_its_event_says(
 ) -> None:
     watch = Watch.running()
     at = watch.now
-    expected = replace(TOLD, ended_at=at, reason=result.reason, data_rate=data_rate)
+    expected = replace(TOLD, ended_at=at, heard_at=at + EPOCH)
+    expected = replace(expected, reason=result.reason, data_rate=data_rate)
     assert ended(watch, result) == expected
 
 
@@ -75,7 +78,7 @@ def test_of_a_listed_fax_it_is_what_was_seen_and_what_only_its_event_says() -> N
     seen = replace(TOLD, ended_at=watch.now + 1, bad_lines=2 + 5, seconds=2.0, data_rate=12000)
     watch.poll()
     # It switched to T.38 after the last list: its pages are those by each.
-    assert ended(watch, RESULT) == replace(seen, pages=1 + 3)
+    assert ended(watch, RESULT) == replace(seen, pages=1 + 3, heard_at=watch.now - 111 + EPOCH)
 
 
 def test_where_channelvars_do_not_tell_how_a_fax_travelled_the_list_does() -> None:
@@ -109,7 +112,9 @@ def test_what_nobody_saw_of_a_fax_running_at_the_start_is_what_its_event_says() 
     watch = Watch()
     watch.poll(Seen(transport=Transport.NONE, asked=False))
     watch.poll()
-    assert ended(watch, RESULT) == replace(TOLD, ended_at=watch.now - 111, bad_lines=0)
+    assert ended(watch, RESULT) == replace(
+        TOLD, ended_at=watch.now - 111, bad_lines=0, heard_at=watch.now - 111 + EPOCH
+    )
 
 
 def test_what_could_not_train_had_no_rate_though_one_was_seen() -> None:
@@ -129,7 +134,8 @@ def test_only_what_has_pages_is_a_fax(operation: Operation, remembered: bool) ->
     watch.poll(Seen(operation=operation, asked=False, state=State.ACTIVE))
     watch.wait()
     assert bool(list(watch.ledger.history.others)) is remembered
-    assert watch.ledger.totals.session_seconds[operation].sum == 1
+    assert watch.ledger.totals.ended[operation] == 1
+    assert operation not in watch.ledger.totals.session_seconds  # such as that of a call
 
 
 def test_successes_do_not_push_failures_out_and_the_newest_is_first() -> None:

@@ -94,7 +94,7 @@ def test_an_event_just_after_the_start_is_of_a_fax_before_it() -> None:
     watch.hear(4)
     watch.poll()
     assert watch.pages() == 0
-    assert watch.ledger.totals.finished[RECEIVE, Transport.G711, ""] == 1
+    assert watch.ledger.totals.finished[RECEIVE, Transport.G711] == 1
 
 
 def test_a_session_that_is_back_after_its_event_takes_no_other() -> None:
@@ -130,7 +130,7 @@ def test_a_fax_whose_call_was_moved_is_counted_once() -> None:
     totals = watch.ledger.totals
     assert watch.pages() == 3
     assert (totals.started[RECEIVE], totals.ended[RECEIVE]) == (1, 1)
-    assert totals.finished[RECEIVE, Transport.G711, ""] == 1
+    assert totals.finished[RECEIVE, Transport.G711] == 1
     assert totals.session_pages[RECEIVE].sum == 3
     assert sum(totals.session_pages[RECEIVE].counts) == 1
     assert sum(totals.session_rate[RECEIVE].counts) == 1

@@ -1,12 +1,10 @@
 """The counters: what a result, and a fax that no list showed, adds to them."""
 
-from collections import Counter
-
 import pytest
 
-from exporter.fax import Operation, Reason, State, Transport
-from exporter.ledger import Histogram
-from tests.ledger.watch import FILE, GATEWAY, RECEIVE, SEND, Seen, Watch
+from exporter.fax import Operation, Reason, Transport
+from exporter.ledger import Exemplar, Histogram
+from tests.ledger.watch import EPOCH, FILE, GATEWAY, RECEIVE, SEND, Seen, Watch
 
 
 def test_an_unknown_result_is_counted_as_such_and_as_no_failure() -> None:
@@ -31,7 +29,7 @@ def test_a_fax_that_never_began_ended_and_has_neither_page_nor_rate() -> None:
     watch.hear(None, files=FILE, succeeded=False, reason=Reason.INIT, data_rate=None, began=False)
     watch.poll()
     totals = watch.ledger.totals
-    assert totals.failures[RECEIVE, Transport.G711, Reason.INIT, ""] == 1
+    assert totals.failures[RECEIVE, Reason.INIT] == 1
     assert (totals.started[RECEIVE], totals.ended[RECEIVE]) == (1, 1)
     assert watch.pages() == 0
     assert sum(totals.session_rate[RECEIVE].counts) == 0
@@ -45,11 +43,11 @@ def test_each_of_two_alike_is_counted() -> None:
         watch.hear(succeeded=None)
         watch.hear(succeeded=False, reason=Reason.NO_FAX)
     totals = watch.ledger.totals
-    assert totals.rejected[RECEIVE, ""] == 2
+    assert totals.rejected[RECEIVE] == 2
     assert totals.fallbacks[RECEIVE] == 2
     assert totals.results_unknown[RECEIVE] == 2
-    assert totals.failures[RECEIVE, Transport.G711, Reason.NO_FAX, ""] == 2
-    assert totals.finished[RECEIVE, Transport.G711, ""] == 4
+    assert totals.failures[RECEIVE, Reason.NO_FAX] == 2
+    assert totals.finished[RECEIVE, Transport.G711] == 4
 
 
 def test_a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() -> None:
@@ -60,54 +58,75 @@ def test_a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() -> None
     assert histogram.sum == pytest.approx(1 + 6 + 5 + 35.7)
 
 
-def keys(watch: Watch, peer: str, operation: Operation = RECEIVE) -> dict[str, int]:
-    """How many keys with 0 each counter has of this peer and operation, where it has any."""
-    found: Counter[str] = Counter()
-    for name in OF_RECEIVE:
-        for key, count in getattr(watch.ledger.totals, name).items():
-            found[name] += key[0] is operation and key[-1] == peer and count == 0
-    return dict(+found)
+def test_every_key_is_there_with_0_from_the_beginning() -> None:
+    totals = Watch().ledger.totals
+    before = {name: dict(getattr(totals, name)) for name in COUNTERS}
+    assert {name: len(found) for name, found in before.items()} == COUNTERS
+    assert not any(sum(found.values()) for found in before.values())
+    watch = Watch.running()
+    for operation in (SEND, RECEIVE):
+        for transport in Transport:
+            watch.hear(succeeded=None, operation=operation, transport=transport)
+            watch.hear(succeeded=True, operation=operation, transport=transport)
+        for reason in Reason:
+            watch.hear(succeeded=False, operation=operation, reason=reason)
+    for bad in (0, 400, 0):
+        watch.poll(Seen(1, bad))
+    watch.poll(Seen(3, operation=GATEWAY, number=3))
+    watch.wait()
+    for name in COUNTERS:
+        assert getattr(watch.ledger.totals, name).keys() == before[name].keys(), name
 
 
-OF_RECEIVE = {
-    "pages": 2,
+COUNTERS = {
+    "pages": 6,
     "bad_lines": 2,
     "rejected": 1,
-    "finished": len(Transport),
-    "failures": len(Transport) * len(Reason),
+    "fallbacks": 3,
+    "finished": 2 * len(Transport),
+    "succeeded": 2 * len(Transport),
+    "failures": 2 * len(Reason),
+    "results_unknown": 2,
+    "started": len(Operation),
+    "ended": len(Operation),
 }
 
 
-def test_every_key_of_a_peer_is_there_with_0_before_it_counts_up() -> None:
-    watch = Watch.running(peer_limit=10)
-    watch.poll(
-        Seen(asked=False, channel="PJSIP/berlin-00000001"),
-        Seen(asked=False, channel="PJSIP/oslo-00000001", operation=GATEWAY),
-        Seen(asked=False, channel="PJSIP/rome-00000001", operation=Operation.NONE),
-    )
-    assert keys(watch, "PJSIP/berlin") == OF_RECEIVE
-    assert keys(watch, "PJSIP/oslo", GATEWAY) == {"pages": 2}
-    assert keys(watch, "PJSIP/rome") == {}
-    watch.poll(Seen(asked=False, channel="PJSIP/rome-00000001"))
-    assert keys(watch, "PJSIP/rome") == OF_RECEIVE
-
-
-@pytest.mark.parametrize("operation", Operation)
-def test_without_peers_every_key_is_there_from_the_beginning(operation: Operation) -> None:
-    expected = {
-        RECEIVE: OF_RECEIVE,
-        SEND: {name: OF_RECEIVE[name] for name in ("pages", "finished", "failures")},
-        GATEWAY: {"pages": 2},
-    }
-    assert keys(Watch(), "", operation) == expected.get(operation, {})
-
-
-def test_a_fax_that_no_list_showed_is_its_peers() -> None:
-    watch = Watch.running(peer_limit=10)
-    watch.hear(2, channel="PJSIP/berlin-00000001")
-    watch.poll()
+def test_when_the_last_fax_ended_and_the_last_that_succeeded_are_two_times() -> None:
+    watch = Watch.running()
     totals = watch.ledger.totals
-    assert totals.finished[RECEIVE, Transport.G711, "PJSIP/berlin"] == 1
-    assert totals.pages[RECEIVE, State.COMPLETE, "PJSIP/berlin"] == 2
-    one_less = Counter(pages=1, finished=1)
-    assert keys(watch, "PJSIP/berlin") == Counter(OF_RECEIVE) - one_less
+    assert totals.last_fax == totals.last_success == {}
+    watch.hear(operation=SEND)
+    well = watch.now + EPOCH
+    watch.now += 60
+    watch.hear(operation=SEND, succeeded=False, reason=Reason.NO_FAX)
+    assert totals.last_success == {SEND: well}
+    assert totals.last_fax == {SEND: well + 60}
+    watch.hear(succeeded=None)
+    assert totals.last_success == {SEND: well}
+    assert totals.last_fax.keys() == {SEND, RECEIVE}
+
+
+def test_the_last_fax_of_a_kind_is_its_exemplar_if_its_event_told_its_uniqueid() -> None:
+    watch = Watch.running()
+    for number, name in enumerate(("pbx-1.1", "pbx-1.2", "")):
+        channel = f"PJSIP/a-0000000{number}"
+        watch.poll(Seen(2, 3, number=number, channel=channel))
+        watch.hear(2, channel=channel, succeeded=False, reason=Reason.TIMEOUT, unique_id=name)
+        heard_at = watch.now + EPOCH
+        watch.poll()
+    totals = watch.ledger.totals
+    expected = Exemplar("pbx-1.2", 1, heard_at - 2)
+    assert totals.exemplars == {(RECEIVE, Reason.TIMEOUT): expected}
+    assert totals.session_pages[RECEIVE].exemplars == {2: expected._replace(value=2)}
+    assert totals.session_bad_lines[RECEIVE].exemplars == {2: expected._replace(value=3)}
+    assert totals.session_rate[RECEIVE].exemplars.keys() == {5}
+    assert totals.session_seconds[RECEIVE].exemplars.keys() == {0}
+
+
+def test_a_session_without_an_event_is_no_exemplar() -> None:
+    watch = Watch.running()
+    watch.poll(Seen(2, 3))
+    watch.wait()
+    assert sum(watch.ledger.totals.session_pages[RECEIVE].counts) == 1
+    assert watch.ledger.totals.session_pages[RECEIVE].exemplars == {}

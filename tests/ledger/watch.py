@@ -20,6 +20,8 @@ MOVED = "Local/call@fax-00000017;1"
 FILE = "/fax/rx-1.tif"
 SEND, RECEIVE, GATEWAY = Operation.SEND, Operation.RECEIVE, Operation.GATEWAY
 LONG_AGO = EVENT_LATENESS + 100
+EPOCH = 1.7e9
+"""Of the monotonic clock."""
 
 
 @dataclass
@@ -93,7 +95,7 @@ class Watch:
             Observation(
                 listed_at=self.now if listed_at is None else listed_at,
                 at=self.now,
-                wall=self.now + 1.7e9,
+                wall=self.now + EPOCH,
                 listed=[one.listed for one in sessions],
                 whole=whole,
                 details={one.number: one.detail for one in sessions if one.asked},
@@ -113,6 +115,7 @@ class Watch:
         data_rate: int | None = 14400,
         files: str = "",
         began: bool = True,
+        unique_id: str = "",
     ) -> None:
         self.ledger.hear(
             FaxResult(
@@ -125,8 +128,10 @@ class Watch:
                 reason,
                 files=files,
                 began=began,
+                unique_id=unique_id,
             ),
             self.now,
+            self.now + EPOCH,
         )
 
     def wait(self) -> None:

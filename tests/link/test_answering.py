@@ -16,7 +16,7 @@ def poller(name: str, peers: int = 0) -> Poller:
     settings = AmiSettings.model_validate({"username": "u", "secret": "s"})
     ledger = Ledger(peers or None)
     for peer in range(peers):
-        ledger.totals.open(Operation.RECEIVE, f"PJSIP/trunk-{peer}")
+        ledger.peers.open(Operation.RECEIVE, f"PJSIP/trunk-{peer}", 0.0)
     return Poller(settings, 1.0, ledger, name=name)
 
 
@@ -40,12 +40,12 @@ async def test_a_large_fleet_is_told_of_one_by_one(monkeypatch: pytest.MonkeyPat
 
 async def test_many_peers_are_told_of_in_pieces() -> None:
     fleet = Fleet(1.0, None)
-    fleet.pollers = {"fax": poller("fax", peers=2000)}
+    fleet.pollers = {"fax": poller("fax", peers=20_000)}
     async with linked(fleet) as source:
         task: asyncio.Task[object] = asyncio.create_task(source.counts("fax"))
         assert await turns_while(task) > 40
         counts = (await source.counts("fax")).read()
-        assert len(counts.totals.failures) == len(fleet.pollers["fax"].ledger.totals.failures)
+        assert len(counts.peers.finished) == 20_000
 
 
 async def test_the_state_of_the_fleet_names_who_is_not_fresh_and_why() -> None:

@@ -13,9 +13,13 @@ from exporter.polling import Counts, Status
 from harness.exposition import text
 
 
-def of(ledger: Ledger) -> Counts:
+def of(ledger: Ledger, at: float = 0.0) -> Counts:
     return Counts(
-        Status(begun=True, up=True, sessions_listed=True), ledger.totals, ledger.gauges, 7
+        Status(begun=True, up=True, sessions_listed=True),
+        ledger.totals,
+        ledger.gauges,
+        ledger.peers.shown(at),
+        7,
     )
 
 
@@ -58,27 +62,27 @@ def test_whatever_is_counted_the_other_side_shows_the_same(
         ledger.observe(Observation(at, at, float(at), listed))
         here = of(ledger)
         there = cross(here, columns)
-        for part in ("totals", "gauges"):
+        for part in ("totals", "gauges", "peers"):
             for field in dataclasses.fields(getattr(here, part)):
-                if field.name != "opened":
-                    sent = getattr(getattr(here, part), field.name)
-                    assert getattr(getattr(there, part), field.name) == sent, field.name
+                sent = getattr(getattr(here, part), field.name)
+                assert getattr(getattr(there, part), field.name) == sent, field.name
         registries = [target_registry(each, peer_label=peers is not None) for each in (here, there)]
         assert text(registries[0]) == text(registries[1])
 
 
 def test_keys_are_sent_once_and_in_pieces() -> None:
     ledger, columns = Ledger(10_000), Columns(1)
-    for peer in range(400):
-        ledger.totals.open(Operation.RECEIVE, f"PJSIP/{peer}")
+    for peer in range(2 * KEYS_AT_ONCE):
+        ledger.peers.open(Operation.RECEIVE, f"PJSIP/{peer}", 0.0)
     counts = of(ledger)
     sent = list(new_keys(counts, columns.known))
     assert max(len(keys) for _, keys in sent) == KEYS_AT_ONCE
     for table, keys in sent:
         columns.add(table, keys)
     assert list(new_keys(counts, columns.known)) == []
-    ledger.totals.open(Operation.SEND, "PJSIP/new")
-    assert {key[-1] for _, keys in new_keys(counts, columns.known) for key in keys} == {"PJSIP/new"}
+    ledger.peers.open(Operation.SEND, "PJSIP/new", 0.0)
+    fresh = new_keys(of(ledger), columns.known)
+    assert {key[-1] for _, keys in fresh for key in keys} == {"PJSIP/new"}
 
 
 def test_the_same_counts_are_the_same_bytes_and_others_are_others() -> None:

@@ -45,12 +45,12 @@ async def test_the_counts_are_those_of_now_each_time() -> None:
 
 async def test_a_target_that_is_another_pbx_now_begins_anew() -> None:
     async with asking("fax") as (fleet, source):
-        fleet.pollers["fax"].ledger.totals.open(Operation.SEND, "PJSIP/before")
+        fleet.pollers["fax"].ledger.peers.open(Operation.SEND, "PJSIP/before", 0.0)
         old = await source.counts("fax")
         fleet.pollers = {"fax": poller()}
         new = await source.counts("fax")
-        assert ("PJSIP/before" in str(old.read().totals)) is True
-        assert ("PJSIP/before" in str(new.read().totals)) is False
+        assert ("PJSIP/before" in str(old.read().peers)) is True
+        assert ("PJSIP/before" in str(new.read().peers)) is False
         assert old.version != new.version
 
 

@@ -66,7 +66,7 @@ async def test_completion_events_are_counted_though_no_action_is_answered(
         await asyncio.sleep(5)
         totals, now = poller.ledger.totals, scrape(poller)
         assert not poller.status.up
-        assert totals.pages[RECEIVE, State.COMPLETE, ""] == 2
+        assert totals.pages[RECEIVE, State.COMPLETE] == 2
         assert now.sum("finished_total") == 2
         assert now.sum("pages_received_total") == 2
         results = "results_unknown_total" if "version" in options else "failures_total"
@@ -185,7 +185,7 @@ async def test_a_technology_without_faxsession_is_said_once_shown_and_counted(
         assert len(poller.hints) == 1
         pbx.end(fax)
         await asyncio.sleep(30)
-        assert poller.ledger.totals.pages[RECEIVE, State.COMPLETE, ""] == 1
+        assert poller.ledger.totals.pages[RECEIVE, State.COMPLETE] == 1
         assert not poller.status.collectors["sessions"]  # nothing shows that it works
         pbx.technology = "Spandsp"
         begin(pbx)
@@ -200,7 +200,7 @@ async def test_one_technology_of_two_that_does_not_tell_makes_the_sessions_incom
         begin(pbx, channel="PJSIP/a-00000001").technology = "Digium"
         begin(pbx, channel="PJSIP/a-00000002")
         await asyncio.sleep(5)
-        assert poller.ledger.gauges.negotiated[RECEIVE, State.ACTIVE, ""] == 1
+        assert poller.ledger.gauges.negotiated[RECEIVE, State.ACTIVE] == 1
         assert not poller.status.collectors["sessions"]
 
 
@@ -266,9 +266,9 @@ async def test_faxes_that_end_while_asterisk_shuts_down_are_counted(restart: boo
         await asyncio.sleep(40)
         pbx.end(never_listed)
         pbx.drop(second)
-        assert poller.ledger.totals.finished[RECEIVE, Transport.G711, ""] == 1
+        assert poller.ledger.totals.finished[RECEIVE, Transport.G711] == 1
         await asyncio.sleep(3)
-        assert poller.ledger.totals.finished[RECEIVE, Transport.G711, ""] == 2
+        assert poller.ledger.totals.finished[RECEIVE, Transport.G711] == 2
         third.finish_page(last=True)
         pbx.end(third)
         await until(lambda: not poller.status.connected, 2)
@@ -498,7 +498,7 @@ async def test_a_connection_that_held_is_made_again_at_once_so_that_no_event_is_
         pbx.end(fax)
         await asyncio.sleep(3 * EVENT_LATENESS)
         assert pbx.logins[logins:] == [pytest.approx(lost, abs=0.04)]
-        assert poller.ledger.totals.finished[RECEIVE, Transport.G711, ""] == 1
+        assert poller.ledger.totals.finished[RECEIVE, Transport.G711] == 1
         assert poller.ledger.unobserved.total == 0
         assert poller.ledger.totals.results_unknown[RECEIVE] == 0
 
