@@ -21,6 +21,7 @@ def boards() -> dict[str, dict[str, Any]]:
         ]
         _number(everything)
         _drop_what_is_no_more(content, everything)
+        _page(everything)
         made[f"{module.__name__.rpartition('.')[2].replace('_', '-')}.json"] = content
     return made
 
@@ -47,6 +48,13 @@ def _drop_what_is_no_more(content: dict[str, Any], panels: list[dict[str, Any]])
     for panel in panels:
         if panel["type"] == "table":
             panel["options"].pop("footer", None)
+
+
+def _page(panels: list[dict[str, Any]]) -> None:
+    """The SDK of the oldest Grafana knows pages of tables elsewhere than the newest has them."""
+    for panel in panels:
+        if panel["type"] == "table":
+            panel["options"]["enablePagination"] = True
 
 
 def main() -> None:

@@ -79,8 +79,9 @@ def dashboard() -> build.Dashboard:
             "Results: do faxes arrive?": _results(),
             "Pages and their quality": lower.pages(),
             "How the faxes travel": lower.transport(),
+            "Alerts of Grafana's own": [lower.alert_list()],
         },
-        {"Sessions in detail": lower.sessions(), "Alerts of Grafana's own": [lower.alert_list()]},
+        {"Sessions in detail": lower.sessions()},
     )
 
 
@@ -145,7 +146,7 @@ def _now() -> list[Panel]:
             f"time() - max({series('asterisk_fax_last_success_timestamp_seconds')})",
             unit="s",
             decimals=0,
-            no_value="None yet, or no data",
+            no_value="No fax yet, or no data",
         ),
         stat_panel(
             "Bad lines per received page",
@@ -184,6 +185,7 @@ def _pbxs() -> Panel:
         f"max without (operation) ({age_at_poll(_PROGRESS, _TERMINAL)})"
         f" or 0 * {gauge(_SESSIONS, _TERMINAL, into=each)}"
     )
+    last = once(series("asterisk_fax_last_fax_timestamp_seconds"))
     success = once(series("asterisk_fax_last_success_timestamp_seconds"))
     down = once(series("asterisk_fax_down_since_timestamp_seconds"))
     pbx = {"job": "Job", "instance": "PBX"}
@@ -232,6 +234,13 @@ def _pbxs() -> Panel:
                 decimals=0,
                 steps=WAITING,
                 texts={"0": ("none waits", GREEN)},
+            ),
+            Column(
+                "Last ended",
+                f"time() - max without (operation) ({last})",
+                unit="s",
+                decimals=0,
+                no_value="none yet",
             ),
             Column(
                 "Last ended well",
