@@ -1,14 +1,22 @@
-"""`python -m grafana`: write the dashboards' JSON to grafana/dashboards/."""
+"""`python -m grafana`: write the dashboards' JSON to grafana/dashboards/.
 
+`--copy berlin FOLDER` writes a second set, for a Grafana that has the first one already.
+"""
+
+import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from grafana import exporter_health, fax_overview, line_quality, peers
+from grafana.copies import told_apart
 
 DIRECTORY: Final = Path(__file__).parent / "dashboards"
+SUFFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,9}[a-z0-9])?")
+"""With it a uid has at most the 40 characters that Grafana allows."""
 
 
 def boards() -> dict[str, dict[str, Any]]:
@@ -26,11 +34,11 @@ def boards() -> dict[str, dict[str, Any]]:
     return made
 
 
-def texts() -> dict[str, str]:
+def texts(suffix: str = "") -> dict[str, str]:
     """The content of each file, by its name."""
     return {
         name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        for name, content in boards().items()
+        for name, content in told_apart(boards(), suffix).items()
     }
 
 
@@ -59,8 +67,19 @@ def _page(panels: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Write what has changed and say so."""
-    for name, text in texts().items():
-        path = DIRECTORY / name
+    parser = argparse.ArgumentParser(prog="python -m grafana")
+    parser.add_argument(
+        "--copy",
+        nargs=2,
+        metavar=("SUFFIX", "FOLDER"),
+        default=("", DIRECTORY),
+        help="write them there, with uids, titles, tags and file names that end in SUFFIX",
+    )
+    suffix, folder = parser.parse_args().copy
+    if (suffix or folder != DIRECTORY) and not SUFFIX.fullmatch(suffix):
+        parser.error(f"--copy {suffix!r}: not 1 to 11 of a-z, 0-9 and, between them, -")
+    for name, text in texts(suffix).items():
+        path = Path(folder) / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path}")

@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 
 from exporter import __version__
 from exporter.settings import AmiSettings, WebSettings, share_of
+from grafana import __main__ as generator
 from harness.monitoring import Prometheus
 from harness.programs import binary
 from harness.rules import ROOT, RULES, read
@@ -498,12 +499,12 @@ def test_a_threshold_can_be_another_and_all_else_stays(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_dashboards_are_those_of_the_files_to_the_letter() -> None:
-    maps = [one for one in of_kind(rendered(EVERYTHING), "ConfigMap") if "json" in str(one["data"])]
-    made = {key: text for one in maps for key, text in one["data"].items() if key.endswith(".json")}
-    shipped = {path.name: path.read_text() for path in (ROOT / "grafana/dashboards").glob("*.json")}
-    assert shipped
-    assert made == shipped
+@pytest.mark.parametrize("suffix", ["", "berlin", "of-2nd-site"])
+def test_the_dashboards_are_those_of_the_tree_to_the_letter(suffix: str) -> None:
+    made = rendered(EVERYTHING, "--set", f"monitoring.dashboards.suffix={suffix}")
+    maps = [one for one in of_kind(made, "ConfigMap") if "json" in str(one["data"])]
+    found = {name: text for one in maps for name, text in one["data"].items() if ".json" in name}
+    assert found == generator.texts(suffix)
     for one in maps:
         assert one["metadata"]["labels"]["grafana_dashboard"] == "fax"
         # What `kubectl apply` can carry in an annotation.

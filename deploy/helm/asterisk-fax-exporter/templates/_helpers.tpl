@@ -112,3 +112,8 @@ basicAuth: {{- toYaml . | nindent 2 }}
 tlsConfig: {{- merge (dict) .Values.monitoring.tlsConfig (dict "serverName" (include "fax.host" .)) | toYaml | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{- /* A text in which links to the dashboards lead to those of this release. */ -}}
+{{- define "fax.followLinks" -}}
+{{ regexReplaceAll "\\bd/(asterisk-fax-[a-z0-9-]+)" .text (printf "d/${1}-%s" .suffix) }}
+{{- end }}
