@@ -8,7 +8,8 @@ from alerts import thresholds
 from grafana import fax_overview_rows as lower
 from grafana.boards import board, filled
 from grafana.drill import HEALTH, LINE_QUALITY, OVERVIEW, PEERS, by_row, by_series
-from grafana.limits import BAD_LINES, FAILURES, SUCCESS, WAITING, alert_above
+from grafana.limits import BAD_LINES, FAILURES, WAITING, alert_above, failures_above
+from grafana.limits import THEIRS as THEIRS_SHARE
 from grafana.panels import (
     GREEN,
     GREY,
@@ -41,6 +42,7 @@ from grafana.promql import (
     failed,
     gauge,
     once,
+    ours,
     period,
     reached,
     recent,
@@ -100,7 +102,7 @@ def _now() -> list[Panel]:
             "Of the rules that come with the exporter, as Prometheus evaluates them. They stand in "
             "a list below.",
             # 0 is good news only from rules that are there.
-            f"count({ALERTS}) or 0 * count({thresholds.FAILURES.series})",
+            f"count({ALERTS}) or 0 * count({thresholds.FAILURES_OBJECTIVE.series})",
             steps=((0, GREEN), (1, RED)),
             no_value="No rules",
         ),
@@ -127,14 +129,14 @@ def _now() -> list[Panel]:
             f"1 - {failed(period)}",
             unit="percentunit",
             decimals=1,
-            steps=SUCCESS,
             no_value="No results",
         ),
         stat_panel(
             "Failed, not by the other side",
-            "Share of the faxes of this period that failed by this side or the line. What is left "
-            "out: a number that is no fax machine, or one that refuses.",
-            failed(period, reasons=OURS),
+            "Share of the faxes of this period that failed by this side or the line. Those that "
+            "failed since a number is no fax machine, or it refuses, are left out. Its colours are "
+            "the objective of the alerts, and what wakes somebody.",
+            ours(period),
             unit="percentunit",
             decimals=1,
             steps=FAILURES,
@@ -206,18 +208,18 @@ def _pbxs() -> Panel:
             Column("Ended", count(_FINISHED, into=each)),
             Column(
                 "Failed",
-                failed(period, into=each),
+                ours(period, into=each),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
                 no_value="no results",
             ),
             Column(
-                "Not by the other side",
-                failed(period, into=each, reasons=OURS),
+                "By the other side",
+                failed(period, into=each, reasons=THEIRS),
                 unit="percentunit",
                 decimals=1,
-                steps=FAILURES,
+                steps=THEIRS_SHARE,
                 no_value="no results",
             ),
             Column(
@@ -255,7 +257,7 @@ def _pbxs() -> Panel:
                 steps=((0, GREEN), (1, ORANGE)),
             ),
         ],
-        sort=(("Reached", False), ("Not by the other side", True), ("Failed", True)),
+        sort=(("Reached", False), ("Failed", True), ("By the other side", True)),
         links={
             "PBX": [
                 by_row(LINE_QUALITY, **pbx),
@@ -355,12 +357,10 @@ def _results() -> list[Panel]:
         ),
         graph(
             "What share of faxes fails?",
-            "Failed faxes among those that ended with a known result, by operation, in an hour or "
-            "lower. There are gaps where no fax ended.",
-            [
-                Query(failed(recent, into=by("operation")), "{{operation}}"),
-                alert_above(thresholds.FAILURES),
-            ],
+            "By this side or the line, in an hour or more, by operation; gaps where no fax ended. "
+            "More than the objective for days is a ticket; above the other line for minutes it "
+            "wakes somebody.",
+            [Query(ours(recent, into=by("operation")), "{{operation}}"), *failures_above()],
             unit="percentunit",
             no_value=NO_FAXES,
             colors=by_operation(),

@@ -1,32 +1,40 @@
 """From which values on a panel changes its colour: those from which on an alert fires.
 
-Red is what wakes somebody, orange what can wait until the morning, and yellow half of the way to
-red. What no alert looks at has no colour.
+Red is what wakes somebody, orange what can wait until the morning. What no alert looks at has no
+colour, or that of something to look at.
 """
 
 from typing import Final
 
 from alerts import thresholds
-from alerts.thresholds import Threshold
-from grafana.panels import GREEN, LIMIT, ORANGE, RED, YELLOW, Query, Steps
+from grafana.panels import GREEN, LIMIT, ORANGE, PAGE_LIMIT, RED, Query, Steps
+
+_OBJECTIVE: Final = thresholds.FAILURES_OBJECTIVE
 
 FAILURES: Final[Steps] = (
     (0, GREEN),
-    (thresholds.FAILURES.value / 2, YELLOW),
-    (thresholds.FAILURES.value, RED),
+    (_OBJECTIVE.value, ORANGE),
+    (_OBJECTIVE.value * thresholds.PAGE_BURN, RED),
 )
-"""Share of faxes."""
-SUCCESS: Final[Steps] = (
-    (0, RED),
-    (1 - thresholds.FAILURES.value, YELLOW),
-    (1 - thresholds.FAILURES.value / 2, GREEN),
-)
+"""Share of faxes that fail by this side or the line, as `promql.ours` has it."""
+THEIRS: Final[Steps] = ((0, GREEN), (thresholds.THEIRS_SHARE.value, ORANGE))
+"""Share of faxes that fail by the other side."""
 BAD_LINES: Final[Steps] = ((0, GREEN), (thresholds.BAD_LINES.value, ORANGE))
 """Lines per page."""
+FALLBACKS: Final[Steps] = ((0, GREEN), (thresholds.RATE_FALLBACKS.value, ORANGE))
+"""For each fax."""
 WAITING: Final[Steps] = ((0, GREEN), (thresholds.PROGRESS_SECONDS.value, ORANGE))
 """Seconds without a new page."""
 
 
-def alert_above(threshold: Threshold) -> Query:
+def alert_above(threshold: thresholds.Threshold) -> Query:
     """A line where the alert of the site's own rules begins; none where it has no such rules."""
     return Query(f"max({threshold.series})", LIMIT)
+
+
+def failures_above() -> tuple[Query, Query]:
+    """Lines at the objective of the site's own rules, and where more wakes somebody."""
+    return (
+        alert_above(_OBJECTIVE),
+        Query(f"{thresholds.PAGE_BURN} * max({_OBJECTIVE.series})", PAGE_LIMIT),
+    )

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from alerts import thresholds
 from grafana.boards import board, filled
 from grafana.drill import LINE_QUALITY, OVERVIEW, PEERS, DataLink, by_row, by_series
-from grafana.limits import BAD_LINES, FAILURES, alert_above
+from grafana.limits import BAD_LINES, FAILURES, FALLBACKS, alert_above
 from grafana.panels import (
     GREEN,
     NO_FAXES,
@@ -34,9 +34,9 @@ from grafana.promql import (
     count,
     each,
     each_by,
-    failed,
     gauge,
     once,
+    ours,
     period,
     quantile,
     ratio,
@@ -131,7 +131,7 @@ def _now() -> list[Panel]:
             "Share of faxes the line made fail",
             "Faxes that ended in this period with a reason that points at the line: could not "
             "train, retries exceeded, protocol error, timeout.",
-            failed(period, OPERATION, reasons=_LINE_REASONS),
+            ours(period, OPERATION, reasons=_LINE_REASONS),
             unit="percentunit",
             decimals=1,
             steps=FAILURES,
@@ -166,20 +166,20 @@ def _pbxs() -> Panel:
                     period(_ENDED, FAX, OPERATION, into=each),
                 ),
                 decimals=2,
-                steps=((0, GREEN), (thresholds.RATE_FALLBACKS.value, ORANGE)),
+                steps=FALLBACKS,
                 no_value="no faxes",
             ),
             Column(
                 "Failed by the line",
-                failed(period, OPERATION, into=each, reasons=_LINE_REASONS),
+                ours(period, OPERATION, into=each, reasons=_LINE_REASONS),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
                 no_value="no results",
             ),
             Column(
-                "Failed for any reason",
-                failed(period, OPERATION, into=each),
+                "Failed",
+                ours(period, OPERATION, into=each),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
@@ -375,7 +375,6 @@ def _failures() -> list[Panel]:
                     ),
                     "{{transport}}",
                 ),
-                alert_above(thresholds.FAILURES),
             ],
             unit="percentunit",
             no_value=NO_FAXES,

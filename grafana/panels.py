@@ -56,6 +56,8 @@ TRANSPORTS: Final = {"g711": "#E0752D", "t38": "#447EBC", "none": "#A0A0A0"}
 
 LIMIT: Final = "alert above"
 """The name of a line that shows what an alert compares with, as the site's rules have it."""
+PAGE_LIMIT: Final = "page above"
+"""Of one that wakes somebody."""
 
 
 @dataclass(frozen=True)
@@ -191,16 +193,18 @@ def graph(
                 model.DynamicConfigValue("custom.lineWidth", 2),
             ],
         )
-    if any(query.legend == LIMIT for query in queries):
-        dashes = {"fill": "dash", "dash": [10, 10]}
-        panel.override_by_name(
-            LIMIT,
-            [
-                _fixed(RED),
-                model.DynamicConfigValue("custom.lineStyle", dashes),
-                model.DynamicConfigValue("custom.lineWidth", 1),
-            ],
-        )
+    for name, color in ((LIMIT, ORANGE), (PAGE_LIMIT, RED)):
+        if any(query.legend == name for query in queries):
+            panel.override_by_name(
+                name,
+                [
+                    _fixed(color),
+                    model.DynamicConfigValue(
+                        "custom.lineStyle", {"fill": "dash", "dash": [10, 10]}
+                    ),
+                    model.DynamicConfigValue("custom.lineWidth", 1),
+                ],
+            )
     return panel
 
 

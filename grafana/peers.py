@@ -7,7 +7,8 @@ from grafana_foundation_sdk.builders import dashboard as build
 from alerts import thresholds
 from grafana.boards import board, filled
 from grafana.drill import LINE_QUALITY, PEERS, by_row, by_series
-from grafana.limits import BAD_LINES, FAILURES, SUCCESS, alert_above
+from grafana.limits import BAD_LINES, FAILURES, alert_above, failures_above
+from grafana.limits import THEIRS as THEIRS_SHARE
 from grafana.panels import (
     GREEN,
     ORANGE,
@@ -38,6 +39,7 @@ from grafana.promql import (
     failed,
     gauge,
     once,
+    ours,
     period,
     ratio,
     recent,
@@ -116,18 +118,18 @@ def worst_peers(
             Column("Ended", some(count(_FINISHED, *chosen, into=each), worst)),
             Column(
                 "Failed",
-                some(_failed(period, *chosen, into=each), worst),
+                some(ours(period, *chosen, into=each, of=_OF), worst),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
                 no_value="no results",
             ),
             Column(
-                "Not by the other side",
-                some(_failed(period, *chosen, into=each, reasons=OURS), worst),
+                "By the other side",
+                some(failed(period, *chosen, into=each, reasons=THEIRS, of=_OF), worst),
                 unit="percentunit",
                 decimals=1,
-                steps=FAILURES,
+                steps=THEIRS_SHARE,
                 no_value="no results",
             ),
             Column(
@@ -142,7 +144,7 @@ def worst_peers(
                 for c in more
             ),
         ],
-        sort=(("Not by the other side", True), ("Failed", True), ("Bad lines/page", True)),
+        sort=(("Failed", True), ("Bad lines/page", True), ("By the other side", True)),
         links={
             "Peer": [by_row(PEERS, **_PBX_AND_PEER)],
             "PBX": [by_row(LINE_QUALITY, job="Job", instance="PBX")],
@@ -150,10 +152,6 @@ def worst_peers(
         no_value=NO_PEERS,
         width=width,
     )
-
-
-def _failed(over: Over, *matchers: str, into: Into = total, reasons: str = "") -> str:
-    return failed(over, *matchers, into=into, reasons=reasons, of=_OF)
 
 
 def _bad_lines(over: Over, *matchers: str, into: Into = total) -> str:
@@ -209,10 +207,9 @@ def _now() -> list[Panel]:
         stat_panel(
             "Share that ended well",
             "Among the faxes of this period whose result is known.",
-            f"1 - {_failed(period, *_CHOSEN)}",
+            f"1 - {failed(period, *_CHOSEN, of=_OF)}",
             unit="percentunit",
             decimals=1,
-            steps=SUCCESS,
             no_value="No results",
         ),
         stat_panel(
@@ -284,7 +281,7 @@ def _why() -> list[Panel]:
 
 def _over_time() -> list[Panel]:
     to_peer = [by_series(PEERS, "job", "instance", "peer")]
-    most_failures = shown_most(_FAILURES, *_CHOSEN, REASON)
+    most_failures = shown_most(_FAILURES, *_CHOSEN, OURS)
     most_faxes = shown_most(_FINISHED, *_CHOSEN)
     most_bad_lines = shown_most(_BAD_LINES, *_CHOSEN)
     # Those whose pages take longest, not those with most pages.
@@ -304,13 +301,14 @@ def _over_time() -> list[Panel]:
         ),
         graph(
             "Share that fails, by peer",
-            "Of those with most failures in this period, by an hour or more. Gaps: no fax ended.",
+            "By this side or the line, in an hour or more, of those with most such failures. Gaps: "
+            "no fax ended.",
             [
                 Query(
-                    some(_failed(recent, *_CHOSEN, into=each, reasons=REASON), most_failures),
+                    some(ours(recent, *_CHOSEN, into=each, of=_OF), most_failures),
                     _NAMED,
                 ),
-                alert_above(thresholds.FAILURES),
+                *failures_above(),
             ],
             unit="percentunit",
             no_value="No failure, or no data",

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeAlias
 
+from alerts.failures import THEIRS as _THEIRS
+
 FAX: Final = 'operation!="V.21"'
 """V.21 detectors stand in Asterisk's list of sessions, but belong to voice calls."""
 OPERATION: Final = 'operation=~"$operation"'
 REASON: Final = 'reason=~"$reason"'
 PEER: Final = 'peer=~"$peer"'
-THEIRS: Final = 'reason=~"no_fax|not_accepted"'
+THEIRS: Final = f'reason=~"{_THEIRS}"'
 """Failures that the other side has: nobody answers as a fax machine, or it refuses."""
-OURS: Final = 'reason!~"no_fax|not_accepted"'
+OURS: Final = f'reason!~"{_THEIRS}"'
+"""All others: of this side, or of the line."""
 ALERTS: Final = (
     'ALERTS{alertname=~"AsteriskFax.*", alertstate="firing", job=~"$job|", instance=~"$instance|"}'
 )
@@ -141,11 +144,25 @@ def failed(
 ) -> str:
     """Share of failed faxes, or of those that failed for some `reasons`, among those with a known
     result: without channelvars nobody knows one. `of`: the beginning of the metrics' names."""
+    return _share(over, matchers, into, of, reasons, among="")
+
+
+def ours(
+    over: Over, *matchers: str, into: Into = total, reasons: str = OURS, of: str = "asterisk_fax"
+) -> str:
+    """Share of faxes that failed by this side or the line, as the alerts have it: those that failed
+    by the other side are no evidence, neither way. `reasons`: some of them."""
+    return _share(over, matchers, into, of, reasons, among=OURS)
+
+
+def _share(
+    over: Over, matchers: tuple[str, ...], into: Into, of: str, reasons: str, among: str
+) -> str:
     succeeded = over(f"{of}_succeeded_total", *matchers, into=into)
     # A peer has no failures until it has one.
-    failures, some_failures = (
+    some_failures, failures = (
         f"({over(f'{of}_failures_total', *matchers, *more, into=into)} or 0 * {succeeded})"
-        for more in ((), (reasons,) if reasons else ())
+        for more in ((reasons,) if reasons else (), (among,) if among else ())
     )
     return ratio(some_failures, f"({succeeded} + {failures})")
 

@@ -53,7 +53,7 @@ class Answer:
     """One series of what a panel shows: which of its queries, labels, and values by their times."""
 
     target: int
-    labels: frozenset[tuple[str, str]]
+    labels: tuple[tuple[str, str], ...]
     values: Mapping[float, float]
 
 
@@ -73,7 +73,7 @@ class Grafana:
     def shows(self, panel: Json) -> list[Answer]:
         """All series of a panel; its values at the end, or over time."""
         return [
-            Answer(i, frozenset(one.labels.items() - {("job", self.job)}), dict(one.points))
+            Answer(i, tuple(sorted(one.labels.items() - {("job", self.job)})), dict(one.points))
             for i, target in enumerate(panel["targets"])
             for one in self._asked(panel, target)
         ]
