@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.grafana.boards import column, expression, substituted
+from tests.grafana.boards import BOARDS, column, expression, substituted
 
 Answers = Callable[[str, dict[str, str], dict[str, float]], None]
 
@@ -176,6 +176,35 @@ def test_an_alert_says_since_when(answers: Answers) -> None:
     }
     asked = expression(OVERVIEW, "Which alerts fire or wait?")
     answers(asked, given, {f'{{{named}, alertstate="pending"}}': 600})
+
+
+def mark(name: str) -> str:
+    """What an annotation asks; all dashboards have the same."""
+    (asked,) = {
+        one["target"]["expr"]
+        for board in BOARDS.values()
+        for one in board["annotations"]["list"]
+        if one["name"] == name
+    }
+    return str(asked)
+
+
+def test_a_start_of_asterisk_is_marked_once_and_when_it_was(answers: Answers) -> None:
+    start = "asterisk_fax_asterisk_start_timestamp_seconds"
+    given = {f'{start}{{{A}, replica="{replica}"}}': "1800x60" for replica in "ab"}
+    since_zero = mark("Asterisk started").replace("$__from", "0")
+    answers(since_zero, given, {f"{{{A}}}": 1_800_000})
+    # Not one from before what is shown.
+    answers(since_zero.replace("> 0", "> 2e6"), given, {})
+
+
+def test_a_start_of_the_exporter_is_marked_and_none_of_another_program(answers: Answers) -> None:
+    given = {
+        f'asterisk_fax_exporter_build_info{{{A}, version="1", python="3"}}': "1x60",
+        f"process_start_time_seconds{{{A}}}": "60x60",
+        f"process_start_time_seconds{{{B}}}": "60x60",
+    }
+    answers(mark("Exporter started"), given, {f"{{{A}}}": 60_000})
 
 
 def peers(labels: str, peer: str, succeeded: str, failures: dict[str, str]) -> dict[str, str]:

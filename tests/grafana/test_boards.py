@@ -20,6 +20,7 @@ from tests.grafana.boards import (
     asking,
     expressions,
     named,
+    on,
     substituted,
     with_rows,
 )
@@ -145,6 +146,24 @@ def test_everything_asks_the_chosen_data_source(board: Json) -> None:
     assert all(one["datasource"] == chosen for one in asks)
     names = [variable["name"] for variable in board["templating"]["list"]]
     assert names[:3] == ["datasource", "job", "instance"]
+
+
+@EACH_BOARD
+def test_alerts_and_restarts_are_marked(board: Json) -> None:
+    marks = {one["name"]: one for one in board["annotations"]["list"]}
+    assert list(marks) == ["Firing alerts", "Asterisk started", "Exporter started"]
+    # Their values are times; those of ALERTS are 1.
+    timed = [name for name, one in marks.items() if one.get("useValueForTime")]
+    assert timed == ["Asterisk started", "Exporter started"]
+
+
+def test_alerts_are_listed_of_prometheus_and_of_grafana() -> None:
+    (listed,) = (
+        panel for board in BOARDS.values() for panel in on(board) if panel["type"] == "alertlist"
+    )
+    assert listed["options"]["alertName"] == "AsteriskFax"
+    titles = [panel["title"] for panel in on(BOARDS["fax-overview.json"])]
+    assert "Which alerts fire or wait?" in titles
 
 
 @EACH_BOARD

@@ -11,6 +11,7 @@ from harness.exposition import published
 from harness.rules import recorded
 from tests.grafana.boards import PANELS
 from tests.grafana.prometheus import HOUR, Grafana, World, holding, written
+from tests.grafana.test_links import LINKS
 from tests.grafana.worlds import WORST, alerts, pbx, peer
 
 pytestmark = pytest.mark.slow
@@ -107,6 +108,15 @@ def test_the_worst_trunks_of_a_fleet_are_on_the_overview(grafana: Grafana) -> No
     shown = {dict(answer.labels)["peer"] for answer in grafana.shows(panel)}
     # Each of ten PBXs has a trunk10, than which none is worse.
     assert shown == {"trunk10"}
+
+
+def test_every_line_that_leads_on_has_the_labels_by_which_it_does(grafana: Grafana) -> None:
+    for link in LINKS:
+        if link.panel["type"] != "table":
+            for answer in grafana.shows(link.panel):
+                if link.panel["targets"][answer.target]["refId"] == link.on:
+                    labels = {"job", *dict(answer.labels)}
+                    assert set(link.taken.values()) <= labels, link.panel["title"]
 
 
 def test_a_pair_of_exporters_shows_what_one_would(grafana: Grafana) -> None:
