@@ -44,6 +44,7 @@ from exporter.polling.notices import Notices
 from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
 from exporter.polling.poll_cache import PollCache
 from exporter.polling.secret import with_secret_of_now
+from exporter.polling.start_time import start_time
 from exporter.polling.status import Failure, Status
 from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
@@ -60,7 +61,6 @@ FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
 FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
-
 
 _identities = itertools.count(1)
 
@@ -84,12 +84,12 @@ class Poller:
         `jitter`: numbers from 0 to 1."""
         self.settings = settings
         self.ledger = ledger
-        self.status = Status()
         self.identity: Final = next(_identities)
         """No other poller of this process has the same."""
         self._interval = interval
         self.clock = clock or Clock()
         """The clocks that all its times are read from."""
+        self.status = Status(watched_since=self.clock.wall())
         self._jitter = jitter
         self.name = name or f"{settings.host}:{settings.port}"
         """What its log lines name as their target."""
@@ -226,7 +226,7 @@ class Poller:
     async def _introduce(self, connection: Connection, begun: float) -> None:
         """Once for each connection: asks which Asterisk it is, and since when it runs. `begun`:
         when connecting began. Raises TimeoutError."""
-        self._begin_step(self.settings.timeout)
+        self._begin_step(2 * self.settings.timeout)  # once more for the time zone
         answers: list[Answer] = []
         async with asyncio.timeout(self.settings.timeout):
             await connection.ask_each([CORESETTINGS, CORESTATUS], answers.append)
@@ -241,7 +241,10 @@ class Poller:
         self._asterisk_stays()
         settings, status = (answer.headers if answer.success else {} for answer in answers)
         self.status.asterisk_version = printable(str(settings.get("AsteriskVersion", "")))
-        self.ledger.connected(parse_core_status(status), begun)
+        told, now = parse_core_status(status), self.clock.wall()
+        start = await start_time(connection, told.started, now, self.settings.timeout)
+        self.status.asterisk_start = start
+        self.ledger.connected(told._replace(start=start), begun)
         self.status.connected = True
 
     def _asterisk_shuts_down(self) -> None:
