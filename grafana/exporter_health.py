@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from grafana.boards import board, filled
 from grafana.drill import HEALTH, OVERVIEW, by_row, by_series
+from grafana.figures import stat_panel
 from grafana.panels import (
     GREEN,
     ORANGE,
@@ -16,7 +17,6 @@ from grafana.panels import (
     Query,
     bars,
     graph,
-    stat_panel,
     states,
 )
 from grafana.promql import (

@@ -5,9 +5,11 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as build
 
 from alerts import thresholds
+from grafana import alert_panels
 from grafana import fax_overview_rows as lower
 from grafana.boards import board, filled
 from grafana.drill import HEALTH, LINE_QUALITY, OVERVIEW, PEERS, by_row, by_series
+from grafana.figures import figures, ranking, stat_panel
 from grafana.limits import BAD_LINES, FAILURES, WAITING, alert_above, failures_above
 from grafana.limits import THEIRS as THEIRS_SHARE
 from grafana.panels import (
@@ -22,10 +24,7 @@ from grafana.panels import (
     Query,
     bars,
     by_operation,
-    figures,
     graph,
-    ranking,
-    stat_panel,
 )
 from grafana.peers import worst_peers
 from grafana.promql import (
@@ -76,12 +75,12 @@ def dashboard() -> build.Dashboard:
     )
     return filled(
         made,
-        (*_now(), _pbxs(), _peers(), _alerts()),
+        (*_now(), _pbxs(), _peers(), alert_panels.listed()),
         {
             "Results: do faxes arrive?": _results(),
             "Pages and their quality": lower.pages(),
             "How the faxes travel": lower.transport(),
-            "Alerts of Grafana's own": [lower.alert_list()],
+            "Alerts of Grafana's own": [alert_panels.of_grafana()],
         },
         {"Sessions in detail": lower.sessions()},
     )
@@ -119,7 +118,14 @@ def _now() -> list[Panel]:
             [
                 Query(count(_FINISHED), "faxes"),
                 Query(f"{count(_FAILURES)} or 0 * {count(_FINISHED)}", "failed"),
-                Query(f"{count(_SENT)} + {count(_RECEIVED)} + {count(_RELAYED)}", "pages"),
+                # There is no page of a gateway where there is no gateway.
+                Query(
+                    " + ".join(
+                        f"({count(pages)} or 0 * {count(_FINISHED)})"
+                        for pages in (_SENT, _RECEIVED, _RELAYED)
+                    ),
+                    "pages",
+                ),
             ],
         ),
         stat_panel(
@@ -275,36 +281,6 @@ def _peers() -> Panel:
         "Those with most faxes that failed or had bad lines in this period; all are on the "
         "dashboard of peers, to which a click on one leads.",
         most=10,
-    )
-
-
-def _alerts() -> Panel:
-    chosen = 'alertname=~"AsteriskFax.*", job=~"$job|", instance=~"$instance|"'
-    since = f"time() - ALERTS_FOR_STATE{{{chosen}}}"
-    return rows(
-        "Which alerts fire or wait?",
-        "Of the rules that come with the exporter, as Prometheus evaluates them. What is pending "
-        "fires if it lasts.",
-        {
-            "alertname": "Alert",
-            "instance": "PBX",
-            "peer": "Peer",
-            "severity": "Severity",
-            "alertstate": "State",
-            "job": "Job",
-        },
-        [
-            Column(
-                "For",
-                f"0 * ALERTS{{{chosen}}} + ignoring (alertstate) group_left () ({since})",
-                unit="s",
-                decimals=0,
-            )
-        ],
-        sort=(("State", False), ("Severity", False), ("For", False)),
-        links={"PBX": [by_row(LINE_QUALITY, job="Job", instance="PBX")]},
-        no_value="No alert, or no rules in this Prometheus",
-        width=10,
     )
 
 

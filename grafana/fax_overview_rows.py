@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard as build
-
 from alerts import thresholds
 from grafana.drill import LINE_QUALITY, by_series
 from grafana.limits import alert_above
@@ -245,29 +243,3 @@ def sessions() -> list[Panel]:
             width=4,
         ),
     ]
-
-
-def alert_list() -> Panel:
-    """What Grafana itself evaluates has no series in Prometheus, of which the table above is."""
-    return (
-        build.Panel()
-        .type("alertlist")
-        .title("Alerts that Grafana evaluates")
-        .description(
-            "Where the rules are Grafana-managed, and not Prometheus'; those of Prometheus too, "
-            "where its data source lets Grafana see them."
-        )
-        .span(24)
-        .height(8)
-        .options(
-            {
-                "viewMode": "list",
-                "alertName": "AsteriskFax",
-                "groupMode": "default",
-                "maxItems": 50,
-                "sortOrder": 3,  # by importance
-                "dashboardAlerts": False,
-                "stateFilter": {"firing": True, "pending": True, "noData": True, "error": True},
-            }
-        )
-    )

@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from alerts import thresholds
 from grafana.boards import board, filled
 from grafana.drill import LINE_QUALITY, OVERVIEW, PEERS, DataLink, by_row, by_series
+from grafana.figures import ranking, stat_panel
 from grafana.limits import BAD_LINES, FAILURES, FALLBACKS, alert_above
 from grafana.panels import (
     GREEN,
@@ -20,8 +21,6 @@ from grafana.panels import (
     bars,
     buckets,
     graph,
-    ranking,
-    stat_panel,
 )
 from grafana.promql import (
     FAX,

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from grafana_foundation_sdk.builders import (
-    bargauge,
     common,
     heatmap,
     prometheus,
-    stat,
     statetimeline,
     timeseries,
 )
@@ -80,46 +78,6 @@ def thresholds(steps: Steps) -> build.ThresholdsConfig:
     )
 
 
-def stat_panel(
-    title: str,
-    description: str,
-    expression: str,
-    *,
-    unit: str = "short",
-    steps: Steps = PLAIN,
-    no_value: str = "No data",
-    decimals: int | None = None,
-    texts: dict[str, tuple[str, str]] | None = None,
-    width: int = 4,
-    height: int = 4,
-) -> stat.Panel:
-    """One number as of now. Asked for one instant: the last value of a dead series is not shown."""
-    panel = (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .with_target(target(Query(expression, title), instant=True))
-        .unit(unit)
-        .thresholds(thresholds(steps))
-        .no_value(no_value)
-        .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .color_mode(
-            shape.BigValueColorMode.VALUE if steps is PLAIN else shape.BigValueColorMode.BACKGROUND
-        )
-        .graph_mode(shape.BigValueGraphMode.NONE)
-        .text_mode(shape.BigValueTextMode.VALUE)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .span(width)
-        .height(height)
-    )
-    if decimals is not None:
-        panel.decimals(decimals)
-    if texts:
-        panel.mappings([mapped(texts)])
-    return panel
-
-
 def graph(
     title: str,
     description: str,
@@ -173,8 +131,8 @@ def graph(
     )
     if most is not None:
         panel.max(most)
-    for i in _with_labels(queries) if links else ():
-        panel.override_by_query(ref_id(i), _links(links))
+    for i in with_labels(queries) if links else ():
+        panel.override_by_query(ref_id(i), as_override(links))
     if stacked:
         panel.stacking(common.StackingConfig().mode(shape.StackingMode.NORMAL).group("A"))
     if steps is not PLAIN:
@@ -257,24 +215,6 @@ def bars(
     return panel.time_from(f"{days}d") if days else panel
 
 
-def figures(
-    title: str,
-    description: str,
-    queries: Sequence[Query],
-    *,
-    no_value: str = NO_DATA,
-    width: int = 12,
-    height: int = 4,
-) -> stat.Panel:
-    """Some counts as of now, each with its name: 5 faxes, 1 failed, 8 pages."""
-    return (
-        stat_panel(title, description, "", no_value=no_value, decimals=0, width=width)
-        .targets([target(query, ref=i, instant=True) for i, query in enumerate(queries)])
-        .text_mode(shape.BigValueTextMode.VALUE_AND_NAME)
-        .height(height)
-    )
-
-
 def buckets(
     title: str,
     description: str,
@@ -318,44 +258,6 @@ def buckets(
         .span(width)
         .height(height)
     )
-
-
-def ranking(
-    title: str,
-    description: str,
-    queries: Sequence[Query],
-    *,
-    unit: str = "short",
-    steps: Steps = PLAIN,
-    no_value: str = NO_DATA,
-    links: Sequence[DataLink] = (),
-    width: int = 8,
-    height: int = 9,
-) -> bargauge.Panel:
-    """One bar for each series, over the period that is shown."""
-    panel = (
-        bargauge.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets([target(query, ref=i, instant=True) for i, query in enumerate(queries)])
-        .unit(unit)
-        .decimals(0)
-        .min(0)
-        .thresholds(thresholds(steps))
-        .no_value(no_value)
-        .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .orientation(shape.VizOrientation.HORIZONTAL)
-        .display_mode(shape.BarGaugeDisplayMode.BASIC)
-        .value_mode(shape.BarGaugeValueMode.TEXT)
-        .show_unfilled(True)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .span(width)
-        .height(height)
-    )
-    for i in _with_labels(queries) if links else ():
-        panel.override_by_query(ref_id(i), _links(links))
-    return panel
 
 
 def states(
@@ -443,12 +345,13 @@ def _legend(*columns: str) -> common.VizLegendOptions:
     )
 
 
-def _with_labels(queries: Sequence[Query]) -> list[int]:
+def with_labels(queries: Sequence[Query]) -> list[int]:
     """Those whose series have labels, by which a link can lead on."""
     return [i for i, query in enumerate(queries) if "{{" in query.legend]
 
 
-def _links(links: Sequence[DataLink]) -> list[model.DynamicConfigValue]:
+def as_override(links: Sequence[DataLink]) -> list[model.DynamicConfigValue]:
+    """Links as the SDK takes them for some of a panel's series."""
     return [model.DynamicConfigValue("links", list(links))]
 
 

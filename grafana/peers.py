@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from alerts import thresholds
 from grafana.boards import board, filled
 from grafana.drill import LINE_QUALITY, PEERS, by_row, by_series
+from grafana.figures import figures, ranking, stat_panel
 from grafana.limits import BAD_LINES, FAILURES, alert_above, failures_above
 from grafana.limits import THEIRS as THEIRS_SHARE
 from grafana.panels import (
@@ -17,10 +18,7 @@ from grafana.panels import (
     Panel,
     Query,
     bars,
-    figures,
     graph,
-    ranking,
-    stat_panel,
 )
 from grafana.promql import (
     MOST,

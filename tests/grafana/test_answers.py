@@ -159,6 +159,15 @@ def test_the_failures_are_0_only_where_results_are_known(answers: Answers) -> No
     answers(asked, results(A, "0x60", "0x60"), {})
 
 
+def test_pages_are_counted_where_there_is_no_gateway(answers: Answers) -> None:
+    given = {
+        f'asterisk_fax_finished_total{{{A}, operation="receive", transport="t38"}}': "0+1x60",
+        f'asterisk_fax_pages_received_total{{{A}, operation="receive", state="Active"}}': "0+2x60",
+        f'asterisk_fax_pages_transmitted_total{{{A}, operation="send", state="Active"}}': "0+1x60",
+    }
+    answers(expression(OVERVIEW, "In this period", 2), given, {"{}": 180})
+
+
 def test_alerts_are_none_only_where_there_are_rules(answers: Answers) -> None:
     asked = expression(OVERVIEW, "Alerts that fire")
     fires = f'ALERTS{{alertname="AsteriskFaxDown", alertstate="firing", {A}}}'
