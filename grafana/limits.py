@@ -28,13 +28,16 @@ WAITING: Final[Steps] = ((0, GREEN), (thresholds.PROGRESS_SECONDS.value, ORANGE)
 
 
 def alert_above(threshold: thresholds.Threshold) -> Query:
-    """A line where the alert of the site's own rules begins; none where it has no such rules."""
-    return Query(f"max({threshold.series})", LIMIT)
+    """A line where the alert of the site's own rules begins; none where it has no such rules.
+
+    Of several rules files, such as those of two releases of the chart, that which begins first.
+    """
+    return Query(f"min({threshold.series})", LIMIT)
 
 
 def failures_above() -> tuple[Query, Query]:
     """Lines at the objective of the site's own rules, and where more wakes somebody."""
     return (
         alert_above(_OBJECTIVE),
-        Query(f"{thresholds.PAGE_BURN} * max({_OBJECTIVE.series})", PAGE_LIMIT),
+        Query(f"{thresholds.PAGE_BURN} * min({_OBJECTIVE.series})", PAGE_LIMIT),
     )

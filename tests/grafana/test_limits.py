@@ -73,9 +73,9 @@ def test_graphs_show_the_threshold_that_the_site_has(
 ) -> None:
     (panel,) = (panel for _, panel in PANELS if panel["title"] == title)
     drawn = {t["legendFormat"]: t["expr"] for t in panel["targets"]}
-    assert drawn["alert above"] == f"max({threshold.series})"
+    assert drawn["alert above"] == f"min({threshold.series})"
     if threshold is thresholds.FAILURES_OBJECTIVE:
-        assert drawn["page above"] == f"{thresholds.PAGE_BURN} * max({threshold.series})"
+        assert drawn["page above"] == f"{thresholds.PAGE_BURN} * min({threshold.series})"
     # And no other line that may say something else.
     assert panel["fieldConfig"]["defaults"]["custom"].get("thresholdsStyle") is None
 

@@ -77,8 +77,9 @@ def test_the_world_has_all_that_is_published() -> None:
     assert published() <= {series.partition("{")[0] for series, _ in world()}
 
 
-def test_every_panel_has_something_to_show(grafana: Grafana) -> None:
-    empty = [panel["title"] for _, panel in PANELS if not grafana.shows(panel)]
+@pytest.mark.parametrize("job", ["fleet", "single"])
+def test_every_panel_has_something_to_show(grafana: Grafana, job: str) -> None:
+    empty = [panel["title"] for _, panel in PANELS if not of(grafana, job).shows(panel)]
     assert empty == []
 
 
