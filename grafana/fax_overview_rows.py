@@ -7,6 +7,7 @@ from grafana.drill import LINE_QUALITY, by_series
 from grafana.limits import alert_above
 from grafana.panels import (
     GREEN,
+    GREY,
     NO_FAXES,
     NO_PAGES,
     OPERATIONS,
@@ -160,20 +161,23 @@ def sessions() -> list[Panel]:
     return [
         graph(
             "Faxes now, by operation and state",
-            "Sessions that Asterisk lists. V.21 detectors, which belong to voice calls, are left "
-            "out.",
+            "Sessions that Asterisk lists, without V.21 detectors of voice calls. The grey line "
+            "is their sum: at 0 nothing runs, where it is missing no PBX was reached.",
             [
                 Query(
                     f"{gauge('asterisk_fax_sessions', FAX, into=by('operation, state'))} > 0",
                     "{{operation}} {{state}}",
-                )
+                ),
+                Query(gauge("asterisk_fax_sessions", FAX), "all"),
             ],
             axis="sessions",
             colors={
                 **{f"/^{name} /": light for name, (_, light) in OPERATIONS.items()},
                 **{f"/^{name} Active$/": dark for name, (dark, _) in OPERATIONS.items()},
+                "/^all$/": GREY,
             },
             stacked=True,
+            lines=("all",),
             width=5,
         ),
         bars(

@@ -262,6 +262,13 @@ def test_voice_calls_are_no_faxes(answers: Answers) -> None:
     answers(expression(OVERVIEW, "Faxes now"), given, {"{}": 2})
 
 
+def test_that_nothing_runs_is_told_from_that_no_pbx_is_reached(answers: Answers) -> None:
+    asked = expression(OVERVIEW, "Faxes now, by operation and state", 1)
+    idle = {f'asterisk_fax_sessions{{{A}, operation="send", state="Active"}}': "0x60"}
+    answers(asked, idle, {"{}": 0})
+    answers(asked, {}, {})
+
+
 def test_attempts_that_neither_ended_nor_run_never_completed(answers: Answers) -> None:
     given = {
         f"asterisk_fax_transmit_attempts_total{{{A}}}": "0+2x60",
