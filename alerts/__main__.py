@@ -9,6 +9,7 @@ from alerts import (
     failures,
     lines,
     low_traffic,
+    peer_lines,
     peers,
     reachability,
     restarts,
@@ -16,6 +17,7 @@ from alerts import (
     sessions,
     silence,
     site,
+    slow,
 )
 from alerts.grafana import provisioning_file
 from alerts.prometheus import rules_file
@@ -24,22 +26,22 @@ from alerts.rules import Record
 ROOT: Final = Path(__file__).parent.parent
 GROUPS: Final = (
     site.NUMBERS,
-    *(
-        module.GROUP
-        for module in (
-            site,
-            reachability,
-            failures,
-            low_traffic,
-            attempts,
-            silence,
-            peers,
-            lines,
-            sessions,
-            restarts,
-            results,
-        )
-    ),
+    site.GROUP,
+    reachability.GROUP,
+    failures.GROUP,
+    low_traffic.GROUP,
+    attempts.GROUP,
+    silence.GROUP,
+    peers.GROUP,
+    lines.USUAL,
+    lines.GROUP,
+    peer_lines.USUAL,
+    peer_lines.GROUP,
+    slow.USUAL,
+    slow.GROUP,
+    sessions.GROUP,
+    restarts.GROUP,
+    results.GROUP,
 )
 HEADER: Final = """
 Recording rules and alerts for asterisk-fax-exporter. Needs Prometheus 2.42 or newer; Mimir's and
