@@ -60,7 +60,8 @@ max without (replica, sessions) (
         )
     for window in (*COUNTED, "2h", "6h"):
         sent, received = (
-            counted(f"asterisk_fax_{kind}_attempts_total", window) for kind in ("transmit", "receive")
+            counted(f"asterisk_fax_{kind}_attempts_total", window)
+            for kind in ("transmit", "receive")
         )
         yield Record(
             f"{_ATTEMPTS}:increase",

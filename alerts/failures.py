@@ -149,14 +149,14 @@ nothing.
         ),
         Record(
             f"{_ENDED}:slow_burn",
-            OTHERS.slow_burn(("1h", "20m", 1), ("6h", "1h", 1), ("1d", "6h", 1)),
+            OTHERS.slow_burn(("1h", "20m", 1), ("6h", "1h", 1)),
             "Many meet no fax at the other end, or one that refuses.",
         ),
         Alert(
             "AsteriskFaxNoFaxRatioHigh",
             f"max without (operation, window, result) ({_ENDED}:slow_burn)",
             wait="15m",
-            linger="1h",
+            linger="30m",
             severity="warning",
             summary="Many faxes at {labels.instance} meet no fax at the other end: {value:percent}",
             description="no_fax or not_accepted in the past hour:{bad1h}; ended well:{good1h}. In the past 6 "

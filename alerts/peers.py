@@ -1,6 +1,6 @@
 """One peer that is bad among many: faxes that fail at it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from alerts.burn import Counts, Window, counted
@@ -41,7 +41,7 @@ def _ended() -> Iterator[Record]:
     yield from OTHERS.records()
 
 
-_FIGURES: Final = {
+_FIGURES: Final[Mapping[str, Figure | Listing]] = {
     **{
         f"{word}{window}": Figure(f"sum without (result, window) ({OURS.count(window, result)})")
         for word, result in (("bad", "ours"), ("theirs", "theirs"), ("good", "succeeded"))
@@ -63,16 +63,16 @@ GROUP: Final = Group(
             f"{_FAILURES}:outage",
             f"""\
     {OURS.ratio("20m")}
-  and ignoring (window)
+  and ignoring (window, result)
     {OURS.twice("20m")} >= 39
 or
     {OURS.ratio("1h")}
-  and ignoring (window)
+  and ignoring (window, result)
     {OURS.twice("1h")} >= 39
-  and ignoring (window)
+  and ignoring (window, result)
     {OURS.twice("20m")} > 0
 or
-  sum without (result) ({_ENDED}:increase{{window="1h"}}) ^ 0
+    sum without (result) ({_ENDED}:increase{{window="1h"}}) ^ 0
   and
     sum without (result) ({_ENDED}:increase{{window="1h"}}) >= 29.5
   and
@@ -99,7 +99,7 @@ trunk, and not one bad machine.
             f"{_FAILURES}:burn",
             OURS.burn(
                 Window("1h", now="20m", before="20m", clean="20m"),
-                Window("6h", now="1h", before="1h", clean="20m"),
+                Window("6h", now="1h", before="1h", clean="20m", least=2),
             ),
             """
 Now as well as before: one fax that is tried again and again is not the peer.

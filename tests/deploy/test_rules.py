@@ -224,7 +224,7 @@ def test_the_knob_of_the_end_to_end_test_changes_times_and_nothing_else() -> Non
     text = textwrap.dedent("""\
         interval: 1m
         - record: a:increase1h
-          expr: increase(x[1h]) > 1 + sum(x[1d] offset 1h) / 5
+          expr: increase(x[1h]) > 1 + sum(x[1d:1h] offset 1h) / 5
         - alert: B
           for: 10m
           keep_firing_for: 10m
@@ -233,7 +233,7 @@ def test_the_knob_of_the_end_to_end_test_changes_times_and_nothing_else() -> Non
     assert shortened(text, 20) == textwrap.dedent("""\
         interval: 3000ms
         - record: a:increase1h
-          expr: increase(x[180000ms]) > 1 + sum(x[4320000ms] offset 180000ms) / 5
+          expr: increase(x[180000ms]) > 1 + sum(x[4320000ms:180000ms] offset 180000ms) / 5
         - alert: B
           for: 30000ms
           keep_firing_for: 30000ms
