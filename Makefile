@@ -5,14 +5,13 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 HOURS ?= 24
 PBXS ?= 200
-MINUTES ?= 20
 SEED ?= 1
 MUTANTS ?= 'exporter.ledger.*' 'exporter.ami.stream.*' 'exporter.fax.*may_ask*'
 # Faxes mostly wait for the line, so there are several of these on each core.
 PBX_WORKERS ?= 6
-# What .ci/go-tools has built is found there.
-GO_TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/asterisk-fax-exporter/bin
-export PATH := $(PATH):/usr/sbin:/sbin:$(GO_TOOLS)
+# What .ci/go-tools and .ci/npm-tools have put there is found.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/asterisk-fax-exporter/bin
+export PATH := $(PATH):/usr/sbin:/sbin:$(TOOLS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
@@ -34,7 +33,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules scenarios pictures locks digests sbom clean python before-test
+.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules scenarios locks digests sbom clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -74,8 +73,10 @@ before-test:
 		command -v $$tool >/dev/null || missing="$$missing $$tool"; \
 	done; \
 	if [ -n "$$missing" ]; then \
-		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(GO_TOOLS)"; \
+		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(TOOLS)"; \
 	fi
+	@command -v grafana-tsc >/dev/null || \
+		echo "Some tests are skipped for want of Grafana's types; where npm is: .ci/npm-tools $(TOOLS)"
 
 fuzz: $(VENV)/installed-fuzz ## bytes that harm the exporter are searched for, a PBX's, then a client's; FUZZ_SECONDS=60 each
 	$(BIN)/python -m fuzz.ami -max_total_time=$(FUZZ_SECONDS) $(ARGS)
@@ -103,7 +104,7 @@ mutants: $(VENV)/installed-mutation ## break the code in small ways, list what n
 bench: $(VENV)/installed-test ## what a poll and a scrape cost, against the bytes alone; ARGS="polling scraping" for some of it
 	$(BIN)/python -m bench $(ARGS)
 
-docs: $(VENV)/installed-test ## docs/metrics.md, docs/settings.md, man page and completions, anew from the code
+docs: $(VENV)/installed-test ## docs/metrics.md, docs/settings.md, docs/dashboards.md, man page and completions, anew from the code
 	$(BIN)/python -m tools
 
 scenarios: $(VENV)/installed-test ## the table of docs/alerting.md, from playing all; some minutes; ARGS="silence" plays those named so
@@ -114,9 +115,6 @@ dashboards: $(VENV)/installed-test ## grafana/dashboards/, anew from the code be
 
 rules: $(VENV)/installed-test ## deploy/prometheus/asterisk-fax.rules.yml, anew from the code in alerts/
 	$(BIN)/python -m alerts
-
-pictures: $(VENV)/installed-test ## the dashboards drawn into docs/, from MINUTES=20 of faxes on real Asterisks; root on Debian
-	$(BIN)/python -m tools.pictures --minutes $(MINUTES)
 
 locks: $(VENV)/installed-lock ## locks/, anew from pyproject.toml; what they have stays, but for ARGS="--upgrade-package aiohttp" or --upgrade
 	$(LOCK) --extra test pyproject.toml --output-file locks/test.txt

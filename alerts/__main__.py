@@ -1,5 +1,6 @@
-"""`python -m alerts`: write the rules file of Prometheus."""
+"""`python -m alerts`: write the rules files of Prometheus, and of Grafana."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,30 +16,37 @@ from alerts import (
     silence,
     site,
 )
+from alerts.grafana import provisioning_file
 from alerts.prometheus import rules_file
+from alerts.rules import Record
 
 ROOT: Final = Path(__file__).parent.parent
-GROUPS: Final = tuple(
-    module.GROUP
-    for module in (
-        site,
-        reachability,
-        failures,
-        attempts,
-        silence,
-        peers,
-        lines,
-        sessions,
-        restarts,
-        results,
-    )
+GROUPS: Final = (
+    site.NUMBERS,
+    *(
+        part
+        for module in (
+            site,
+            reachability,
+            failures,
+            attempts,
+            silence,
+            peers,
+            lines,
+            sessions,
+            restarts,
+            results,
+        )
+        for part in module.GROUP.parts()
+    ),
 )
 HEADER: Final = """
 Recording rules and alerts for asterisk-fax-exporter. Needs Prometheus 2.42 or newer; Mimir's and
 Thanos' rulers take them too.
 
 Load it by `rule_files` in prometheus.yml. What each alert means, and what to do, is in
-docs/alerting.md. To change a number or where links lead, change it in the first group.
+docs/alerting.md. To change a number or where links lead, change it in the first two
+groups.
 
 One file serves one PBX and a fleet. Whatever labels your scrapes add (cluster, namespace) stay on
 every alert; only `replica` is taken away, by which two exporters that watch the same PBX differ.
@@ -50,15 +58,35 @@ To have other numbers for some exporters load it twice, under two names, each fo
 """
 
 
+RECORDING: Final = """
+The recording rules of asterisk-fax.rules.yml without its alerts: for alerts that Grafana manages,
+see grafana/README.md. Load one of the two files.
+"""
+GRAFANA: Final = """
+The alerts of deploy/prometheus/asterisk-fax.rules.yml for a Grafana that manages alerts itself:
+goes to its provisioning/alerting/. See grafana/README.md for what else it needs.
+"""
+
+
 def texts() -> dict[Path, str]:
     """The content of each file."""
-    return {ROOT / "deploy/prometheus/asterisk-fax.rules.yml": rules_file(HEADER, GROUPS)}
+    rules = ROOT / "deploy/prometheus"
+    recorded = tuple(
+        replace(group, rules=[rule for rule in group.rules if isinstance(rule, Record)])
+        for group in GROUPS
+    )
+    return {
+        rules / "asterisk-fax.rules.yml": rules_file(HEADER, GROUPS),
+        rules / "asterisk-fax-recording.rules.yml": rules_file(RECORDING, recorded),
+        ROOT / "grafana/provisioning/alerting/asterisk-fax.yml": provisioning_file(GRAFANA, GROUPS),
+    }
 
 
 def main() -> None:
     """Write what has changed and say so."""
     for path, text in texts().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path}")
 

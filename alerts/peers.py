@@ -50,7 +50,7 @@ _FIGURES: Final[Mapping[str, Figure | Listing]] = {
     "reasons": Listing(f"{increase(FAILED, '1h', 'operation')} >= 0.5", by="reason", none="none"),
 }
 _DESCRIPTION: Final = (
-    "Of the faxes of {labels.peer} in the past 20 minutes {bad20m} failed for reasons of this side or "
+    "{value:percent} fail. Of the faxes of {labels.peer} in the past 20 minutes {bad20m} failed for reasons of this side or "
     "the line, {theirs20m} met no fax at the other end or were refused there, and {good20m} ended well; "
     "in the past hour {bad1h}, {theirs1h} and {good1h}. All failures of the hour:{reasons}."
 )
@@ -91,7 +91,7 @@ trunk, and not one bad machine.
             wait="0m",
             linger="10m",
             severity="critical",
-            summary="Faxes of {labels.peer} fail at {labels.instance}: {value:percent}",
+            summary="Faxes of {labels.peer} fail at {labels.instance}",
             description=_DESCRIPTION,
             figures=_FIGURES,
         ),
@@ -120,7 +120,7 @@ max without (window, result) ({_FAILURES}:outage)
             wait="10m",
             linger="30m",
             severity="warning",
-            summary="More faxes of {labels.peer} fail at {labels.instance} than may: {value:percent}",
+            summary="More faxes of {labels.peer} fail at {labels.instance} than may",
             description=_DESCRIPTION,
             figures=_FIGURES,
         ),

@@ -39,6 +39,35 @@ pieces or more, is away too.
 """,
         ),
         Alert(
+            "AsteriskFaxExporterGone",
+            "pbx:asterisk_fax_scrape:absent == 1",
+            wait="10m",
+            severity="critical",
+            summary="Prometheus no longer scrapes {labels.job} {labels.instance}",
+            description="Service discovery has not had it for {missing:duration} of the past day. "
+            "What happens there raises no other alert.",
+            figures={"missing": Figure("60 * count_over_time(pbx:asterisk_fax_scrape:absent[1d])")},
+            dashboard="asterisk-fax-exporter-health",
+            comment="""
+Only of what the second group names: whatever else is gone may have been taken away on purpose.
+""",
+        ),
+        Alert(
+            "AsteriskFaxReplicaDown",
+            """\
+  target:asterisk_fax_scrape:up{replica!=""} == 0
+and ignoring (replica)
+  pbx:asterisk_fax_scrape:up == 1
+""",
+            wait="15m",
+            severity="warning",
+            summary="One of the exporters that watch {labels.instance} is down: {labels.replica}",
+            description="{share}% of its scrapes in the past hour succeeded. Nothing is missed "
+            "while another one watches.",
+            figures={"share": Figure("100 * avg_over_time(target:asterisk_fax_scrape:up[1h])")},
+            dashboard="asterisk-fax-exporter-health",
+        ),
+        Alert(
             "AsteriskFaxPbxUnreachable",
             f"""\
   pbx:asterisk_fax_up:max == 0
@@ -59,9 +88,17 @@ or
             """\
   time() - max without (replica) (asterisk_fax_last_poll_timestamp_seconds)
 and
-  max without (replica) (changes(asterisk_fax_last_poll_timestamp_seconds[5m])) == 0
-and
   max without (replica) (asterisk_fax_up) == 1
+and
+  (
+      max without (replica) (changes(asterisk_fax_last_poll_timestamp_seconds[5m])) == 0
+    and
+      max without (replica) (count_over_time(asterisk_fax_last_poll_timestamp_seconds[5m])) > 2
+  or
+      max without (replica) (changes(asterisk_fax_last_poll_timestamp_seconds[20m])) == 0
+    and
+      max without (replica) (count_over_time(asterisk_fax_last_poll_timestamp_seconds[20m])) > 2
+  )
 """,
             wait="2m",
             severity="critical",
@@ -69,6 +106,10 @@ and
             description="The last poll ended {value:duration} ago. What the metrics of this PBX "
             "say is as old.",
             dashboard="asterisk-fax-exporter-health",
+            comment="""
+Three scrapes with the same last poll, and not one, which says nothing: with a scrape every few
+minutes they take 20 minutes.
+""",
         ),
         Alert(
             "AsteriskFaxCollectorDown",

@@ -5,9 +5,12 @@ What is recorded has the label `rules` besides those of what it was made from, s
 has recorded series on one side and others on the other needs `ignoring (rules)`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+IN_A_GROUP: Final = 20
+"""Mimir takes no more rules in a group unless it is told to (ruler_max_rules_per_rule_group)."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,6 @@ class Alert:
     figures: Mapping[str, Figure | Listing] = field(default_factory=dict)
     dashboard: str = "asterisk-fax-overview"
     """The uid of the dashboard that shows more of it."""
-    selects: tuple[str, ...] = ("job", "instance")
-    """The alert's labels that are variables of that dashboard."""
     linger: str = ""
     """For how long it goes on when nothing is wrong any more (`keep_firing_for`)."""
     comment: str = ""
@@ -72,9 +73,21 @@ class Alert:
 
 @dataclass(frozen=True)
 class Group:
-    """The rules of one subject, which are evaluated in their order. It may use the thresholds, and
-    what it recorded itself: rulers that share groups among them evaluate each on its own."""
+    """The rules of one subject, which are evaluated in their order.
+
+    It may use what groups before it record. Rulers that share groups among them evaluate each on
+    its own; then that is a minute old at most.
+    """
 
     name: str
     rules: Sequence[Record | Alert]
     comment: str = ""
+
+    def parts(self) -> Iterator["Group"]:
+        """The group, or as many as it takes where Mimir would refuse it as too large."""
+        for n, start in enumerate(range(0, len(self.rules), IN_A_GROUP), 1):
+            rules = self.rules[start : start + IN_A_GROUP]
+            if n == 1:
+                yield replace(self, rules=rules)
+            else:
+                yield Group(f"{self.name}-{n}", rules)

@@ -1,4 +1,4 @@
-"""What a site sets: the first group of the rules file."""
+"""What a site sets: the first two groups of the rules file."""
 
 from typing import Final
 
@@ -6,10 +6,13 @@ from alerts.rules import Group, Record
 from alerts.templates import LINKS
 from alerts.thresholds import THRESHOLDS
 
-GROUP: Final = Group(
+NUMBERS: Final = Group(
     "asterisk-fax-thresholds",
+    [Record(one.series, f"vector({one.value:g})", one.comment) for one in THRESHOLDS],
+)
+GROUP: Final = Group(
+    "asterisk-fax-site",
     (
-        *(Record(one.series, f"vector({one.value:g})", one.comment) for one in THRESHOLDS),
         Record(
             LINKS,
             "vector(1)",
@@ -52,6 +55,17 @@ or
 Which scrapes are those of the exporter: of jobs with the names of the documentation, even if they
 never succeeded; of others those that had the exporter's metrics within a day, and for as long as
 they fail from then on. Put the names of your own jobs into the first line.
+""",
+        ),
+        Record(
+            "pbx:asterisk_fax_scrape:absent",
+            'absent(up{job="asterisk-fax"}) == 0',
+            """
+What must always be scraped. To be told when service discovery no longer finds it, name it by the
+labels that the alert is to have, and leave out the == 0, by which it is switched off:
+
+  absent(up{job="asterisk-fax", instance="fax-berlin"})
+  or absent(up{job="asterisk-fax", instance="fax-paris"})
 """,
         ),
         Record(

@@ -5,9 +5,11 @@ job and instance, in two clusters, each have their own.
 """
 
 import re
+from collections.abc import Callable
 from string import Formatter
 from typing import Final
 
+from alerts.dashboards import parameters
 from alerts.promql import RULES, chosen
 from alerts.rules import Alert, Figure, Listing
 
@@ -23,14 +25,22 @@ _SPEC: Final = {
 
 def summary(alert: Alert) -> str:
     """One line: what is wrong, and where."""
-    return _filled(alert, alert.summary, {})
+    return filled(alert, alert.summary, lambda *_: "")
 
 
 def description(alert: Alert) -> str:
     """With figures. Begins with what collects the labels by which they are asked for."""
     # Which labels are left out, and the variable that has the others.
     variables: dict[tuple[str, ...], str] = {}
-    text = _filled(alert, alert.description, variables)
+
+    def asked(alert: Alert, name: str, spec: str) -> str:
+        if name == "value":
+            return f"{{{{ $value | {written(spec)} }}}}"
+        figure = alert.figures[name]
+        left_out = ("__name__", "rules", *figure.but)
+        return _asked(figure, spec, variables.setdefault(left_out, f"of{len(variables) or ''}"))
+
+    text = filled(alert, alert.description, asked)
     collected = "".join(
         f'{{{{ ${name} := "" }}}}{{{{ range $k, $v := $labels }}}}'
         f"{{{{ if not (eq $k {' '.join(f'{chr(34)}{one}{chr(34)}' for one in left_out)}) }}}}"
@@ -47,41 +57,35 @@ def runbook_url(alert: Alert) -> str:
 
 def dashboard_url(alert: Alert) -> str:
     """Where more of it is seen, below what the site has set."""
-    variables = "&".join(
-        f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in alert.selects
-    )
-    return _base("dashboards") + f"/d/{alert.dashboard}?{variables}"
+    return _base("dashboards") + f"/d/{alert.dashboard}{parameters(alert.dashboard)}"
 
 
-def parts(text: str) -> list[tuple[str, str, str]]:
-    """Words, with the name of what follows them and how that is written; both may be empty."""
-    return [(words, name or "", spec or "") for words, name, spec, _ in Formatter().parse(text)]
+def filled(alert: Alert, text: str, figure: Callable[[Alert, str, str], str]) -> str:
+    """A text with labels as templates have them, and what `figure` says of {value} and figures, of
+    which it is given the name and how it is to be written."""
+    made = ""
+    for words, name, spec, _ in Formatter().parse(text):
+        made += words
+        if name and name.startswith("labels."):
+            made += f"{{{{ ${name} }}}}"
+        elif name:
+            made += figure(alert, name, spec or "")
+    return made
+
+
+def written(spec: str) -> str:
+    """The function of a template that writes a number like this."""
+    return _SPEC.get(spec, f'printf "%{spec}"')
 
 
 def _base(label: str) -> str:
     return f"{{{{ range query `{LINKS}{{{RULES}}}` }}}}{{{{ .Labels.{label} }}}}{{{{ end }}}}"
 
 
-def _filled(alert: Alert, text: str, variables: dict[tuple[str, ...], str]) -> str:
-    made = ""
-    for words, name, spec in parts(text):
-        made += words
-        if name == "value":
-            made += f"{{{{ $value | {_written(spec)} }}}}"
-        elif name.startswith("labels."):
-            made += f"{{{{ ${name} }}}}"
-        elif name:
-            figure = alert.figures[name]
-            left_out = ("__name__", "rules", *figure.but)
-            variable = variables.setdefault(left_out, f"of{len(variables) or ''}")
-            made += _asked(figure, spec, variable)
-    return made
-
-
 def _asked(figure: Figure | Listing, spec: str, variable: str) -> str:
     expression = re.sub(r"\s+", " ", chosen(figure.expression, _MATCHERS).strip())
     query = f"print `{expression.replace(_MATCHERS, f'` ${variable} `')}` | query"
-    value = f"{{{{ .Value | {_written(spec)} }}}}"
+    value = f"{{{{ .Value | {written(spec)} }}}}"
     if isinstance(figure, Figure):
         return f"{{{{ range {query} }}}}{value}{{{{ end }}}}"
     none = f"{{{{ else }}}} {figure.none}" if figure.none else ""
@@ -89,7 +93,3 @@ def _asked(figure: Figure | Listing, spec: str, variable: str) -> str:
         f'{{{{ range {query} | sortByLabel "{figure.by}" }}}} {{{{ .Labels.{figure.by} }}}} {value}'
         f"{none}{{{{ end }}}}"
     )
-
-
-def _written(spec: str) -> str:
-    return _SPEC.get(spec, f'printf "%{spec}"')

@@ -18,6 +18,7 @@ from exporter import __version__, log
 from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
+from exporter.peer_file import PeerFile
 from exporter.polling import Fleet, cancel_and_wait
 from exporter.reload import Reload, warn_of_descriptors
 from exporter.settings import (
@@ -107,7 +108,10 @@ async def _run(settings: Settings) -> int:
         logger.info("asterisk-fax-exporter %s", __version__)
         warn_of_descriptors(len(targets))
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
-        fleet = Fleet(settings.poll.interval, peers)
+        peer_file = None
+        if settings.metrics.peer_file is not None:
+            peer_file = PeerFile(settings.metrics.peer_file)
+        fleet = Fleet(settings.poll.interval, peers, peer_file.remembered if peer_file else None)
         try:
             sockets = open_sockets(settings.web)
         except OSError as error:
@@ -137,6 +141,8 @@ async def _run(settings: Settings) -> int:
         await fleet.watch(targets)
         reload.begin()
         backgrounds = [notifier.follow(fleet)]
+        if peer_file is not None:
+            backgrounds.append(peer_file.follow(fleet))
         if settings.demo:
             backgrounds.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))
         for background in backgrounds:

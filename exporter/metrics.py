@@ -55,6 +55,7 @@ class When(Enum):
     SUCCEEDED = "once a poll has succeeded, and from then on"
     CONNECTED = "while logged in to Asterisk"
     UP = "while polls succeed"
+    DOWN = "while polls do not succeed"
     LISTED = "while polls bring the list of sessions"
 
 
@@ -251,6 +252,22 @@ GAUGES: Final[tuple[Declared[Counts], ...]] = (
         When.SUCCEEDED,
         lambda counts: _one(counts.status.last_duration),
     ),
+    Declared(
+        "asterisk_fax_asterisk_start_timestamp_seconds",
+        "When Asterisk started, seconds since the epoch by its own clock; absent if it does not "
+        "say which time zone that is in. Source: CoreStatus and STRFTIME.",
+        (),
+        When.CONNECTED,
+        lambda counts: _one(counts.status.asterisk_start),
+    ),
+    Declared(
+        "asterisk_fax_down_since_timestamp_seconds",
+        "Since when polls of Asterisk do not succeed, seconds since the epoch: when the last one "
+        "that did ended, or when the exporter began to watch it.",
+        (),
+        When.DOWN,
+        lambda counts: _one(counts.status.down_since),
+    ),
 )
 
 COUNTERS: Final[tuple[Declared[Counts], ...]] = (
@@ -407,6 +424,14 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         (),
         When.ALWAYS,
         lambda counts: _one(counts.status.connects),
+    ),
+    Declared(
+        "asterisk_fax_asterisk_restarts_total",
+        "Restarts of Asterisk that the exporter noticed; several between two polls are one. "
+        "Source: CoreStatus, FAXStats and FAXSessions.",
+        (),
+        When.BEGUN,
+        lambda counts: _one(counts.restarts),
     ),
 )
 
@@ -635,6 +660,7 @@ class TargetCollector(Collector):
             When.SUCCEEDED: status.last_success is not None,
             When.CONNECTED: status.connected,
             When.UP: status.up,
+            When.DOWN: not status.up,
             When.LISTED: status.up and status.sessions_listed,
         }
         for kind, table in OF_TARGET + (BY_PEER if self._peer_label else ()):

@@ -443,7 +443,7 @@ def board(
         .uid(uid)
         .description(description)
         .tags([TAG])
-        .readonly()
+        .editable()
         .timezone("browser")
         .time(since, "now")
         .refresh("30s")
@@ -476,14 +476,15 @@ def by_operation(suffix: str = "") -> dict[str, str]:
 
 
 class _FiringAlerts(Builder[model.AnnotationQuery]):
-    """Where an alert fired; with the titles that the SDK's own query lacks."""
+    """Where an alert fired. The SDK's own annotation has neither a Prometheus query nor titles."""
 
     class _Annotation(model.AnnotationQuery):
         def to_json(self) -> dict[str, object]:
+            asked = _target(Query(ALERTS, "")).ref_id("Anno").interval("30s").build()
             return super().to_json() | {
+                "target": asked.to_json(),
                 "titleFormat": "{{alertname}}",
                 "textFormat": "{{instance}} {{severity}}",
-                "step": "30s",
             }
 
     def build(self) -> model.AnnotationQuery:
@@ -493,7 +494,6 @@ class _FiringAlerts(Builder[model.AnnotationQuery]):
             enable=True,
             hide=False,
             icon_color=RED,
-            expr=ALERTS,
         )
 
 

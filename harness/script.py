@@ -28,9 +28,10 @@ _ASKS: Final = {
     b"Login": 2,
     b"CoreSettings": 3,
     b"CoreStatus": 4,
-    b"FAXSessions": 5,
-    b"FAXSession": 6,
-    b"FAXStats": 7,
+    b"Getvar": 5,
+    b"FAXSessions": 8,
+    b"FAXSession": 9,
+    b"FAXStats": 10,
 }
 """How many answers, with the greeting, come before the first one to this action."""
 

@@ -1,11 +1,9 @@
 """The Grafana dashboards: complete, up to date, and their expressions as a real PromQL engine
 answers them."""
 
-import html
 import json
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,6 @@ from exporter.settings import read_yaml
 from grafana import __main__ as generator
 from grafana import panels
 from harness.exposition import published
-from harness.monitoring import Prometheus
-from tools import render
-from tools.panel_data import PanelData
 
 Json = dict[str, Any]
 
@@ -69,7 +64,7 @@ EACH_BOARD = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def expressions() -> list[str]:
     asked = [target["expr"] for _, panel in ALL for target in panel["targets"]]
     return asked + [
-        annotation["expr"]
+        annotation["target"]["expr"]
         for board in BOARDS.values()
         for annotation in board["annotations"]["list"]
     ]
@@ -468,92 +463,3 @@ def test_provisioning_is_in_the_layout_that_grafana_reads() -> None:
     assert provider["options"]["path"] in readme
     (source,) = sources["datasources"]
     assert (source["type"], source["access"]) == ("prometheus", "proxy")
-
-
-HOUR = 3600
-
-
-@pytest.fixture
-def history(promtool: str, tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """The address of a Prometheus that knows of one hour of one PBX, and when that hour ended."""
-    end = int(time.time()) // HOUR * HOUR - 2 * HOUR
-    rising = {
-        'asterisk_fax_finished_total{%s,operation="send",transport="g711"}': 8,
-        'asterisk_fax_failures_total{%s,operation="send",transport="g711",reason="no_fax"}': 1,
-        'asterisk_fax_results_unknown_total{%s,operation="send"}': 0,
-        'asterisk_fax_session_data_rate_bps_bucket{%s,operation="send",le="9600.0"}': 1,
-        'asterisk_fax_session_data_rate_bps_bucket{%s,operation="send",le="14400.0"}': 8,
-        'asterisk_fax_session_data_rate_bps_bucket{%s,operation="send",le="+Inf"}': 8,
-    }
-    constant = {
-        "up{%s}": 1,
-        "asterisk_fax_up{%s}": 1,
-        'asterisk_fax_collector_up{%s,collector="events"}': 0,
-        'asterisk_fax_sessions{%s,operation="send",state="Active"}': 3,
-    }
-    lines = []
-    for template, step in (constant | rising).items():
-        series = template % 'job="fax",instance="pbx.example"'
-        kind = "counter" if template in rising else "gauge"
-        lines.append(f"# TYPE {series.partition('{')[0].removesuffix('_total')} {kind}")
-        for i in range(61):
-            value = step * i if template in rising else step
-            lines.append(f"{series} {value} {end - HOUR + 60 * i}")
-    written = tmp_path / "samples"
-    kept = [
-        line for i, line in enumerate(lines) if not line.startswith("#") or line not in lines[:i]
-    ]
-    written.write_text("\n".join([*kept, "# EOF\n"]))
-    blocks = ["tsdb", "create-blocks-from", "openmetrics", str(written), str(tmp_path / "data")]
-    done = subprocess.run([promtool, *blocks], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    with Prometheus("scrape_configs: []", tmp_path) as prometheus:
-        yield prometheus.url, end
-
-
-def drawn(board: Json, source: PanelData, directory: Path) -> str:
-    render.draw(board, source, directory / "board.svg")
-    return html.unescape((directory / "board.svg").read_text(encoding="utf-8"))
-
-
-@EACH_BOARD
-def test_the_picture_shows_what_prometheus_answers(
-    board: Json, history: tuple[str, int], tmp_path: Path
-) -> None:
-    url, end = history
-    picture = drawn(board, PanelData(url, end - HOUR, end, 15), tmp_path)
-    assert render.CAPTION in picture
-    for panel in board["panels"]:
-        assert panel["title"] in picture
-    expected = {
-        "asterisk-fax-overview": [
-            "12.5 %",
-            "No pages",
-            "no pages",
-            "pbx.example",
-            "14.4 kb/s",
-            "send Active",
-        ],
-        "asterisk-fax-line-quality": ["No faxes", "pbx.example no_fax", "60"],
-        "asterisk-fax-exporter-health": ["pbx.example events", "does not work", "No data"],
-    }[board["uid"]]
-    assert [text for text in expected if f">{text}<" not in picture] == []
-
-
-def test_a_heatmap_has_each_fax_in_one_bucket() -> None:
-    cumulative = [[0.0, 1.0, 2.0], [0.0, 1.0, 5.0], [3.0, 1.0, 5.0]]
-    assert render.per_bucket(cumulative) == [[0.0, 1.0, 2.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]]
-
-
-@EACH_BOARD
-def test_the_picture_of_nothing_says_no_data_everywhere(
-    board: Json, history: tuple[str, int], tmp_path: Path
-) -> None:
-    url, end = history
-    empty = PanelData(url, end + HOUR / 2, end + HOUR, 15)
-    picture = drawn(board, empty, tmp_path)
-    for panel in board["panels"]:
-        if panel["type"] != "row":
-            assert f">{panel['fieldConfig']['defaults']['noValue']}<" in picture
-    for color in ("green", "red"):
-        assert render.COLORS[color].lower() not in picture.lower()

@@ -22,8 +22,8 @@ FREE = {"version", "ami_version", "python"}
 
 
 def tables() -> list[metrics.Declared[object]]:
-    of_targets = [*metrics.GAUGES, *metrics.COUNTERS, *metrics.HISTOGRAMS]
-    return [*of_targets, *metrics.EXPORTER, *metrics.EXPORTER_COUNTERS]  # type: ignore[list-item]
+    every = (*metrics.OF_TARGET, *metrics.BY_PEER, *metrics.OF_EXPORTER)
+    return [declared for _, table in every for declared in table]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)

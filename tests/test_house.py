@@ -12,7 +12,6 @@ WITHOUT_TESTS = {
     "polling/clock.py",
     "polling/poll.py",
     "polling/snapshot.py",
-    "polling/status.py",
     "web/__main__.py",
 }
 # What belongs to more than one file.

@@ -211,6 +211,7 @@ def test_every_metric_has_a_help_that_names_its_source_or_is_about_the_exporter(
         "asterisk_fax_collector_up",
         "asterisk_fax_last_poll_timestamp_seconds",
         "asterisk_fax_last_poll_duration_seconds",
+        "asterisk_fax_down_since_timestamp_seconds",
         "asterisk_fax_polls_total",
         "asterisk_fax_poll_failures_total",
         "asterisk_fax_connects_total",

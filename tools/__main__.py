@@ -1,14 +1,14 @@
-"""`python -m tools`: write docs/metrics.md, docs/settings.md, the man page, the completions and
-docs/licences.md.
+"""`python -m tools`: write docs/metrics.md, docs/settings.md, docs/dashboards.md, the man page, the
+completions and docs/licences.md.
 
-They are made from the declarations in exporter/metrics.py and exporter/settings/, the last from
-what is installed.
+They are made from the declarations in exporter/metrics.py and exporter/settings/ and from the
+dashboards in grafana/, the last from what is installed.
 """
 
 from pathlib import Path
 from typing import Final
 
-from tools import completions, licences, man_page, metrics_page, settings_page
+from tools import completions, dashboards_page, licences, man_page, metrics_page, settings_page
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -19,6 +19,7 @@ def documents() -> dict[Path, str]:
         metrics_page.FILE: metrics_page.text(),
         settings_page.FILE: settings_page.text(),
         man_page.FILE: man_page.text(),
+        dashboards_page.FILE: dashboards_page.text(),
         licences.FILE: licences.text(),
         completions.BASH: completions.text("bash"),
         completions.ZSH: completions.text("zsh"),

@@ -127,6 +127,7 @@ _STANDS: Final = {
     When.SUCCEEDED: "once a poll has succeeded, and from then on also while Asterisk is away",
     When.CONNECTED: "while logged in to Asterisk",
     When.UP: "while polls succeed",
+    When.DOWN: "while polls do not succeed",
     When.LISTED: "while polls bring the list of sessions",
 }
 _TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
@@ -143,33 +144,32 @@ _TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
 _FILE: Final = FileState(successful=True, success_timestamp=0.0)
 _EXPORTER: Final = metrics.Exporter(1, config=_FILE, web_config=_FILE)
 
-_ABOUT: Final = (
-    "With several PBXs, the metrics of a PBX stand at `/probe?target=NAME` and those of the",
-    "exporter itself at `/metrics`; with one PBX all of them are at `/metrics`. Beside them are",
-    "those of the process (`process_*`, by the Prometheus client library).",
-    "",
-    "From the first poll that was answered, be it by a refusal, every counter that can occur stands",
-    "there with 0. While the PBX cannot be reached, session gauges and FAXStats values are absent,",
-    "counters stay, and `asterisk_fax_up` is 0. So it is, too, while Asterisk answers neither",
-    "FAXSessions nor FAXStats: then completion events alone are counted. What the figures cannot tell",
-    "is in [limits.md](limits.md).",
-    "",
-    "With `--metrics.peer-label` there are also metrics by peer, `asterisk_fax_peer_*`; all others stay",
-    "as they are. Which peers there are, and why their faxes will fail, is not known beforehand, and",
-    "Prometheus takes the first value of a series for no increase. So a new series of these stands at 0",
-    "for two minutes, and then shows all that was counted. With `--metrics.peer-file` they are",
-    "remembered, and stand there at once after a restart of the exporter.",
-    "",
-    "In OpenMetrics, failures and the `session_*` histograms of faxes have exemplars: the Uniqueid of",
-    "the last fax that was counted there, which leads to CDR, CEL and log. Prometheus stores them with",
-    "`--enable-feature=exemplar-storage`.",
-)
-_COST: Final = (
-    "The column *samples* says what each costs at one scrape: of a PBX without a fax, or of one peer",
-    "that sends and receives. Beside those of the process, which are about 12, an idle PBX has {idle},",
-    "and a peer {peer} and one for each reason that its faxes failed for. Those with a + come and go, or",
-    "come with the first fax.",
-)
+_ABOUT: Final = """\
+With several PBXs, the metrics of a PBX stand at `/probe?target=NAME` and those of the
+exporter itself at `/metrics`; with one PBX all of them are at `/metrics`. Beside them are
+those of the process (`process_*`, by the Prometheus client library).
+
+From the first poll that was answered, be it by a refusal, every counter that can occur stands
+there with 0. While the PBX cannot be reached, session gauges and FAXStats values are absent,
+counters stay, and `asterisk_fax_up` is 0. So it is, too, while Asterisk answers neither
+FAXSessions nor FAXStats: then completion events alone are counted. What the figures cannot tell
+is in [limits.md](limits.md).
+
+With `--metrics.peer-label` there are also metrics by peer, `asterisk_fax_peer_*`; all others
+stay as they are. Which peers there are, and why their faxes will fail, is not known beforehand,
+and Prometheus takes the first value of a series for no increase. So a new series of these stands
+at 0 for two minutes, and then shows all that was counted. With `--metrics.peer-file` they are
+remembered, and stand there at once after a restart of the exporter.
+
+In OpenMetrics, failures and the `session_*` histograms of faxes have exemplars: the Uniqueid of
+the last fax that was counted there, which leads to CDR, CEL and log. Prometheus stores them with
+`--enable-feature=exemplar-storage`.
+
+The column *samples* says what each costs at one scrape: of a PBX without a fax, or of one peer
+that sends and receives. Beside those of the process, which are about 12, an idle PBX has {idle},
+and a peer {peer} and one for each reason that its faxes failed for. Those with a + come and go,
+or come with the first fax.
+"""
 
 
 def explained(metric: str, label: str) -> tuple[str, Mapping[str, str]]:
@@ -188,8 +188,6 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Made by `make docs` from exporter/metrics.py; change it there. -->"
     yield ""
-    yield from _ABOUT
-    yield ""
     counts = _one_poll()
     costs = {
         declared.name: _samples(declared, kind, counts)
@@ -198,8 +196,7 @@ def _lines() -> Iterator[str]:
     }
     of_peer = sum(cost for name, cost in costs.items() if name.startswith("asterisk_fax_peer_"))
     idle = sum(costs.values()) - of_peer
-    yield from (line.format(idle=idle, peer=of_peer) for line in _COST)
-    yield ""
+    yield _ABOUT.format(idle=idle, peer=of_peer)
     yield "| metric | type | labels | samples | |"
     yield "|---|---|---|---|---|"
     for _, kind, table in _TABLES:
@@ -263,6 +260,7 @@ def _one_poll() -> Counts:
     poller.ledger.observe(Observation(0.0, 0.0, 0.0, (), True, {}))
     poller.status.stats = FaxStats(0, 0, 0, 0, 0, 0)
     poller.status.last_success = poller.status.last_duration = 0.0
+    poller.status.up, poller.status.asterisk_start = True, 0
     poller.ledger.gauges.peers.update({key: 0 for key in ledger.peers.totals.finished})
     return Counts.of(poller)
 

@@ -5,9 +5,9 @@ Nothing here reads, sends or waits: that is in connection.py.
 
 import hashlib
 import random
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exporter.demo.messages import Reply, message, session_numbers
@@ -130,9 +130,17 @@ class Dialogue:
         self._wants_events = not _EVENT_MASKS.isdisjoint(mask.split(","))
         return reply.success(f"Events: {'On' if self._wants_events else 'Off'}")
 
+    def _get_variable(self, reply: Reply, headers: Headers) -> bytes:
+        variable = headers.get("variable", "")
+        if not variable:
+            return reply.error("No variable specified")
+        called = _STRFTIME.fullmatch(variable) if self._pbx.func_strings else None
+        value = "" if called is None else f"{self._pbx.local(int(called[1])):{called[2]}}"
+        return reply.success(f"Variable: {variable}", f"Value: {value}")
+
     def _core_status(self, reply: Reply, headers: Headers) -> bytes:
         pbx = self._pbx
-        started = datetime.fromtimestamp(pbx.started)
+        started = pbx.local(pbx.started)
         calls = len({session.channel for session in pbx.sessions.values()})
         return reply.success(
             f"CoreStartupDate: {started:%Y-%m-%d}",
@@ -265,6 +273,7 @@ ACTIONS: Final = {
         ("Events", (), Dialogue._set_events),
         ("CoreStatus", ("system", "reporting"), Dialogue._core_status),
         ("CoreSettings", ("system", "reporting"), Dialogue._core_settings),
+        ("Getvar", ("call", "reporting"), Dialogue._get_variable),
         ("FAXSessions", ("call",), Dialogue._fax_sessions),
         ("FAXSession", ("call",), Dialogue._fax_session),
         ("FAXStats", ("reporting",), Dialogue._fax_stats),
@@ -272,6 +281,7 @@ ACTIONS: Final = {
         ("Hangup", ("system", "call"), Dialogue._hang_up),
     )
 }
+_STRFTIME: Final = re.compile(r"STRFTIME\((-?\d{1,10}),,([^{}()]*)\)")
 _BEFORE_LOGIN: Final = ("Challenge", "Login", "Logoff")
 _OF_RES_FAX: Final = ("FAXSessions", "FAXSession", "FAXStats")
 _WITHOUT_MODEM: Final = ("Initialized", "Open", "Reserved", "Inactive")

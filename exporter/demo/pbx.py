@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime, tzinfo
 from ssl import SSLContext
 from typing import Any
 
@@ -20,7 +21,8 @@ from exporter.demo.faxes import Faxes
 class DemoPbx(Faxes):
     """The PBX and its AMI: `await start()`, then let faxes happen with `begin`, `end` and others.
 
-    `clock` gives seconds since the epoch. `sleep` is what a late answer or event waits with.
+    `clock` gives seconds since the epoch, `zone` is the one of its local time: None is that of this
+    machine. `sleep` is what a late answer or event waits with.
     """
 
     connection: type[Connection] = Connection
@@ -41,6 +43,7 @@ class DemoPbx(Faxes):
         allowmultiplelogin: bool = True,
         authlimit: int = 50,
         clock: Callable[[], float] = time.time,
+        zone: tzinfo | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(
@@ -57,7 +60,10 @@ class DemoPbx(Faxes):
         self.authlimit = authlimit
         """How many connections may be without a login; one more is closed without a greeting."""
         self.ami_version = ami_version
+        self.zone = zone
         self.sleep = sleep
+        self.func_strings = True
+        """Whether that module is loaded: it has STRFTIME, the only function that is known."""
         self.keeps_time = True
         """False: with each start its clock begins at the same time, as without a battery."""
         self.originate: Callable[[Mapping[str, str]], Coroutine[Any, Any, None]] | None = None
@@ -82,6 +88,10 @@ class DemoPbx(Faxes):
             self.started = max(self.clock(), self.started + 1)
         self._channels = self.calls_begun = 0
         self._begin_counting()
+
+    def local(self, instant: float) -> datetime:
+        """What its clock shows then."""
+        return datetime.fromtimestamp(instant, self.zone)
 
     async def start(
         self, host: str = "127.0.0.1", port: int = 0, *, ssl: SSLContext | None = None

@@ -160,6 +160,8 @@ class CoreStatus(NamedTuple):
     """The same as `started` until modules are reloaded."""
     calls: int | None
     """Processed since the start; None from older Asterisks."""
+    start: int | None = None
+    """`started` in seconds since the epoch; None if unknown: CoreStatus does not tell the zone."""
 
 
 @dataclass(frozen=True, slots=True)

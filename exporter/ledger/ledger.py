@@ -50,6 +50,11 @@ class Ledger:
         """The sessions of the last list, the oldest first."""
         return [session.running for session in self._matching.listed]
 
+    @property
+    def restarts(self) -> int:
+        """Restarts of Asterisk that were noticed."""
+        return self._lives.restarts
+
     def connected(self, status: CoreStatus, at: float) -> None:
         """A new connection, over which events can have come since `at`, and its CoreStatus."""
         self._new_connection_at = at
@@ -73,8 +78,12 @@ class Ledger:
         for entry in seen.listed or ():
             listed.setdefault((entry.number, entry.channel), entry)
         restarted = seen.stats is not None and self._lives.stats_show_restart(seen.stats)
-        if self._new_connection_at is not None and (restarted or self._shows_others(seen)):
-            self._matching.restarted(self._new_connection_at)
+        if self._new_connection_at is not None:
+            if self._shows_others(seen):
+                self._lives.list_shows_restart()
+                restarted = True
+            if restarted:
+                self._matching.restarted(self._new_connection_at)
         running = []
         for (number, channel), entry in listed.items():
             session = self._matching.find(number, channel, seen.listed_at)

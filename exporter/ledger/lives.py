@@ -14,38 +14,74 @@ _RUNNING: Final = frozenset({State.ACTIVE, State.COMPLETE})
 _NOT_YET_RUNNING: Final = frozenset(State) - _RUNNING - {State.UNKNOWN}
 
 
+_UNKNOWN: Final = CoreStatus("", "", None)
+
+
 class Lives:
-    """The last values of what a restart changes. A life is the time from one start to the next."""
+    """The last values of what a restart changes. A life is the time from one start to the next, and
+    no connection outlasts it: so there is one restart at most from a connection to the next."""
 
     def __init__(self) -> None:
-        self._status = CoreStatus("", "", None)
+        self.restarts = 0
+        """How many were noticed. Several while there was no connection are one."""
+        self._status = _UNKNOWN
         self._stats: FaxStats | None = None
+        # Of the present connection:
+        self._counted = False
+        """Whether a restart before it is counted."""
+        self._status_told = self._stats_told = False
+        """Whether CoreStatus, or FAXStats, has come over it."""
+        self._same_life = False
+        """Whether CoreStatus shows more than that Asterisk may not have been restarted."""
 
     def status_shows_restart(self, status: CoreStatus) -> bool:
         """Takes a CoreStatus asked over a new connection. Whether it shows a restart."""
         before = self._status
+        self._status_told, self._stats_told, self._counted = bool(status.started), False, False
         if status.started:
             self._status = status
         restarted = bool(
-            (before.started and status.started and before.started != status.started)
+            _differ(before, status)
             or (before.reloaded != before.started and status.reloaded == status.started != "")
             or _fell(before.calls, status.calls)
         )
+        self._same_life = not restarted and (
+            (before.reloaded != before.started and status.reloaded == before.reloaded)
+            or bool(before.calls and status.calls)
+        )
         if restarted:
-            self._stats = (
-                None  # or its counts, which fall now, would show the same restart once more
-            )
+            self._count()
         return restarted
 
     def stats_show_restart(self, stats: FaxStats) -> bool:
         """Takes a FAXStats. Whether it shows a restart, at least of res_fax: a count has fallen."""
         before, self._stats = self._stats, stats
-        return before is not None and (
+        first, self._stats_told = not self._stats_told, True
+        fell = before is not None and (
             _fell(before.completed, stats.completed)
             or _fell(before.failed, stats.failed)
             or _fell(before.transmit_attempts, stats.transmit_attempts)
             or _fell(before.receive_attempts, stats.receive_attempts)
         )
+        if fell and first and not self._same_life:  # else only res_fax was loaded again
+            self._count()
+        return fell
+
+    def list_shows_restart(self) -> None:
+        """Takes that the first list over a connection has another fax in place of a known one."""
+        self._count()
+
+    def _count(self) -> None:
+        """Counts the restart before this connection, once however many signs of it there are."""
+        if self._counted:
+            return
+        self._counted = True
+        self.restarts += 1
+        # What is of the life before would show the same restart over the next connection again.
+        if not self._status_told:
+            self._status = _UNKNOWN
+        if not self._stats_told:
+            self._stats = None
 
 
 def is_another(
@@ -68,6 +104,14 @@ def is_another(
             and before.transport is now.transport
         )
     )
+
+
+def _differ(before: CoreStatus, now: CoreStatus) -> bool:
+    """Whether these tell of two starts. Where the zone of a PBX was changed, what its clock showed
+    at one start is told in two ways."""
+    if before.start is not None and now.start is not None:
+        return before.start != now.start
+    return bool(before.started and now.started) and before.started != now.started
 
 
 def _fell(before: int | None, now: int | None) -> bool:

@@ -46,7 +46,7 @@ def values(counts: Counts) -> bytes:
     """Everything but the keys: the same bytes as long as nothing has changed."""
     whole = [getattr(counts.gauges, name) for name in _KEYS_COME_AND_GO]
     columns = [list(table.values()) for table in _tables(counts)]
-    return packed((columns, whole, counts.status, counts.unobserved))
+    return packed((columns, whole, counts.status, counts.unobserved, counts.restarts))
 
 
 class Columns:
@@ -68,7 +68,7 @@ class Columns:
 
     def counts(self, content: bytes) -> Counts:
         """The counts with these values. May run in any thread, while keys are added."""
-        columns, whole, status, unobserved = unpacked(content)
+        columns, whole, status, unobserved, restarts = unpacked(content)
         tables = [
             dict(zip(keys, column, strict=False))
             for keys, column in zip(self._keys, columns, strict=True)
@@ -78,4 +78,4 @@ class Columns:
             setattr(parts[part], name, table)
         for name, table in zip(_KEYS_COME_AND_GO, whole, strict=True):
             setattr(parts["gauges"], name, table)
-        return Counts(status=status, unobserved=unobserved, **parts)
+        return Counts(status=status, unobserved=unobserved, restarts=restarts, **parts)

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from exporter.ledger import Ledger
+from exporter.ledger import Ledger, Remembered
 from exporter.polling.clock import Clock
 from exporter.polling.poller import Poller
 from exporter.settings import AmiSettings
@@ -24,13 +24,16 @@ class Fleet:
         self,
         interval: float,
         peer_limit: int | None,
+        remembered: Callable[[str], Remembered] | None = None,
         *,
         clock: Clock | None = None,
     ) -> None:
-        """`interval`: seconds from poll to poll. `peer_limit`: see `Ledger`."""
+        """`interval`: seconds from poll to poll. `peer_limit`: see `Ledger`; `remembered`: the
+        peers that are known of a target."""
         self.pollers: dict[str, Poller] = {}
         self._interval = interval
         self._peer_limit = peer_limit
+        self._remembered = remembered
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -84,7 +87,8 @@ class Fleet:
         # not all come at once, and a target keeps its place in the interval.
         digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
         phase = int.from_bytes(digest[:4], "big") / _PHASES
-        ledger = Ledger(self._peer_limit)
+        remembered = self._remembered and self._remembered(name)
+        ledger = Ledger(self._peer_limit, remembered)
         return Poller(settings, self._interval, ledger, name=name, phase=phase, clock=self._clock)
 
 

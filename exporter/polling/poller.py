@@ -44,6 +44,7 @@ from exporter.polling.notices import Notices
 from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
 from exporter.polling.poll_cache import PollCache
 from exporter.polling.secret import with_secret_of_now
+from exporter.polling.start_time import StartTime
 from exporter.polling.status import Failure, Status
 from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
@@ -60,7 +61,6 @@ FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
 FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
 CORESETTINGS: Final = Request("CoreSettings")
 CORESTATUS: Final = Request("CoreStatus")
-
 
 _identities = itertools.count(1)
 
@@ -84,12 +84,12 @@ class Poller:
         `jitter`: numbers from 0 to 1."""
         self.settings = settings
         self.ledger = ledger
-        self.status = Status()
         self.identity: Final = next(_identities)
         """No other poller of this process has the same."""
         self._interval = interval
         self.clock = clock or Clock()
         """The clocks that all its times are read from."""
+        self.status = Status(watched_since=self.clock.wall())
         self._jitter = jitter
         self.name = name or f"{settings.host}:{settings.port}"
         """What its log lines name as their target."""
@@ -100,6 +100,7 @@ class Poller:
         self._notices = Notices(self._log, self.clock.wall)
         self._events = EventWatch()
         self._challenges = Challenges()
+        self._start = StartTime(self.status, self.clock)
         self._denied_at: dict[str, float] = {}
         self._shutting_down = False
         self._logged_in_at = math.inf
@@ -199,6 +200,7 @@ class Poller:
                     await self._introduce(connection, begun)
                 if self.status.connected:
                     await self.poll(connection)
+                    await self._start.ask(connection, self.settings.timeout / 2)
                 now = self.clock.monotonic()
                 least = SHUTDOWN_PAUSE if self._shutting_down else 0.0
                 # At multiples of the interval: those that a long poll has missed are left out.
@@ -241,7 +243,8 @@ class Poller:
         self._asterisk_stays()
         settings, status = (answer.headers if answer.success else {} for answer in answers)
         self.status.asterisk_version = printable(str(settings.get("AsteriskVersion", "")))
-        self.ledger.connected(parse_core_status(status), begun)
+        told, seconds = parse_core_status(status), self.settings.timeout / 2
+        self.ledger.connected(await self._start.connected(connection, told, seconds), begun)
         self.status.connected = True
 
     def _asterisk_shuts_down(self) -> None:

@@ -21,13 +21,21 @@ class Counts:
     peers: PeerTotals = field(default_factory=PeerTotals)
     unobserved: int = 0
     """Faxes that ended and that no event told of."""
+    restarts: int = 0
+    """Restarts of Asterisk that were noticed."""
 
     @classmethod
     def of(cls, poller: Poller) -> "Counts":
         """Those of this PBX now."""
         ledger = poller.ledger
-        peers = ledger.peers.shown(poller.clock.monotonic())
-        return cls(poller.status, ledger.totals, ledger.gauges, peers, ledger.unobserved.total)
+        return cls(
+            poller.status,
+            ledger.totals,
+            ledger.gauges,
+            ledger.peers.shown(poller.clock.monotonic()),
+            ledger.unobserved.total,
+            ledger.restarts,
+        )
 
 
 @dataclass(slots=True)

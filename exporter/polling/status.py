@@ -50,8 +50,12 @@ class Status:
     """None if the last poll did not bring them."""
     asterisk_version: str = ""
     ami_version: str = ""
+    asterisk_start: int | None = None
+    """Seconds since the epoch, by Asterisk's own clock; None if it could not be told."""
+    watched_since: float = 0.0
+    """Since when polls are tried, seconds since the epoch."""
     last_success: float | None = None
-    """Seconds since the epoch."""
+    """When the last successful poll ended, seconds since the epoch."""
     last_duration: float | None = None
     """Seconds the last successful poll took."""
     polls: int = 0
@@ -65,6 +69,14 @@ class Status:
             return None
         waiting = "logged in, not yet polled since" if self.connects else "not yet polled"
         return self.trouble or waiting
+
+    @property
+    def down_since(self) -> float | None:
+        """Seconds since the epoch: when the last successful poll ended, or since when it is watched
+        if there was none; None while it is up."""
+        if self.up:
+            return None
+        return self.watched_since if self.last_success is None else self.last_success
 
     @property
     def collectors(self) -> dict[str, bool]:

@@ -248,6 +248,18 @@ class MetricsSettings(_Group):
     peer_limit: Annotated[
         Count, Field(description="Peers that are counted by themselves; the rest: other.")
     ] = 100
+    peer_file: Annotated[
+        Path | None,
+        Field(description="File that remembers the peers, to begin with them at 0."),
+        Accepts("FILE", "a file in a folder that the exporter may write in"),
+    ] = None
+
+    @field_validator("peer_file")
+    @classmethod
+    def _needs_peers(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("peer_label") is False:
+            raise ValueError("--metrics.peer-label is not set")
+        return value
 
 
 class Settings(BaseSettings):

@@ -53,8 +53,8 @@ async def test_before_login_everything_is_denied_and_the_connection_stays(pbx: F
     ("write", "allowed"),
     [
         ((), set()),
-        (("reporting",), {"FAXStats", "CoreStatus", "CoreSettings"}),
-        (("call",), {"FAXSessions", "FAXSession", "Hangup"}),
+        (("reporting",), {"FAXStats", "CoreStatus", "CoreSettings", "Getvar"}),
+        (("call",), {"FAXSessions", "FAXSession", "Hangup", "Getvar"}),
         (("originate",), {"Originate"}),
     ],
 )
@@ -63,7 +63,7 @@ async def test_each_action_needs_its_write_class(write: tuple[str, ...], allowed
     await pbx.start()
     got = set()
     core, fax = ("CoreStatus", "CoreSettings"), ("FAXStats", "FAXSessions", "FAXSession")
-    for action in (*core, *fax, "Hangup", "Originate"):
+    for action in (*core, *fax, "Hangup", "Originate", "Getvar"):
         async with await Client.connect(pbx) as client:
             if values(await client.ask(action)).get("Message") != "Permission denied":
                 got.add(action)

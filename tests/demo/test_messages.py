@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -160,6 +161,10 @@ async def retell(pbx: DemoPbx, subject: str, variant: str, recorded: bytes) -> b
             pbx.stats.completed = int(said["CompletedFAXes"])
             pbx.stats.failed = int(said["FailedFAXes"])
             return await client.ask_all("FAXStats", last="FAXStats", ActionID=number)
+        if subject == "getvar":
+            pbx.zone, pbx.func_strings = ZoneInfo("America/New_York"), variant != "no-function"
+            variable = values(messages[0]).get("Variable", "")
+            return await client.ask("Getvar", ActionID=number, Variable=variable)
         plain = {"unknown": "NoSuchAction"}
         assert subject in (*plain, "ping", "logoff", "coresettings", "corestatus"), "a new subject"
         return await client.ask(plain.get(subject, subject), ActionID=number)

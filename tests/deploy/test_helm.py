@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 
 from exporter import __version__
 from exporter.settings import AmiSettings, WebSettings, share_of
+from grafana import __main__ as generator
 from harness.monitoring import Prometheus
 from harness.programs import binary
 from harness.rules import ROOT, RULES, read
@@ -474,17 +475,114 @@ def test_a_changed_target_or_secret_restarts_the_pod_and_nothing_else_does() -> 
 # --- Prometheus and Grafana -----------------------------------------------------------------
 
 
+RELEASE: Final = "telephony/fax-asterisk-fax-exporter"
+
+
+def rules_made(values: Path, *arguments: str) -> Json:
+    rule = ("--set", "monitoring.prometheusRule.enabled=true")
+    return dict(only(rendered(values, *rule, *arguments), "PrometheusRule")["spec"])
+
+
+def site(made: Json) -> list[Json]:
+    """The rules that a site sets."""
+    return [rule for group in made["groups"][:2] for rule in group["rules"]]
+
+
+def shipped_rules(release: str, watched: str) -> Json:
+    """The shipped rules as a site makes them its own: by the command that they begin with."""
+    text = RULES.read_text()
+    text = text.replace('rules="asterisk-fax"', f'rules="{release}"')
+    text = text.replace("rules: asterisk-fax", f"rules: {release}")
+    return dict(YAML(typ="safe", pure=True).load(text.replace('job!=""', watched)))
+
+
 def test_the_rules_are_those_of_the_file() -> None:
-    made = rendered(MINIMAL, "--set", "monitoring.prometheusRule.enabled=true")
-    assert only(made, "PrometheusRule")["spec"] == read(RULES)
+    assert rules_made(MINIMAL) == shipped_rules(RELEASE, 'job!=""')
 
 
-def test_a_threshold_can_be_another_and_all_else_stays(tmp_path: Path) -> None:
-    expected, given = read(RULES), read(EVERYTHING)["monitoring"]["prometheusRule"]["thresholds"]
-    changed = [rule for rule in expected["groups"][0]["rules"] if rule["record"] in given]
-    assert len(changed) == len(given) > 0
-    for rule in changed:
-        rule["expr"] = given[rule["record"]]
+def test_the_rules_of_a_release_see_its_scrapes_and_no_others() -> None:
+    own = f'fax_release="{RELEASE}"'
+    expected = shipped_rules(RELEASE, own)
+    for rule in site(expected):
+        if rule["record"] == "target:asterisk_fax_scrape:up":
+            rule["expr"] = f"up{{{own}}}"
+    assert rules_made(FLEET) == expected
+    documents = rendered(FLEET)
+    static = only(documents, "Probe")["spec"]["targets"]["staticConfig"]
+    assert static["labels"] == {"fax_release": RELEASE}
+    (endpoint,) = only(documents, "ServiceMonitor")["spec"]["endpoints"]
+    assert {"targetLabel": "fax_release", "replacement": RELEASE} in endpoint["relabelings"]
+
+
+def test_what_must_be_scraped_is_each_target_and_the_exporter() -> None:
+    (rule,) = (
+        rule
+        for rule in site(rules_made(FLEET, "--set", "monitoring.prometheusRule.absent=true"))
+        if rule["record"] == "pbx:asterisk_fax_scrape:absent"
+    )
+    named = set(re.findall(r'absent\(up{fax_release="(\S+)", job="(\S+?)"(.*?)}\)', rule["expr"]))
+    jobs = {(RELEASE, "asterisk-fax", f', instance="{name}"') for name in read(FLEET)["targets"]}
+    assert named == jobs | {(RELEASE, "asterisk-fax-exporter", "")}
+
+
+def test_of_two_releases_that_watch_the_same_pbxs_only_the_replica_differs() -> None:
+    def monitors(*options: str) -> list[Any]:
+        chosen = [part for option in options for part in ("--set", f"monitoring.{option}")]
+        probe, monitor = (
+            only(rendered(FLEET, "--set", "shards=1", *chosen), kind)["spec"]
+            for kind in ("Probe", "ServiceMonitor")
+        )
+        (endpoint,) = monitor["endpoints"]
+        return [probe["targets"]["staticConfig"], endpoint["relabelings"]]
+
+    first = monitors("replica=a")
+    second = monitors("replica=b", "pairWith=fax-asterisk-fax-exporter")
+    assert first[0]["labels"] == {"fax_release": RELEASE, "replica": "a"}
+    assert {"targetLabel": "replica", "replacement": "a"} in first[1]
+    assert json.loads(json.dumps(first).replace('"a"', '"b"')) == second
+    other = ("--set", "fullnameOverride=other", "--set", "monitoring.pairWith=fax")
+    assert rules_made(FLEET, *other)["groups"][0]["rules"][0]["labels"]["rules"] == "telephony/fax"
+
+
+def test_a_pod_that_takes_anothers_place_goes_on_with_its_series() -> None:
+    (endpoint,) = only(rendered(TLS), "ServiceMonitor")["spec"]["endpoints"]
+    assert {"targetLabel": "instance", "replacement": "fax-asterisk-fax-exporter"} in endpoint[
+        "relabelings"
+    ]
+    (endpoint,) = only(rendered(FLEET), "ServiceMonitor")["spec"]["endpoints"]
+    assert {"targetLabel": "instance", "sourceLabels": ["__meta_kubernetes_pod_name"]} in endpoint[
+        "relabelings"
+    ]
+    assert {"action": "labeldrop", "regex": "pod|container|endpoint"} in endpoint["relabelings"]
+
+
+def test_thresholds_links_and_more_can_be_others_and_all_else_stays(tmp_path: Path) -> None:
+    given = read(EVERYTHING)["monitoring"]["prometheusRule"]
+    release, watched = "telephony/watch-the-faxes", given["select"]
+    expected = shipped_rules(release, watched)
+    changed = 0
+    for group in expected["groups"]:
+        for rule in group["rules"]:
+            # To the dashboards of this release.
+            for key, text in rule.get("annotations", {}).items():
+                suffixed = rf"\1-{read(EVERYTHING)['monitoring']['dashboards']['suffix']}?"
+                rule["annotations"][key] = re.sub(r"(/d/asterisk-fax-[a-z-]+)\?", suffixed, text)
+    for rule in site(expected):
+        other = given["thresholds"].get(rule["record"])
+        if other is not None:
+            rule["expr"] = other.replace('job!=""', watched)
+            changed += 1
+        if rule["record"] == "global:asterisk_fax_links:info":
+            rule["labels"] |= {key: given[key] for key in ("runbooks", "dashboards")}
+        if rule["record"] == "pbx:asterisk_fax_scrape:absent":
+            rule["expr"] = "\nor ".join(
+                f'absent(up{{fax_release="{release}", job="fax"{instance}}})'
+                for instance in (
+                    *(f', instance="{name}"' for name in read(EVERYTHING)["targets"]),
+                    "",
+                )
+            )
+    assert changed == len(given["thresholds"]) > 0
     made = only(rendered(EVERYTHING), "PrometheusRule")["spec"]
     assert made == expected
     (tmp_path / "rules.yml").write_text(json.dumps(made))
@@ -498,12 +596,12 @@ def test_a_threshold_can_be_another_and_all_else_stays(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_dashboards_are_those_of_the_files_to_the_letter() -> None:
-    maps = [one for one in of_kind(rendered(EVERYTHING), "ConfigMap") if "json" in str(one["data"])]
-    made = {key: text for one in maps for key, text in one["data"].items() if key.endswith(".json")}
-    shipped = {path.name: path.read_text() for path in (ROOT / "grafana/dashboards").glob("*.json")}
-    assert shipped
-    assert made == shipped
+@pytest.mark.parametrize("suffix", ["", "berlin", "of-2nd-site"])
+def test_the_dashboards_are_those_of_the_tree_to_the_letter(suffix: str) -> None:
+    made = rendered(EVERYTHING, "--set", f"monitoring.dashboards.suffix={suffix}")
+    maps = [one for one in of_kind(made, "ConfigMap") if "json" in str(one["data"])]
+    found = {name: text for one in maps for name, text in one["data"].items() if ".json" in name}
+    assert found == generator.texts(suffix)
     for one in maps:
         assert one["metadata"]["labels"]["grafana_dashboard"] == "fax"
         # What `kubectl apply` can carry in an annotation.
@@ -611,6 +709,9 @@ PBX: Final = "targets.fax-berlin"
         ('monitoring.probes={"enabled": true}', "probes"),
         ('monitoring.probe.enabled="yes"', "/monitoring/probe/enabled"),
         ('podLabels={"a": 1}', "/podLabels/a"),
+        ('monitoring.prometheusRule.select="telephony"', "/prometheusRule/select"),
+        ('monitoring.prometheusRule.runbooks="https://x"', "/prometheusRule/runbooks"),
+        ('monitoring.prometheusRule.dashboards="https://x/"', "/prometheusRule/dashboards"),
     ],
 )
 def test_the_schema_refuses_a_wrong_value_and_names_it(given: str, named: str) -> None:
@@ -638,6 +739,10 @@ def test_the_schema_refuses_a_wrong_value_and_names_it(given: str, named: str) -
         (
             'monitoring.prometheusRule={"enabled": true, "thresholds": {"x": "y"}}',
             "there is no x; there is global:asterisk_fax_faxes:threshold, ",
+        ),
+        (
+            'monitoring.prometheusRule={"enabled": true, "absent": true}',
+            "set monitoring.probe.enabled or monitoring.serviceMonitor.enabled",
         ),
     ],
 )

@@ -310,6 +310,7 @@ def test_known_sessions_go_on_after_a_lost_connection(stats: FaxStats | None) ->
     watch.poll(Seen(3, 2), stats=stats)
     assert watch.ledger.totals.started[RECEIVE] == 1
     assert (watch.pages(), watch.bad_lines) == (3, 7)
+    assert watch.ledger.restarts == 0
 
 
 def test_after_a_restart_of_asterisk_the_same_number_is_another_session() -> None:
@@ -319,6 +320,7 @@ def test_after_a_restart_of_asterisk_the_same_number_is_another_session() -> Non
     watch.poll(Seen(1, 5))
     assert (watch.pages(), watch.bad_lines) == (3, 10)
     assert watch.ledger.totals.ended[RECEIVE] == 1
+    assert watch.ledger.restarts == 1
 
 
 def test_a_start_of_asterisk_told_late_makes_no_other_sessions() -> None:
@@ -358,6 +360,7 @@ def test_without_faxstats_it_is_told_by_what_a_session_cannot_do() -> None:
     watch.wait()
     assert watch.ledger.totals.started[RECEIVE] == 2
     assert watch.pages() == 2 + 1
+    assert watch.ledger.restarts == 1 + 1  # the first when its start became another
 
 
 def test_a_fall_of_faxstats_alone_tells_of_a_restart() -> None:
@@ -368,6 +371,7 @@ def test_a_fall_of_faxstats_alone_tells_of_a_restart() -> None:
         watch.poll(Seen(1, files=FILE), stats=now)
     assert watch.ledger.totals.started[RECEIVE] == 2
     assert watch.pages() == 1 + 1
+    assert watch.ledger.restarts == 1 + 1  # the first when its start became another
 
 
 def test_an_event_since_the_connection_is_of_no_fax_before_a_restart_that_a_list_tells_of() -> None:
@@ -397,6 +401,7 @@ def test_counts_that_fall_within_a_connection_end_no_session() -> None:
     watch.poll(Seen(1), stats=FaxStats(1, 0, 0, 1, 0, 0))
     assert watch.ledger.totals.started[RECEIVE] == 1
     assert watch.ledger.totals.ended[RECEIVE] == 0
+    assert watch.ledger.restarts == 0
 
 
 @pytest.mark.parametrize("pages_before", [0, 5])

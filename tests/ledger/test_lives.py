@@ -1,8 +1,11 @@
 """Whether Asterisk was restarted: each sign of it is one, and nothing else is."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.fax import (
     CoreStatus,
@@ -86,6 +89,165 @@ def test_one_restart_is_told_once() -> None:
     lives.stats_show_restart(STATS)
     assert lives.status_shows_restart(STATUS._replace(calls=0))
     assert not lives.stats_show_restart(FaxStats(0, 0, 0, 0, 0, 0))
+
+
+# --- how many there were -----------------------------------------------------------------------
+
+NEVER_RELOADED = STATUS._replace(reloaded=STATUS.started, calls=None)
+NOTHING = CoreStatus("", "", None)
+NO_FAXES = FaxStats(0, 0, 0, 0, 0, 0)
+
+
+def test_where_the_zone_is_known_a_start_that_is_shown_otherwise_is_the_same() -> None:
+    here = STATUS._replace(start=1_795_630_170)
+    there = here._replace(started="2026-11-25 23:39:30", reloaded="2026-11-25 23:40:44")
+    assert connected(here, there) == [False, False]
+    assert connected(here, there._replace(start=1_795_630_171)) == [False, True]
+    assert connected(here, here._replace(start=None)) == [False, False]
+
+
+@pytest.mark.parametrize("status", [NEVER_RELOADED, NOTHING])
+def test_counts_that_fall_over_a_new_connection_are_a_restart_and_one(status: CoreStatus) -> None:
+    lives = Lives()
+    for stats in (STATS, NO_FAXES, NO_FAXES):
+        lives.status_shows_restart(status)
+        lives.stats_show_restart(stats)
+    assert lives.restarts == 1
+
+
+def test_counts_that_fall_within_a_connection_are_no_restart_of_asterisk() -> None:
+    lives = Lives()
+    lives.status_shows_restart(NEVER_RELOADED)
+    lives.stats_show_restart(STATS)
+    assert lives.stats_show_restart(NO_FAXES)
+    assert lives.restarts == 0
+
+
+@pytest.mark.parametrize("now", [STATUS._replace(calls=None), STATUS._replace(reloaded="")])
+def test_res_fax_loaded_again_between_two_connections_is_told_apart(now: CoreStatus) -> None:
+    """By a time of reload that a restart would have undone, or by calls that went on."""
+    lives = Lives()
+    lives.status_shows_restart(STATUS)
+    lives.stats_show_restart(STATS)
+    lives.status_shows_restart(now)
+    assert lives.stats_show_restart(NO_FAXES)
+    assert lives.restarts == 0
+
+
+@pytest.mark.parametrize("sign", ["list", "statistics", "both"])
+def test_a_restart_noticed_otherwise_is_not_counted_again_once_its_time_is_told(sign: str) -> None:
+    lives = Lives()
+    lives.status_shows_restart(STATUS)
+    lives.stats_show_restart(STATS)
+    lives.status_shows_restart(NOTHING)
+    if sign != "list":
+        lives.stats_show_restart(NO_FAXES)
+    if sign != "statistics":
+        lives.list_shows_restart()
+    lives.status_shows_restart(STATUS._replace(started="2026-11-26 08:00:00", calls=0))
+    lives.stats_show_restart(NO_FAXES)
+    assert lives.restarts == 1
+
+
+def test_each_restart_of_which_asterisk_tells_is_counted() -> None:
+    lives = Lives()
+    for hour in range(4):
+        lives.status_shows_restart(NEVER_RELOADED._replace(started=f"2026-11-26 {hour}:00:00"))
+        lives.stats_show_restart(STATS if hour == 0 else NO_FAXES)
+        assert lives.restarts == hour
+
+
+class Telling:
+    """An Asterisk, what it tells of itself now and then, and the restarts that there were."""
+
+    def __init__(self, *, clock: bool, zones: bool) -> None:
+        """`clock`: whether it is battery-backed. `zones`: whether it is moved between them."""
+        self.lives = Lives()
+        self.all = self.told_of = 0
+        """Restarts, several without a connection between being one; those that CoreStatus shows."""
+        self._clock, self._zones = clock, zones
+        self._life = self._life_listed = self._life_told = self._life_connected = 1
+        self._now = self._started = self._reloaded = self._calls = self._faxes = 0
+        self._connected = self._polled = False
+        self._counted = 0
+        """Restarts that were counted until the last list."""
+        self.connect(True, True, 0)
+
+    def connect(self, answers: bool, counts_calls: bool, hours: int) -> None:
+        shift = hours * 3600 if self._zones else 0
+        started, reloaded = (f"{at + shift:06}" for at in (self._started, self._reloaded))
+        start = self._started if self._zones else None
+        calls = self._calls if counts_calls else None
+        self.lives.status_shows_restart(
+            CoreStatus(started, reloaded, calls, start) if answers else CoreStatus("", "", None)
+        )
+        self.all += self._life != self._life_connected
+        self._life_connected = self._life
+        if answers:
+            self.told_of += self._life != self._life_told
+            self._life_told = self._life
+        self._connected, self._polled = True, False
+
+    def poll(self, lists: bool, counts: bool, another: bool) -> None:
+        if not self._connected:
+            return
+        if counts:
+            faxes = self._faxes
+            self.lives.stats_show_restart(FaxStats(0, 0, faxes, faxes, faxes, faxes))
+            self._polled = True
+        if lists:
+            # That a restart was noticed ends all sessions before it.
+            known = self._life_listed != self._life and self.lives.restarts == self._counted
+            if another and known:
+                self.lives.list_shows_restart()
+            self._life_listed, self._counted = self._life, self.lives.restarts
+
+    def go_on(self, faxes: int) -> None:
+        self._now += 60
+        self._faxes += faxes
+        self._calls += faxes
+
+    def reload(self) -> None:
+        self._now += 1
+        self._reloaded = self._now
+
+    def load_res_fax_again(self) -> None:
+        if self._connected and self._polled:
+            self._faxes = 0
+            self.poll(lists=True, counts=True, another=False)
+
+    def restart(self) -> None:
+        self._life += 1
+        self._now += 1
+        self._started = self._reloaded = self._now if self._clock else 0
+        self._calls = self._faxes = 0
+        self._connected = False
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just(Telling.connect), st.booleans(), st.booleans(), st.integers(0, 12)),
+        st.tuples(st.just(Telling.poll), st.booleans(), st.booleans(), st.booleans()),
+        st.tuples(st.just(Telling.go_on), st.integers(0, 3)),
+        st.tuples(st.just(Telling.reload)),
+        st.tuples(st.just(Telling.load_res_fax_again)),
+        st.tuples(st.just(Telling.restart)),
+    ),
+    min_size=5,
+    max_size=40,
+)
+
+
+@settings(max_examples=5 * settings().max_examples)
+@given(steps=STEPS, clock=st.booleans(), zones=st.booleans())
+def test_no_restart_is_counted_twice_and_none_is_missed_of_which_asterisk_tells(
+    steps: list[tuple[Any, ...]], clock: bool, zones: bool
+) -> None:
+    asterisk = Telling(clock=clock, zones=zones)
+    for step, *arguments in steps:
+        step(asterisk, *arguments)
+        assert asterisk.lives.restarts <= asterisk.all
+        assert not clock or asterisk.told_of <= asterisk.lives.restarts
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ res_pjsip_sdp_rtp res_pjsip_t38 res_pjsip_caller_id res_pjsip_endpoint_identifie
 res_pjsip_endpoint_identifier_ip res_pjsip_rfc3326 res_pjsip_pubsub chan_pjsip pbx_config app_dial
 app_system app_verbose app_stack app_transfer func_channel res_pjsip_header_funcs res_pjsip_refer
 codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm bridge_simple bridge_native_rtp
+func_strings
 """.split()  # noqa: SIM905 - a list of words, read as such
 
 
@@ -474,6 +475,8 @@ mount --bind "$dir" "$root$inside"
 mount -t tmpfs tmpfs "$root/tmp"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
+# Asterisk asks this file alone, not TZ; in the chroot it is a link to UTC.
+mount --bind "$dir/etc/localtime" "$root/usr/share/zoneinfo/Etc/UTC"
 ulimit -c 0
 exec chroot "$root" /usr/sbin/asterisk -C "$inside/etc/asterisk.conf" -f -n
 """
@@ -502,13 +505,14 @@ class Asterisk:
         extra: Mapping[str, str] | None = None,
         udptl_ec: str = "redundancy",
         peer_sip_port: int | None = None,
+        timezone: str = "Etc/UTC",
     ) -> None:
         """Takes ports; starts nothing yet.
 
         `directory` is kept when given, else temporary. `maxrate` is in bit/s. `noload` names
         modules without .so. `extra` is text appended to a configuration file by its name
         (`[general](+)` reopens a section). `udptl_ec` is none, fec or redundancy. The SIP peer is
-        this Asterisk itself unless told otherwise.
+        this Asterisk itself unless told otherwise. `timezone`: of its machine.
         """
         self.suite = suite
         self._root = chroot(suite)
@@ -519,6 +523,8 @@ class Asterisk:
             extra or {},
             udptl_ec,
         )
+        self.timezone = timezone
+        """From the next start on."""
         self._ports: _Ports | None = _Ports()
         first = self._ports.first
         self.ami_port = first + _AMI
@@ -721,6 +727,8 @@ class Asterisk:
         for name in configuration.keys() | self._extra.keys():
             text = configuration.get(name, "") + "\n" + self._extra.get(name, "")
             (self.directory / "etc" / name).write_text(text)
+        zone = self._root / "usr/share/zoneinfo" / self.timezone
+        (self.directory / "etc/localtime").write_bytes(zone.read_bytes())
 
     def _configuration(self) -> dict[str, str]:
         modules = next(self._root.glob("usr/lib/**/asterisk/modules/res_fax.so")).parent

@@ -32,8 +32,10 @@ FAILURES: Final = "AsteriskFaxFailureRatioHigh"
 NOTHING_TO_SHOW: Final = {
     "exporter-health: Failed polls per minute, by reason: asterisk_fax_poll_failures_total",
     "fax-overview: Pages per minute: asterisk_fax_pages_relayed_total, asterisk_fax_up",
+    "pbx:asterisk_fax_scrape:absent",
 }
-"""In a test without a failed poll and without a gateway; panels, and what they ask for."""
+"""In a test without a failed poll and without a gateway, where nothing that must be scraped is
+named; rules, and panels with what they ask for."""
 
 Predicate = Callable[[Notified], bool]
 
@@ -181,8 +183,6 @@ def test_bad_lines_and_failures_reach_the_receiver_with_true_figures_and_resolve
         Alertmanager(routes_to(webhook), tmp_path / "alertmanager") as alertmanager,
         Prometheus(settings_of(alertmanager, exporter), tmp_path / "prometheus") as prometheus,
     ):
-        # A single scrape does not show whether the exporter polls: until the next one the rules say
-        # that it does not.
         polls = "changes(asterisk_fax_last_poll_timestamp_seconds[15s]) > 0"
         prometheus.wait_until(lambda now: bool(now.query(polls)), SETTLE_SECONDS, "two polls")
         start = time.time()

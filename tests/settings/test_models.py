@@ -38,7 +38,7 @@ def test_a_user_and_a_secret_are_enough() -> None:
             "max_connections": 512,
         },
         "log": {"level": "info", "format": "logfmt"},
-        "metrics": {"peer_label": False, "peer_limit": 100},
+        "metrics": {"peer_label": False, "peer_limit": 100, "peer_file": None},
         "demo": False,
         "check_pbx": False,
     }
@@ -100,6 +100,14 @@ def test_certificates_are_looked_at_before_anything_starts(tmp_path: Path) -> No
     assert "Is a directory" in refusal(f"--ami.tls --ami.tls-ca-file={tmp_path}")
     file.write_text(CERTIFICATE)
     assert login(f"--ami.tls --ami.tls-ca-file={file}").tls_ca_file == file
+
+
+def test_peers_are_remembered_only_where_they_are_told_apart() -> None:
+    said = refusal("--metrics.peer-file=/peers.json")
+    assert "--metrics.peer-file" in said
+    assert "--metrics.peer-label is not set" in said
+    flags = ("--metrics.peer-file=/peers.json", "--metrics.peer-label")
+    assert loaded(" ".join(flags)).metrics.peer_file == Path("/peers.json")
 
 
 def test_what_is_only_for_tls_needs_tls(tmp_path: Path) -> None:

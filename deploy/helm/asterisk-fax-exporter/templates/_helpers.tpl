@@ -38,6 +38,43 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "fax.fullname" . }}.{{ .Release.Namespace }}.svc
 {{- end }}
 
+{{- /* What tells this release from another one in the same Prometheus: on its scrapes, and in its rules. */ -}}
+{{- define "fax.release" -}}
+{{ .Release.Namespace }}/{{ include "fax.watcher" . }}
+{{- end }}
+
+{{- /* As what Prometheus knows the exporter: of two releases that watch the same PBXs, the first. */ -}}
+{{- define "fax.watcher" -}}
+{{ .Values.monitoring.pairWith | default (include "fax.fullname" .) }}
+{{- end }}
+
+{{- /* Which series the rules see: those of this release, if it has them scraped. */ -}}
+{{- define "fax.watched" -}}
+{{- if or .Values.monitoring.probe.enabled .Values.monitoring.serviceMonitor.enabled -}}
+fax_release="{{ include "fax.release" . }}"
+{{- else -}}
+job!=""
+{{- end }}
+{{- end }}
+
+{{- /* What must be scraped: each target, and the exporter itself. */ -}}
+{{- define "fax.absent" -}}
+{{- $release := include "fax.release" . }}
+{{- $absent := list }}
+{{- if .Values.monitoring.probe.enabled }}
+{{- range keys .Values.targets | sortAlpha }}
+{{- $absent = append $absent (printf "absent(up{fax_release=%q, job=%q, instance=%q})" $release $.Values.monitoring.probe.jobName .) }}
+{{- end }}
+{{- end }}
+{{- if .Values.monitoring.serviceMonitor.enabled }}
+{{- $absent = append $absent (printf "absent(up{fax_release=%q, job=%q})" $release (include "fax.name" .)) }}
+{{- end }}
+{{- if not $absent }}
+{{- fail "monitoring.prometheusRule.absent: nothing is scraped that could be missing; set monitoring.probe.enabled or monitoring.serviceMonitor.enabled, or name your own scrapes as pbx:asterisk_fax_scrape:absent in monitoring.prometheusRule.thresholds" }}
+{{- end }}
+{{- join "\nor " $absent }}
+{{- end }}
+
 {{- define "fax.tls" -}}
 {{- if or .Values.webConfig.content.tls_server_config (eq .Values.webConfig.scheme "https") }}true{{ end }}
 {{- end }}
@@ -111,4 +148,9 @@ basicAuth: {{- toYaml . | nindent 2 }}
 {{- if include "fax.tls" . }}
 tlsConfig: {{- merge (dict) .Values.monitoring.tlsConfig (dict "serverName" (include "fax.host" .)) | toYaml | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{- /* A text in which links to the dashboards lead to those of this release. */ -}}
+{{- define "fax.followLinks" -}}
+{{ regexReplaceAll "\\bd/(asterisk-fax-[a-z0-9-]+)" .text (printf "d/${1}-%s" .suffix) }}
 {{- end }}
