@@ -76,6 +76,20 @@ CAPACITY_USED: Final = Threshold(
     "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."
 )
 
+MISSED: Final = Threshold(
+    "missed",
+    20,
+    "Faxes that came in the same hours of the weeks before, and of which not one came now: then a "
+    "line is silent.",
+)
+
+FAILING_SECONDS: Final = Threshold(
+    "failing_seconds",
+    16 * 3600,
+    "Seconds from the first to the last of the faxes of which none succeeded: more than a night, "
+    "so that two of them are enough where there is one a day.",
+)
+
 THRESHOLDS: Final = (
     FAXES,
     PAGES,
@@ -89,5 +103,7 @@ THRESHOLDS: Final = (
     PROGRESS_SECONDS,
     RESULTS_MISSING,
     CAPACITY_USED,
+    MISSED,
+    FAILING_SECONDS,
 )
 """All, in the order in which they stand in the rules file."""

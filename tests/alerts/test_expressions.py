@@ -9,9 +9,10 @@ from harness.rules import ROOT, RULES, rules
 
 TAKEN_AWAY: Final = {
     *("replica", "operation", "state", "transport", "reason", "peer", "collector", "le"),
-    *("version", "ami_version", "python", "sessions", "rules"),
+    *("version", "ami_version", "python", "sessions", "window", "before", "rules"),
 }
-"""The metrics' own labels, and that of one of several exporters; `sessions` is the rules' own."""
+"""The metrics' own labels, and that of one of several exporters; `sessions`, `window` and `before`
+are the rules' own."""
 GROUPING: Final = re.compile(r"\b(by|without|on|ignoring)\s*\(([^)]*)\)")
 
 
