@@ -24,24 +24,28 @@ from alerts.prometheus import rules_file
 from alerts.rules import Record
 
 ROOT: Final = Path(__file__).parent.parent
-GROUPS: Final = (
-    site.NUMBERS,
-    site.GROUP,
-    reachability.GROUP,
-    failures.GROUP,
-    low_traffic.GROUP,
-    attempts.GROUP,
-    silence.GROUP,
-    peers.GROUP,
-    lines.USUAL,
-    lines.GROUP,
-    peer_lines.USUAL,
-    peer_lines.GROUP,
-    slow.USUAL,
-    slow.GROUP,
-    sessions.GROUP,
-    restarts.GROUP,
-    results.GROUP,
+GROUPS: Final = tuple(
+    part
+    for group in (
+        site.NUMBERS,
+        site.GROUP,
+        reachability.GROUP,
+        failures.GROUP,
+        low_traffic.GROUP,
+        attempts.GROUP,
+        silence.GROUP,
+        peers.GROUP,
+        lines.USUAL,
+        lines.GROUP,
+        peer_lines.USUAL,
+        peer_lines.GROUP,
+        slow.USUAL,
+        slow.GROUP,
+        sessions.GROUP,
+        restarts.GROUP,
+        results.GROUP,
+    )
+    for part in group.parts()
 )
 HEADER: Final = """
 Recording rules and alerts for asterisk-fax-exporter. Needs Prometheus 2.42 or newer; Mimir's and
