@@ -20,7 +20,7 @@ from alerts import (
     slow,
 )
 from alerts.grafana import provisioning_file
-from alerts.prometheus import rules_file
+from alerts.prometheus import in_order, rules_file
 from alerts.rules import Record
 
 ROOT: Final = Path(__file__).parent.parent
@@ -76,13 +76,15 @@ goes to its provisioning/alerting/. See grafana/README.md for what else it needs
 
 
 def texts() -> dict[Path, str]:
-    """The content of each file."""
+    """The content of each file; of promtool's cases only the order of the groups is made here."""
     rules = ROOT / "deploy/prometheus"
     recorded = tuple(
         replace(group, rules=[rule for rule in group.rules if isinstance(rule, Record)])
         for group in GROUPS
     )
+    cases = {path: path.read_text(encoding="utf-8") for path in (rules / "tests").glob("*.yml")}
     return {
+        **{path: in_order(case, GROUPS) for path, case in cases.items()},
         rules / "asterisk-fax.rules.yml": rules_file(HEADER, GROUPS),
         rules / "asterisk-fax-recording.rules.yml": rules_file(RECORDING, recorded),
         ROOT / "grafana/provisioning/alerting/asterisk-fax.yml": provisioning_file(GRAFANA, GROUPS),
