@@ -33,7 +33,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules locks digests sbom clean python before-test
+.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules scenarios locks digests sbom clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -106,6 +106,9 @@ bench: $(VENV)/installed-test ## what a poll and a scrape cost, against the byte
 
 docs: $(VENV)/installed-test ## docs/metrics.md, docs/settings.md, docs/dashboards.md, man page and completions, anew from the code
 	$(BIN)/python -m tools
+
+scenarios: $(VENV)/installed-test ## the table of docs/alerting.md, from playing all; some minutes; ARGS="silence" plays those named so
+	$(BIN)/python -m tools.scenarios_page $(ARGS)
 
 dashboards: $(VENV)/installed-test ## grafana/dashboards/, anew from the code beside it
 	$(BIN)/python -m grafana

@@ -8,6 +8,8 @@ from alerts import (
     attempts,
     failures,
     lines,
+    low_traffic,
+    peer_lines,
     peers,
     reachability,
     restarts,
@@ -15,6 +17,7 @@ from alerts import (
     sessions,
     silence,
     site,
+    slow,
 )
 from alerts.grafana import provisioning_file
 from alerts.prometheus import in_order, rules_file
@@ -28,10 +31,16 @@ GROUPS: Final = tuple(
         site.GROUP,
         reachability.GROUP,
         failures.GROUP,
+        low_traffic.GROUP,
         attempts.GROUP,
         silence.GROUP,
         peers.GROUP,
+        lines.USUAL,
         lines.GROUP,
+        peer_lines.USUAL,
+        peer_lines.GROUP,
+        slow.USUAL,
+        slow.GROUP,
         sessions.GROUP,
         restarts.GROUP,
         results.GROUP,

@@ -34,13 +34,20 @@ FAXES: Final = Threshold(
 PAGES: Final = Threshold(
     "pages", 20, "Nor are fewer pages than this, where their mean duration is looked at."
 )
-FAILURES: Final = Threshold(
-    "failures", 0.1, "The share of faxes, 0 to 1, that may fail, or never begin, in an hour."
+FAILURES_OBJECTIVE: Final = Threshold(
+    "failures_objective",
+    0.02,
+    "The objective: the share of faxes, 0 to 1, that may fail, or never begin, for reasons of this side "
+    "or the line. More for days is a warning; five times as many, or nearly all for minutes, wakes "
+    "somebody. A number that is no fax and a machine that refuses (no_fax, not_accepted) are not counted.",
 )
-FAILURES_OF_A_DAY: Final = Threshold(
-    "failures_of_a_day",
-    0.5,
-    "The share of faxes, 0 to 1, that may fail in a day of so few that no hour is evidence.",
+PAGE_BURN: Final = 5
+"""How many times the objective is a page."""
+THEIRS_SHARE: Final = Threshold(
+    "theirs",
+    0.3,
+    "The share of faxes, 0 to 1, that may end as no_fax or not_accepted. Raise it where faxes are "
+    "broadcast to old lists of numbers.",
 )
 MISSING: Final = Threshold(
     "missing",
@@ -51,10 +58,22 @@ BAD_LINES: Final = Threshold(
     "bad_lines", 1, "Bad lines per received page that are no reason to call the carrier."
 )
 BAD_LINES_FACTOR: Final = Threshold(
-    "bad_lines_factor", 3, "Times as many bad lines per page as in the day before."
+    "bad_lines_factor", 3, "Times as many bad lines per page as usual."
+)
+BAD_LINES_USUAL: Final = Threshold(
+    "bad_lines_usual",
+    2,
+    "Bad lines per received page that are at most taken for usual, however long there have been more.",
+)
+BAD_LINES_FAXES: Final = Threshold(
+    "bad_lines_faxes",
+    0.2,
+    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is three times as much.",
 )
 PAGE_DURATION_FACTOR: Final = Threshold(
-    "page_duration_factor", 1.5, "Times as long per page, with ECM, as in the day before."
+    "page_duration_factor",
+    1.7,
+    "Times as long per page as usual. From 14400 to 9600 bit/s it is 1.5.",
 )
 RATE_FALLBACKS: Final = Threshold(
     "rate_fallbacks", 0.5, "Times that a session's data rate goes down, on average."
@@ -65,22 +84,46 @@ RESULTS_MISSING: Final = Threshold(
     0.05,
     "The share of completed faxes, 0 to 1, of which the result may be missing.",
 )
+RESTARTS: Final = Threshold(
+    "restarts",
+    3,
+    "Times that Asterisk may be started in two hours, as when it is maintained; in a day twice as often.",
+)
 CAPACITY_USED: Final = Threshold(
     "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."
+)
+
+MISSED: Final = Threshold(
+    "missed",
+    20,
+    "Faxes that came in the same hours of the weeks before, and of which not one came now: then a "
+    "line is silent.",
+)
+
+FAILING_SECONDS: Final = Threshold(
+    "failing_seconds",
+    16 * 3600,
+    "Seconds from the first to the last of the faxes of which none succeeded: more than a night, "
+    "so that two of them are enough where there is one a day.",
 )
 
 THRESHOLDS: Final = (
     FAXES,
     PAGES,
-    FAILURES,
-    FAILURES_OF_A_DAY,
+    FAILURES_OBJECTIVE,
+    THEIRS_SHARE,
     MISSING,
     BAD_LINES,
     BAD_LINES_FACTOR,
+    BAD_LINES_USUAL,
+    BAD_LINES_FAXES,
     PAGE_DURATION_FACTOR,
     RATE_FALLBACKS,
     PROGRESS_SECONDS,
     RESULTS_MISSING,
+    RESTARTS,
     CAPACITY_USED,
+    MISSED,
+    FAILING_SECONDS,
 )
 """All, in the order in which they stand in the rules file."""
