@@ -3,7 +3,8 @@
 from typing import Final
 
 from alerts import windows
-from alerts.lines import DASHBOARD, SIGNIFICANCE
+from alerts.lines import SIGNIFICANCE
+from alerts.peers import DASHBOARD as PEERS
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import BAD_LINES, BAD_LINES_FACTOR, BAD_LINES_FAXES
 
@@ -122,7 +123,7 @@ few minutes of an hour and in one hour of a day.
                 "bad": Figure(f'{BAD_FAXES}{{window="1d"}}'),
                 "others": Figure(f'{OTHERS_PER_PAGE}{{window="1d"}}'),
             },
-            dashboard=DASHBOARD,
+            dashboard=PEERS,
         ),
     ),
     comment="One peer whose lines are worse than those of the others.",
