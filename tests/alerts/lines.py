@@ -105,7 +105,9 @@ def _no_line_of_ours(random: Random) -> World:
     """What looks like it."""
     begun = 12 * DAY
 
-    def faxes(a_day: float, curve: Callable[[float], float], mix: Callable[[float], Mix]) -> list[Fax]:
+    def faxes(
+        a_day: float, curve: Callable[[float], float], mix: Callable[[float], Mix]
+    ) -> list[Fax]:
         return drawn(random, poisson(random, a_day, 0, 4 * WEEK, curve), mix)
 
     def one_sender(a_day: float) -> list[Fax]:

@@ -55,12 +55,13 @@ def _dead(
     pause: tuple[float, float],
     over: float,
     curve: Curve = office,
+    lasting: float = LASTING,
 ) -> Scenario:
     """`over`: when faxes come again."""
     return Scenario(
         name,
-        lambda random: _line(random, a_day, but(curve, pause)),
-        lasting=LASTING,
+        lambda random: _line(random, a_day, but(curve, pause), until=lasting),
+        lasting=lasting,
         begins=pause[0],
         ends=over,
         fires=[Fires(SILENT, within, {"operation": "receive"}, clears=2 * HOUR)],
@@ -114,8 +115,9 @@ SCENARIOS = (
         "12 faxes each weekday, and none from Monday on for a week",
         12,
         4 * DAY,
-        (11 * DAY, NEXT_MONDAY),
-        NEXT_MONDAY,
+        (NEXT_MONDAY, NEXT_MONDAY + 5 * DAY),
+        NEXT_MONDAY + 7 * DAY,
+        lasting=26 * DAY,
     ),
     _dead(
         "2000 faxes a day around the clock, and none for eight hours of a night",
