@@ -1,197 +1,199 @@
-"""Lines that are bad, or get slower."""
+"""Lines that are bad."""
 
 from typing import Final
 
+from alerts import windows
 from alerts.promql import increase
 from alerts.rules import Alert, Figure, Group, Record
-from alerts.thresholds import (
-    BAD_LINES,
-    BAD_LINES_FACTOR,
-    FAXES,
-    PAGE_DURATION_FACTOR,
-    PAGES,
-    RATE_FALLBACKS,
-)
+from alerts.thresholds import BAD_LINES, BAD_LINES_FACTOR, BAD_LINES_FAXES, BAD_LINES_USUAL
 
-SECONDS: Final = "asterisk_fax_page_duration_seconds"
 DASHBOARD: Final = "asterisk-fax-line-quality"
+SIGNIFICANCE: Final = 5
+"""A share p of n faxes, and of m, differs so much by chance only once in tens of thousands of times
+where the square of the difference is 5 (1/n + 1/m) 4 p (1 - p); whatever the noise is."""
+MARGIN: Final = 0.1
+"""What is usual is known as exactly as that."""
+WEEKS: Final = 3
+"""Of so many weeks' faxes is what is usual."""
+TAKEN_FOR_USUAL: Final = 0.25
+"""The share of faxes with more than ten bad lines that is at most taken for usual."""
+
+BUCKETS: Final = "pbx:asterisk_fax_session_bad_lines_bucket:increase"
+LINES: Final = "pbx:asterisk_fax_bad_lines:increase"
+PAGES: Final = "pbx:asterisk_fax_pages_received_or_rejected:increase"
+FAXES: Final = "pbx:asterisk_fax_session_bad_lines_count:increase"
+PER_PAGE: Final = "pbx:asterisk_fax_bad_lines_per_page:ratio"
+SHARE: Final = "pbx:asterisk_fax_sessions_with_more_bad_lines:ratio"
+GROWTH: Final = "pbx:asterisk_fax_sessions_with_more_bad_lines:growth"
+DISTANCE: Final = "pbx:asterisk_fax_sessions_with_more_bad_lines:distance"
+SHOWN: Final = "pbx:asterisk_fax_bad_lines:shown"
+VERDICT: Final = "pbx:asterisk_fax_bad_lines:verdict"
+_USUAL_PER_PAGE: Final = windows.usual(PER_PAGE).name
+_USUAL_SHARE: Final = windows.usual(SHARE).name
+_ALLOWED_PER_PAGE: Final = "pbx:asterisk_fax_bad_lines_per_page:allowed"
+_ALLOWED_SHARE: Final = "pbx:asterisk_fax_sessions_with_more_bad_lines:allowed"
+_HOUR: Final = {"window": "1h"}
+
+
+def _per_page(window: str) -> Record:
+    of = f'{{window="{window}"}}'
+    return Record(PER_PAGE, f"{LINES}{of} / ({PAGES}{of} >= 1)", labels={"window": window})
+
+
+def _share(window: str, least: int) -> Record:
+    of = f'window="{window}"'
+    return Record(
+        SHARE,
+        f"""\
+  1
+-
+  {BUCKETS}{{{of}, le!="+Inf"}}
+/ ignoring (le) group_left ()
+  ({BUCKETS}{{{of}, le="+Inf"}} >= {least})
+""",
+        labels={"window": window},
+    )
+
+
+def _worse(part: float) -> str:
+    """Windows in which a share of faxes has more bad lines than usual, and a page has; or part of that."""
+    of = "" if part == 1 else f"{part} * "
+    return f"""\
+      {GROWTH} >= {of}{BAD_LINES_FAXES}
+    and
+      {windows.last(PER_PAGE)} > {of}{BAD_LINES}
+    and
+      {windows.last(PER_PAGE)}
+      > ignoring (window) group_left ()
+        {of}{BAD_LINES_FACTOR} * {_ALLOWED_PER_PAGE}"""
+
+
+USUAL: Final = Group(
+    "asterisk-fax-lines-usual",
+    (
+        *(windows.week(one) for one in (BUCKETS, LINES, PAGES, FAXES)),
+        _per_page("1w"),
+        _share("1w", windows.ENOUGH),
+        windows.usual(PER_PAGE),
+        windows.usual(SHARE),
+    ),
+    comment="What is usual at a PBX, from its last four weeks.",
+    interval="1h",
+)
 
 GROUP: Final = Group(
     "asterisk-fax-lines",
     (
         Record(
-            "pbx:asterisk_fax_bad_lines:increase1h",
-            increase("asterisk_fax_bad_lines_total", "1h", "operation", "state"),
-            "Bad lines. A rejected page has bad lines and does not count as received.",
+            BUCKETS,
+            increase(
+                'asterisk_fax_session_bad_lines_bucket{le=~"0.0|10.0|100.0|.Inf"}',
+                "1h",
+                "operation",
+            ),
+            labels=_HOUR,
         ),
+        Record(LINES, increase("asterisk_fax_bad_lines_total", "1h", "operation", "state"), labels=_HOUR),
         Record(
-            "pbx:asterisk_fax_sessions_with_bad_lines:increase1h",
-            """\
-  sum without (operation) (
-    max without (replica) (increase(asterisk_fax_session_bad_lines_count[1h]))
-  )
-- ignoring (le)
-  sum without (operation) (
-    max without (replica) (increase(asterisk_fax_session_bad_lines_bucket{le="0.0"}[1h]))
-  )
-""",
-            "One fax alone, however bad, is its sender's line and no trunk of ours.",
-        ),
-        Record(
-            "pbx:asterisk_fax_pages_received_or_rejected:increase1h",
-            """\
-  sum without (operation, state) (
-    max without (replica) (increase(asterisk_fax_pages_received_total[1h]))
-  )
+            PAGES,
+            f"""\
+  {increase("asterisk_fax_pages_received_total", "1h", "operation", "state")}
 +
-  sum without (operation) (
-    max without (replica) (increase(asterisk_fax_pages_rejected_total[1h]))
-  )
+  {increase("asterisk_fax_pages_rejected_total", "1h", "operation")}
 """,
+            "A rejected page has bad lines and does not count as received.",
+            labels=_HOUR,
         ),
+        Record(FAXES, f'sum without (le) ({BUCKETS}{{window="1h", le="+Inf"}})', labels=_HOUR),
+        *(windows.day(one) for one in (BUCKETS, LINES, PAGES, FAXES)),
+        *(_per_page(one) for one in ("1h", "1d")),
+        *(_share(one, 1) for one in ("1h", "1d")),
         Record(
-            "pbx:asterisk_fax_bad_lines_per_page:ratio1h",
-            """\
-  pbx:asterisk_fax_bad_lines:increase1h
-/
-  clamp_min(pbx:asterisk_fax_pages_received_or_rejected:increase1h, 1)
-""",
-        ),
-        Record(
-            "pbx:asterisk_fax_bad_lines_per_page:ratio1d_offset1h",
-            """\
-  sum without (operation, state) (
-    max without (replica) (increase(asterisk_fax_bad_lines_total[1d] offset 1h))
-  )
-/
-  clamp_min(
-      sum without (operation, state) (
-        max without (replica) (increase(asterisk_fax_pages_received_total[1d] offset 1h))
-      )
-    +
-      sum without (operation) (
-        max without (replica) (increase(asterisk_fax_pages_rejected_total[1d] offset 1h))
-      ),
-    1
-  )
-or ignoring (rules)
-  0 * pbx:asterisk_fax_bad_lines_per_page:ratio1h
-""",
-            """
-The day before that hour, so that what rises is not in what it is compared to. A day without a fax,
-or before the exporter was there, reads 0: then the threshold alone decides.
-""",
-        ),
-        Record(
-            "pbx_operation:asterisk_fax_sessions_ended:increase1h",
-            increase("asterisk_fax_sessions_ended_total", "1h"),
-            "Lines that get slower.",
-        ),
-        Record(
-            "pbx_operation:asterisk_fax_rate_fallbacks:increase1h",
-            increase("asterisk_fax_rate_fallbacks_total", "1h"),
-        ),
-        Record(
-            "pbx_operation:asterisk_fax_page_duration_seconds:count1h",
-            increase(f"{SECONDS}_count", "1h"),
-        ),
-        Record(
-            "pbx_operation:asterisk_fax_page_duration_seconds:mean1h",
+            _ALLOWED_PER_PAGE,
             f"""\
-  {increase(f"{SECONDS}_sum", "1h")}
-/ ignoring (rules)
-  clamp_min(pbx_operation:asterisk_fax_page_duration_seconds:count1h, 1)
+  clamp_max({windows.last(_USUAL_PER_PAGE)}, {BAD_LINES_USUAL})
+or
+  max without (window) (0 * {FAXES}) + {BAD_LINES_USUAL}
 """,
         ),
         Record(
-            "pbx_operation:asterisk_fax_page_duration_seconds:count1d_offset1h",
-            f"max without (replica) (increase({SECONDS}_count[1d] offset 1h))",
-        ),
-        Record(
-            "pbx_operation:asterisk_fax_page_duration_seconds:mean1d_offset1h",
+            _ALLOWED_SHARE,
             f"""\
-  max without (replica) (increase({SECONDS}_sum[1d] offset 1h))
-/ ignoring (rules)
-  clamp_min(pbx_operation:asterisk_fax_page_duration_seconds:count1d_offset1h, 1)
+  clamp_max({windows.last(_USUAL_SHARE + '{le="10.0"}')}, {TAKEN_FOR_USUAL})
+or
+  {windows.last(_USUAL_SHARE)}
+or
+  max without (window) (0 * {SHARE}{{le="10.0"}}) + {TAKEN_FOR_USUAL}
 """,
         ),
         Record(
-            "pbx_operation:asterisk_fax_ecm_sessions:sum",
-            "sum without (state) (max without (replica) (asterisk_fax_ecm_sessions))",
+            GROWTH,
+            f"""\
+max without (le) (
+    {windows.last(SHARE)}
+  - ignoring (window) group_left ()
+    {_ALLOWED_SHARE}
+)
+""",
         ),
+        Record(
+            DISTANCE,
+            f"""\
+max without (le) (
+    clamp_min(
+        {windows.last(SHARE)}
+      - ignoring (window) group_left ()
+        {_ALLOWED_SHARE},
+      0
+    )
+    ^ 2
+  / ignoring (window) group_left ()
+    (1 - (1 - 2 * clamp_max({_ALLOWED_SHARE} + {MARGIN}, 0.5)) ^ 2)
+)
+""",
+        ),
+        windows.shown(
+            SHOWN,
+            f"""
+{_worse(1)}
+    unless
+      ({GROWTH}{{window="1h"}} < 3 * {BAD_LINES_FAXES} or {FAXES}{{window="1h"}} < 8)
+    and
+      {DISTANCE}
+      >=
+        {SIGNIFICANCE} / {windows.last(FAXES)}
+      + ignoring (window) group_left ()
+        {SIGNIFICANCE} / ({WEEKS} * {windows.last(FAXES + '{window="1w"}')})
+  """,
+            f"""
+{_worse(0.25)}
+  """,
+            FAXES,
+        ),
+        windows.verdict(VERDICT, SHOWN, FAXES, ("1h", "1d", "1w")),
         Alert(
             "AsteriskFaxBadLinesRising",
-            f"""\
-  pbx:asterisk_fax_bad_lines_per_page:ratio1h > {BAD_LINES}
-and
-  pbx:asterisk_fax_bad_lines_per_page:ratio1h
-  > {BAD_LINES_FACTOR}
-    * pbx:asterisk_fax_bad_lines_per_page:ratio1d_offset1h
-and
-  pbx:asterisk_fax_sessions_with_bad_lines:increase1h >= {FAXES}
-""",
+            f"{VERDICT} == 1",
             wait="10m",
             severity="warning",
-            summary="Faxes received at {labels.instance} have more bad lines than the day before",
-            description="{lines} bad lines on {pages} pages in the past hour: {value:.1f} a page, "
-            "after {before:.1f} in the day before (0.0 also if no page came). "
-            "Faxes with bad lines: {faxes}.",
+            summary="Faxes received at {labels.instance} have many bad lines",
+            description="{lines} bad lines on {pages} pages in the past day, {lines_hour} on "
+            "{pages_hour} in the past hour; {usual:.1f} a page are usual. Of the day's {faxes} faxes "
+            "{bad} have more than ten.",
             figures={
-                "lines": Figure("pbx:asterisk_fax_bad_lines:increase1h"),
-                "pages": Figure("pbx:asterisk_fax_pages_received_or_rejected:increase1h"),
-                "before": Figure("pbx:asterisk_fax_bad_lines_per_page:ratio1d_offset1h"),
-                "faxes": Figure("pbx:asterisk_fax_sessions_with_bad_lines:increase1h"),
-            },
-            dashboard=DASHBOARD,
-        ),
-        Alert(
-            "AsteriskFaxRatesFallingBack",
-            f"""\
-  pbx_operation:asterisk_fax_rate_fallbacks:increase1h
-  > {RATE_FALLBACKS}
-    * pbx_operation:asterisk_fax_sessions_ended:increase1h
-and
-  pbx_operation:asterisk_fax_sessions_ended:increase1h >= {FAXES}
-and
-  pbx_operation:asterisk_fax_rate_fallbacks:increase1h >= {FAXES}
-""",
-            wait="15m",
-            severity="warning",
-            summary="Data rates fall back at {labels.instance}: {labels.operation}",
-            description="The data rate went down {value} times in {sessions} sessions "
-            "({labels.operation}) of the past hour.",
-            figures={"sessions": Figure("pbx_operation:asterisk_fax_sessions_ended:increase1h")},
-            dashboard=DASHBOARD,
-        ),
-        Alert(
-            "AsteriskFaxPagesSlow",
-            f"""\
-  pbx_operation:asterisk_fax_page_duration_seconds:mean1h
-  > {PAGE_DURATION_FACTOR}
-    * pbx_operation:asterisk_fax_page_duration_seconds:mean1d_offset1h
-and
-  pbx_operation:asterisk_fax_page_duration_seconds:count1h >= {PAGES}
-and
-  pbx_operation:asterisk_fax_page_duration_seconds:count1d_offset1h >= {PAGES}
-and
-  pbx_operation:asterisk_fax_sessions_ended:increase1h >= {FAXES}
-and
-  max_over_time(pbx_operation:asterisk_fax_ecm_sessions:sum[1h]) > 0
-""",
-            wait="15m",
-            severity="warning",
-            summary="Pages with ECM take longer at {labels.instance}: {labels.operation}",
-            description="{value:.1f} s a page over {pages} pages ({labels.operation}) of the past "
-            "hour, after {before:.1f} s in the day before. With ECM a damaged line is sent again, "
-            "and shows only as time.",
-            figures={
-                "pages": Figure("pbx_operation:asterisk_fax_page_duration_seconds:count1h"),
-                "before": Figure(
-                    "pbx_operation:asterisk_fax_page_duration_seconds:mean1d_offset1h"
+                "lines": Figure(f'{LINES}{{window="1d"}}'),
+                "pages": Figure(f'{PAGES}{{window="1d"}}'),
+                "lines_hour": Figure(f'{LINES}{{window="1h"}}'),
+                "pages_hour": Figure(f'{PAGES}{{window="1h"}}'),
+                "usual": Figure(_ALLOWED_PER_PAGE),
+                "faxes": Figure(f'{FAXES}{{window="1d"}}'),
+                "bad": Figure(
+                    f'{FAXES}{{window="1d"}} - ignoring (le) {BUCKETS}{{window="1d", le="10.0"}}'
                 ),
             },
             dashboard=DASHBOARD,
         ),
     ),
-    comment="Lines that are bad, or get slower.",
+    comment="Lines that are bad.",
+    interval="2m",
 )

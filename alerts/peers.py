@@ -9,6 +9,8 @@ from alerts.promql import increase
 from alerts.rules import Alert, Figure, Group, Listing, Record
 from alerts.thresholds import FAILURES_OBJECTIVE, THEIRS_SHARE
 
+DASHBOARD: Final = "asterisk-fax-peers"
+
 FAILED: Final = "asterisk_fax_peer_failures_total"
 _ENDED: Final = "pbx_peer:asterisk_fax_ended"
 _FAILURES: Final = "pbx_peer:asterisk_fax_failures"
@@ -95,6 +97,7 @@ trunk, and not one bad machine.
             summary="Faxes of {labels.peer} fail at {labels.instance}",
             description=_DESCRIPTION,
             figures=_FIGURES,
+            dashboard=DASHBOARD,
         ),
         Record(
             f"{_FAILURES}:burn",
@@ -124,6 +127,7 @@ max without (window, result) ({_FAILURES}:outage)
             summary="More faxes of {labels.peer} fail at {labels.instance} than may",
             description=_DESCRIPTION,
             figures=_FIGURES,
+            dashboard=DASHBOARD,
         ),
     ),
     comment="One peer that is bad among many.",

@@ -2,6 +2,83 @@
 
 from typing import Final
 
-from alerts.rules import Group
+from alerts.rules import Alert, Figure, Group, Record
+from alerts.thresholds import RESTARTS
 
-GROUP: Final = Group("asterisk-fax-restarts", (), comment="Asterisks that start again and again.")
+RESTARTED: Final = "pbx:asterisk_fax_asterisk_restarts:increase"
+DROPPED: Final = "pbx:asterisk_fax_sessions_without_result:increase2h"
+
+
+def _restarts(range_: str) -> str:
+    return f"""\
+round(max without (replica) (
+    increase(asterisk_fax_asterisk_restarts_total[{range_}])
+    > changes(asterisk_fax_asterisk_start_timestamp_seconds[{range_}])
+  or
+    changes(asterisk_fax_asterisk_start_timestamp_seconds[{range_}])
+  or
+    increase(asterisk_fax_asterisk_restarts_total[{range_}])
+))
+"""
+
+
+GROUP: Final = Group(
+    "asterisk-fax-restarts",
+    (
+        Record(
+            RESTARTED,
+            _restarts("2h"),
+            """
+The counter does not have what happened while the exporter was away, the time of start not what
+happened twice between two scrapes; neither has too many.
+""",
+            labels={"window": "2h"},
+        ),
+        Record(RESTARTED, _restarts("4h"), labels={"window": "4h"}),
+        Record(RESTARTED, _restarts("1d"), labels={"window": "1d"}),
+        Record(
+            DROPPED,
+            """\
+clamp_min(
+    sum without (operation) (
+      max without (replica) (
+        increase(asterisk_fax_sessions_ended_total{operation=~"send|receive"}[2h])
+      )
+    )
+  -
+    sum without (operation, transport) (
+      max without (replica) (
+        increase(asterisk_fax_finished_total{operation=~"send|receive"}[2h])
+      )
+    ),
+  0
+)
+""",
+            "Faxes that ended and no event said how.",
+        ),
+        Alert(
+            "AsteriskFaxAsteriskRestarts",
+            f"""\
+max without (window) (
+    {RESTARTED}{{window="2h"}} > {RESTARTS}
+  or
+      {RESTARTED}{{window="1d"}} > 2 * {RESTARTS}
+    and ignoring (window)
+      {RESTARTED}{{window="4h"}} > 0
+)
+""",
+            wait="0s",
+            severity="critical",
+            summary="Asterisk at {labels.instance} starts again and again",
+            description="It was started {hours} times in the past two hours, {day} times in the past "
+            "day. {dropped} faxes of the past two hours ended without a result.",
+            figures={
+                "hours": Figure(f'{RESTARTED}{{window="2h"}}'),
+                "day": Figure(f'{RESTARTED}{{window="1d"}}'),
+                "dropped": Figure(DROPPED),
+            },
+        ),
+    ),
+    comment="Asterisks that start again and again.",
+    interval="2m",
+)

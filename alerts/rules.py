@@ -82,12 +82,12 @@ class Group:
     name: str
     rules: Sequence[Record | Alert]
     comment: str = ""
+    interval: str = "1m"
+    """From one evaluation to the next. What another group records more than two minutes apart can
+    be read over a time only, as with `last_over_time`."""
 
     def parts(self) -> Iterator["Group"]:
         """The group, or as many as it takes where Mimir would refuse it as too large."""
         for n, start in enumerate(range(0, len(self.rules), IN_A_GROUP), 1):
-            rules = self.rules[start : start + IN_A_GROUP]
-            if n == 1:
-                yield replace(self, rules=rules)
-            else:
-                yield Group(f"{self.name}-{n}", rules)
+            part = replace(self, rules=self.rules[start : start + IN_A_GROUP])
+            yield part if n == 1 else replace(part, name=f"{self.name}-{n}", comment="")

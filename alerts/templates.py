@@ -84,7 +84,9 @@ def _base(label: str) -> str:
 
 def _asked(figure: Figure | Listing, spec: str, variable: str) -> str:
     expression = re.sub(r"\s+", " ", chosen(figure.expression, _MATCHERS).strip())
-    query = f"print `{expression.replace(_MATCHERS, f'` ${variable} `')}` | query"
+    # What has the labels ends with a comma, also before the figure's own matchers.
+    asked = re.sub(f"{_MATCHERS},?", f"` ${variable} `", expression)
+    query = f"print `{asked}` | query"
     value = f"{{{{ .Value | {written(spec)} }}}}"
     if isinstance(figure, Figure):
         return f"{{{{ range {query} }}}}{value}{{{{ end }}}}"

@@ -59,10 +59,22 @@ BAD_LINES: Final = Threshold(
     "bad_lines", 1, "Bad lines per received page that are no reason to call the carrier."
 )
 BAD_LINES_FACTOR: Final = Threshold(
-    "bad_lines_factor", 3, "Times as many bad lines per page as in the day before."
+    "bad_lines_factor", 3, "Times as many bad lines per page as usual."
+)
+BAD_LINES_USUAL: Final = Threshold(
+    "bad_lines_usual",
+    2,
+    "Bad lines per received page that are at most taken for usual, however long there have been more.",
+)
+BAD_LINES_FAXES: Final = Threshold(
+    "bad_lines_faxes",
+    0.2,
+    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is three times as much.",
 )
 PAGE_DURATION_FACTOR: Final = Threshold(
-    "page_duration_factor", 1.5, "Times as long per page, with ECM, as in the day before."
+    "page_duration_factor",
+    1.7,
+    "Times as long per page as usual. From 14400 to 9600 bit/s it is 1.5.",
 )
 RATE_FALLBACKS: Final = Threshold(
     "rate_fallbacks", 0.5, "Times that a session's data rate goes down, on average."
@@ -72,6 +84,11 @@ RESULTS_MISSING: Final = Threshold(
     "results_missing",
     0.05,
     "The share of completed faxes, 0 to 1, of which the result may be missing.",
+)
+RESTARTS: Final = Threshold(
+    "restarts",
+    3,
+    "Times that Asterisk may be started in two hours, as when it is maintained; in a day twice as often.",
 )
 CAPACITY_USED: Final = Threshold(
     "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."
@@ -99,10 +116,13 @@ THRESHOLDS: Final = (
     MISSING,
     BAD_LINES,
     BAD_LINES_FACTOR,
+    BAD_LINES_USUAL,
+    BAD_LINES_FAXES,
     PAGE_DURATION_FACTOR,
     RATE_FALLBACKS,
     PROGRESS_SECONDS,
     RESULTS_MISSING,
+    RESTARTS,
     CAPACITY_USED,
     MISSED,
     FAILING_SECONDS,

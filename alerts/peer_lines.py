@@ -1,0 +1,131 @@
+"""One peer among others whose pages are bad: needs --metrics.peer-label."""
+
+from typing import Final
+
+from alerts import windows
+from alerts.lines import SIGNIFICANCE
+from alerts.peers import DASHBOARD as PEERS
+from alerts.rules import Alert, Figure, Group, Record
+from alerts.thresholds import BAD_LINES, BAD_LINES_FACTOR, BAD_LINES_FAXES
+
+LINES: Final = "pbx_peer:asterisk_fax_peer_bad_lines:increase"
+PAGES: Final = "pbx_peer:asterisk_fax_peer_pages_received:increase"
+FAXES: Final = "pbx_peer:asterisk_fax_peer_received:increase"
+BAD_FAXES: Final = "pbx_peer:asterisk_fax_peer_sessions_with_bad_lines:increase"
+SUMS: Final = (LINES, PAGES, FAXES, BAD_FAXES)
+OTHERS: Final = "pbx_peer:asterisk_fax_other_peers_received:increase"
+OTHERS_SHARE: Final = "pbx_peer:asterisk_fax_other_peers_with_bad_lines:ratio"
+OTHERS_PER_PAGE: Final = "pbx_peer:asterisk_fax_other_peers_bad_lines_per_page:ratio"
+PER_PAGE: Final = "pbx_peer:asterisk_fax_peer_bad_lines_per_page:ratio"
+LOW: Final = "pbx_peer:asterisk_fax_peer_bad_lines_per_page:low"
+MORE: Final = "pbx_peer:asterisk_fax_peer_sessions_with_bad_lines:growth"
+SHOWN: Final = "pbx_peer:asterisk_fax_peer_bad_lines:shown"
+VERDICT: Final = "pbx_peer:asterisk_fax_peer_bad_lines:verdict"
+
+
+def _grown(counter: str, range_: str = "1h") -> str:
+    counter = f'asterisk_fax_peer_{counter}{{operation="receive"}}'
+    return f"sum without (operation) (max without (replica) (increase({counter}[{range_}])))"
+
+
+def _hour(name: str, counter: str) -> Record:
+    return Record(name, _grown(counter), labels={"window": "1h"})
+
+
+def _others(name: str) -> str:
+    return f"(sum without (peer) ({name}) - ignoring (peer) group_right () {name})"
+
+
+USUAL: Final = Group(
+    "asterisk-fax-peer-lines-week",
+    (windows.week(FAXES),),
+    comment="Which peers had faxes within a week.",
+    interval="1h",
+)
+
+GROUP: Final = Group(
+    "asterisk-fax-peer-lines",
+    (
+        _hour(LINES, "bad_lines_total"),
+        _hour(PAGES, "pages_total"),
+        _hour(FAXES, "finished_total"),
+        _hour(BAD_FAXES, "sessions_with_bad_lines_total"),
+        *(windows.day(one) for one in SUMS),
+        Record(OTHERS, _others(FAXES), "Every peer is compared with all others together."),
+        Record(OTHERS_SHARE, f"{_others(BAD_FAXES)} / ({OTHERS} >= {windows.ENOUGH})"),
+        Record(OTHERS_PER_PAGE, f"{_others(LINES)} / ({_others(PAGES)} >= 1)"),
+        Record(
+            PER_PAGE,
+            f"{_grown('bad_lines_total', '10m')} / ({_grown('pages_total', '10m')} > 0)",
+            labels={"window": "10m"},
+        ),
+        Record(
+            PER_PAGE,
+            f'{LINES}{{window="1h"}} / ({PAGES}{{window="1h"}} >= 1)',
+            labels={"window": "1h"},
+        ),
+        Record(
+            LOW,
+            f'quantile_over_time(0.25, {PER_PAGE}{{window="10m"}}[1h:2m])',
+            """
+In three quarters of the time with a page, pages had at least so many: one fax, however bad, is in a
+few minutes of an hour and in one hour of a day.
+""",
+            labels={"window": "1h"},
+        ),
+        Record(
+            LOW,
+            f'quantile_over_time(0.25, {PER_PAGE}{{window="1h"}}[1d:30m])',
+            labels={"window": "1d"},
+        ),
+        Record(
+            MORE,
+            f"""\
+  {BAD_FAXES} / ({FAXES} >= 1) - {OTHERS_SHARE}
+""",
+        ),
+        windows.shown(
+            SHOWN,
+            f"""
+      {LOW} > {BAD_LINES_FACTOR} * clamp_min({OTHERS_PER_PAGE}, {BAD_LINES})
+    and
+      {FAXES} >= {windows.ENOUGH}
+    and
+      (
+          {MORE} > {BAD_LINES_FAXES}
+        and
+          {MORE} ^ 2 > {SIGNIFICANCE} / {FAXES} + {SIGNIFICANCE} / {OTHERS}
+        or
+          {OTHERS_SHARE} > 1 - {BAD_LINES_FAXES}
+      )
+""",
+            f"""
+      {LOW} > 0.5 * {BAD_LINES_FACTOR} * clamp_min({OTHERS_PER_PAGE}, {BAD_LINES})
+    and
+      ({MORE} > 0.5 * {BAD_LINES_FAXES} or {OTHERS_SHARE} > 1 - 2 * {BAD_LINES_FAXES})
+""",
+            FAXES + '{window=~"1h|1d"}',
+            "Where nearly all faxes have some bad lines everywhere, how many have says nothing.",
+        ),
+        windows.verdict(VERDICT, SHOWN, FAXES, ("1h", "1d")),
+        Alert(
+            "AsteriskFaxPeerBadLines",
+            f"{VERDICT} == 1",
+            wait="10m",
+            severity="warning",
+            summary="Faxes from {labels.peer} at {labels.instance} have many bad lines",
+            description="{lines} bad lines on {pages} pages of {faxes} faxes from this peer in the "
+            "past day, {bad} of them with bad lines. All other peers have {others:.1f} a page.",
+            figures={
+                "lines": Figure(f'{LINES}{{window="1d"}}'),
+                "pages": Figure(f'{PAGES}{{window="1d"}}'),
+                "faxes": Figure(f'{FAXES}{{window="1d"}}'),
+                "bad": Figure(f'{BAD_FAXES}{{window="1d"}}'),
+                "others": Figure(f'{OTHERS_PER_PAGE}{{window="1d"}}'),
+            },
+            dashboard=PEERS,
+        ),
+    ),
+    comment="One peer whose lines are worse than those of the others.",
+    interval="2m",
+)

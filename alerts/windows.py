@@ -1,0 +1,103 @@
+"""Comparing the last hour, day and week of a PBX with its usual weeks, and keeping the verdict.
+
+The label `window` of what is recorded says of how long it is. Hours are read from what is scraped,
+days from the hours, weeks from the days: a month of raw samples is more than a rule can read.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from alerts.rules import Record
+
+ENOUGH: Final = 20
+"""Faxes that show that nothing is wrong any more; a week of fewer is compared with nothing."""
+MANY: Final = 100
+"""Faxes of a window that need no longer one to tell the same."""
+SMALL: Final = 100
+"""Faxes of a week at a site that is so small that a day tells little."""
+FEW: Final = 3
+"""With fewer faxes a window shows nothing at all."""
+
+
+def day(name: str) -> Record:
+    """A day of what `name` has of hours."""
+    return Record(name, f'sum_over_time({name}{{window="1h"}}[1d:1h])', labels={"window": "1d"})
+
+
+def week(name: str) -> Record:
+    """A week of what `name` has of days; for a group that is evaluated once an hour."""
+    return Record(name, f'sum_over_time({name}{{window="1d"}}[1w:6h]) / 4', labels={"window": "1w"})
+
+
+def usual(name: str) -> Record:
+    """What `name` is in a good week: of the last four, or as many as are known, the best but one."""
+    return Record(
+        f"{name.rpartition(':')[0]}:usual",
+        f'quantile_over_time(0.25, {last(f"""{name}{{window="1w"}}""")}[28d:12h] offset 1d)',
+        labels={"window": ""},
+    )
+
+
+def last(series: str) -> str:
+    """What is recorded once an hour, or oftener, as it was last."""
+    return f"last_over_time({series}[2h])"
+
+
+def shown(name: str, certain: str, perhaps: str, faxes: str, comment: str = "") -> Record:
+    """What each window shows: 2, it is worse for certain; 1, perhaps; 0, it is not."""
+    return Record(
+        name,
+        f"""\
+  0 * ({certain}) + 2
+or
+  0 * ({perhaps}) + 1
+or
+  0 * ({last(faxes)} >= {FEW})
+""",
+        comment,
+    )
+
+
+def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: str = "") -> Record:
+    """Whether it is bad (1) or not (0), by what `from_` has of each window.
+
+    The shortest window that tells decides. That it is bad, it tells for certain; that it is not, only
+    with enough faxes: with very many, or where the next longer does not say otherwise for certain, and
+    no shorter one makes it doubtful. A week tells something of small sites only: at others it is of the
+    past. If no window tells, it stays what it was: a night or a weekend without a fax proves nothing.
+    After a week without a fax it is forgotten.
+    """
+    told: list[str] = []
+    few: list[str] = []
+    for place, window in enumerate(windows):
+        shorter = "|".join(windows[:place])
+        unless = f"""
+    unless ignoring (window)
+      {from_}{{window=~"{shorter}"}} > 0"""
+        at = f'{from_}{{window="{window}"}}'
+        of = f'{faxes}{{window="{window}"}}'
+        if window == "1w":
+            told += few
+            few = []
+            before = windows[place - 1]
+            told.append(f"0 * ({at} == 2 and {last(of)} < {SMALL}) + 1")
+            told.append(f"""
+    {from_}{{window="{before}"}} == 0
+    and ignoring (window)
+      {at} == 0{unless if place > 1 else ""}""")
+            continue
+        told.append(f"0 * ({at} == 2) + 1")
+        told += few
+        few = [f"{at} == 0 and {of} >= {ENOUGH}{unless if shorter else ''}"]
+        told.append(f"{at} == 0 and {of} >= {MANY}{unless if shorter else ''}")
+    told += few
+    return Record(
+        name,
+        "".join(f"  max without (window) ({one})\nor\n" for one in told)
+        + f"""\
+    last_over_time({name}[1d])
+  and
+    max without (window) ({last(f'{faxes}{{window="1w"}}')} > 0)
+""",
+        comment,
+    )
