@@ -91,9 +91,9 @@ max without (window, result) (
             linger="7m",
             severity="critical",
             summary="Faxes at {labels.instance} are attempted and never begin",
-            description="{value:percent} never begin. Of {attempts10m} attempts in the past 10 minutes {never10m} have neither completed "
-            "nor do they run, of {attempts1h} in the past hour {never1h}: T.38 was not negotiated, or the "
-            "file could not be read.",
+            description="{value:percent} never begin. Of {attempts10m} attempts in the past 10 "
+            "minutes {never10m} have neither completed nor do they run, of {attempts1h} in the "
+            "past hour {never1h}: T.38 was not negotiated, or the file could not be read.",
             figures={
                 f"{word}{window}": Figure(expression)
                 for window in ("10m", "1h")

@@ -1,7 +1,7 @@
-"""How many fail of how many, in windows from five minutes to three days, and when that is too many.
+"""How many fail of how many, in windows of minutes to days, and when that is too many.
 
-Each way to be too many needs so many faxes as evidence that one rule holds from twenty faxes a day to
-thirty-five a minute. Which faxes are counted, failures.py, attempts.py and peers.py say.
+Each way to be too many needs so many faxes as evidence that one rule holds from twenty faxes a
+day to thirty-five a minute. Which faxes are counted, failures.py, attempts.py and peers.py say.
 """
 
 import textwrap
@@ -32,8 +32,8 @@ def counted(counter: str, window: str, *away: str) -> str:
 
 
 class Window(NamedTuple):
-    """In which a burn is seen. It must be one in two parts of it too: in the last, or else it is over,
-    and in what is before, or it is a burst."""
+    """In which a burn is seen. It must be one in two parts of it too: in the last, or else it is
+    over, and in what is before, or it is a burst."""
 
     length: str
     now: str
@@ -48,16 +48,16 @@ class Window(NamedTuple):
 
 PAGE: Final = (
     Window("20m", now="10m", before="", clean="5m"),
-    Window("1h", now="20m", before="20m", clean="10m"),
-    Window("2h", now="20m", before="1h", clean="10m"),
+    Window("1h", now="20m", before="20m", clean="10m", least=2),
+    Window("2h", now="20m", before="1h", clean="10m", least=2),
     Window("6h", now="1h", before="2h", clean="10m", least=2),
 )
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What ended in each window, by result: series NAME:increase{result, window}, and others that are
-    made from them, which have the bad result as their label `result`."""
+    """What ended in each window, by result: series NAME:increase{result, window}, and others that
+    are made from them, which have the bad result as their label `result`."""
 
     name: str
     """With its level: pbx_operation:asterisk_fax_ended."""
@@ -73,8 +73,9 @@ class Counts:
     def records(self, *ways: str) -> Iterator[Record]:
         """What may be bad, the share that is, and what the given ways need: outage, burn."""
         may, bad = self._allowed(), self.count()
+        judged = self._named("increase", self.of)
         made = {
-            "allowed": f"{self.objective}\n* sum without (result) ({self._named('increase', self.of)})",
+            "allowed": f"{self.objective}\n* sum without (result) ({judged})",
             "ratio": f"{self.objective} * {bad} / {may}",
         }
         if "outage" in ways:
@@ -149,8 +150,8 @@ class Counts:
     def slow_burn(self, *windows: tuple[str, str, float], but_worst_hour: bool = False) -> str:
         """The share that is bad, where it is above the objective for long.
 
-        Of each window: its length, the last part, in which it must be so too, and how many times the
-        objective it must be. `but_worst_hour`: without what is bad in one hour, which is an outage.
+        Of each window: its length, the last part, in which it must be so too, and how many times
+        the objective it must be. `but_worst_hour`: without what is bad in one hour, an outage.
         """
         return _any(
             *(

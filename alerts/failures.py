@@ -37,7 +37,8 @@ def _ended() -> Iterator[Record]:
     yield Record(
         f"{_ENDED}:increase",
         f'sum without (operation) ({_ENDED}:increase{{operation!="all", window=~"{_COUNTED}"}})',
-        "Of both operations together: a PBX of which half the faxes fail has an outage of one of them.",
+        "Of both operations together: a PBX of which half the faxes fail has an outage of one of "
+        "them.",
         {"operation": "all"},
     )
     yield from OURS.longer("2h", "6h", "1d", "3d")
@@ -106,9 +107,10 @@ max without (operation, window, result) (
             linger="7m",
             severity="critical",
             summary="Faxes fail at {labels.instance}",
-            description="{value:percent} fail. Failed in the past 10 minutes for reasons of this side or the line:{bad10m}; ended "
-            "well:{good10m}. In the past hour failed:{bad1h}; ended well:{good1h}. All failures of the hour:"
-            "{reasons}. Peers with most of them:{peers}.",
+            description="{value:percent} fail. Failed in the past 10 minutes for reasons of this "
+            "side or the line:{bad10m}; ended well:{good10m}. In the past hour failed:{bad1h}; "
+            "ended well:{good1h}. All failures of the hour:{reasons}. Peers with most of "
+            "them:{peers}.",
             figures={
                 "bad10m": _by(OURS, "10m"),
                 "good10m": _by(OURS, "10m", "succeeded"),
@@ -135,9 +137,10 @@ nothing.
             linger="2h",
             severity="warning",
             summary="More faxes fail at {labels.instance} than may",
-            description="{value:percent} fail. Failed in the past 6 hours for reasons of this side or the line:{bad6h}; ended "
-            "well:{good6h}. In the past 3 days failed:{bad3d}; ended well:{good3d}. All failures of the "
-            "past hour:{reasons}. Peers with most of them:{peers}.",
+            description="{value:percent} fail. Failed in the past 6 hours for reasons of this "
+            "side or the line:{bad6h}; ended well:{good6h}. In the past 3 days failed:{bad3d}; "
+            "ended well:{good3d}. All failures of the past hour:{reasons}. Peers with most of "
+            "them:{peers}.",
             figures={
                 "bad6h": _by(OURS, "6h"),
                 "good6h": _by(OURS, "6h", "succeeded"),
@@ -159,8 +162,9 @@ nothing.
             linger="30m",
             severity="warning",
             summary="Many faxes at {labels.instance} meet no fax at the other end",
-            description="{value:percent} end so. no_fax or not_accepted in the past hour:{bad1h}; ended well:{good1h}. In the past 6 "
-            "hours:{bad6h}; ended well:{good6h}. All failures of the past hour:{reasons}.",
+            description="{value:percent} end so. no_fax or not_accepted in the past hour:{bad1h}; "
+            "ended well:{good1h}. In the past 6 hours:{bad6h}; ended well:{good6h}. All failures "
+            "of the past hour:{reasons}.",
             figures={
                 "bad1h": _by(OTHERS, "1h"),
                 "good1h": _by(OTHERS, "1h", "succeeded"),

@@ -52,9 +52,10 @@ _FIGURES: Final[Mapping[str, Figure | Listing]] = {
     "reasons": Listing(f"{increase(FAILED, '1h', 'operation')} >= 0.5", by="reason", none="none"),
 }
 _DESCRIPTION: Final = (
-    "{value:percent} fail. Of the faxes of {labels.peer} in the past 20 minutes {bad20m} failed for reasons of this side or "
-    "the line, {theirs20m} met no fax at the other end or were refused there, and {good20m} ended well; "
-    "in the past hour {bad1h}, {theirs1h} and {good1h}. All failures of the hour:{reasons}."
+    "{value:percent} fail. Of the faxes of {labels.peer} in the past 20 minutes {bad20m} failed "
+    "for reasons of this side or the line, {theirs20m} met no fax at the other end or were "
+    "refused there, and {good20m} ended well; in the past hour {bad1h}, {theirs1h} and {good1h}. "
+    "All failures of the hour:{reasons}."
 )
 
 GROUP: Final = Group(

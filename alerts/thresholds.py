@@ -37,9 +37,10 @@ PAGES: Final = Threshold(
 FAILURES_OBJECTIVE: Final = Threshold(
     "failures_objective",
     0.02,
-    "The objective: the share of faxes, 0 to 1, that may fail, or never begin, for reasons of this side "
-    "or the line. More for days is a warning; five times as many, or nearly all for minutes, wakes "
-    "somebody. A number that is no fax and a machine that refuses (no_fax, not_accepted) are not counted.",
+    "The objective: the share of faxes, 0 to 1, that may fail, or never begin, for reasons of "
+    "this side or the line. More for days is a warning; five times as many, or nearly all for "
+    "minutes, wakes somebody. A number that is no fax and a machine that refuses (no_fax, "
+    "not_accepted) are not counted.",
 )
 PAGE_BURN: Final = 5
 """How many times the objective is a page."""

@@ -204,7 +204,7 @@ SCENARIOS = (
         seeds=(1,),
     ),
     Scenario(
-        "One machine at which training fails is tried six times, four times a day, among 20 faxes an hour",
+        "One bad machine is tried six times, four times a day, among 20 faxes an hour",
         lambda random: _tried_again(random, 20, 4, "train_failure", 240),
         lasting=DAY,
         silent=(PAGE,),
