@@ -168,7 +168,7 @@ max without (le) (
             f"""
 {_worse(0.25)}
   """,
-            FAXES,
+            windows.enough(FAXES),
         ),
         windows.verdict(VERDICT, SHOWN, FAXES, ("1h", "1d", "1w")),
         Alert(

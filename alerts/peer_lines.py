@@ -103,7 +103,7 @@ few minutes of an hour and in one hour of a day.
     and
       ({MORE} > 0.5 * {BAD_LINES_FAXES} or {OTHERS_SHARE} > 1 - 2 * {BAD_LINES_FAXES})
 """,
-            FAXES + '{window=~"1h|1d"}',
+            windows.enough(FAXES + '{window=~"1h|1d"}'),
             "Where nearly all faxes have some bad lines everywhere, how many have says nothing.",
         ),
         windows.verdict(VERDICT, SHOWN, FAXES, ("1h", "1d")),

@@ -8,9 +8,11 @@ from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import PAGE_DURATION_FACTOR, RATE_FALLBACKS
 
 DASHBOARD: Final = "asterisk-fax-line-quality"
-CAUTION: Final = 5
-"""Of n faxes a figure must be 1 + 5 / sqrt(n) times as high as usual: a few long pages, or one old
+CAUTION: Final = 6
+"""Of n faxes a figure must be 1 + 6 / sqrt(n) times as high as usual: a few long pages, or one old
 machine that falls back with each fax, are no line that got slower."""
+HALF_HOURS: Final = 12
+"""In so many half hours of a day there must have been a page."""
 
 PAGE: Final = "asterisk_fax_page_duration_seconds"
 FAXES: Final = "pbx_operation:asterisk_fax_sessions_ended:increase"
@@ -75,10 +77,15 @@ GROUP: Final = Group(
         ),
         Record(
             LOW,
-            f'quantile_over_time(0.25, {MEAN}{{window="1h"}}[1d:30m])',
+            f"""\
+  quantile_over_time(0.25, {MEAN}{{window="1h"}}[1d:30m])
+and
+  count_over_time({MEAN}{{window="1h"}}[1d:30m]) >= {HALF_HOURS}
+""",
             """
 Of the hours with a page three quarters take at least so long for one: a fax of many photographs
-makes its own hour long and no other.
+makes its own hour long and no other. When a night or a weekend has left few of a day's hours, they say
+nothing.
 """,
             labels={"window": "1d"},
         ),
@@ -90,13 +97,15 @@ makes its own hour long and no other.
       {windows.last(_USUAL_LOW)}
     >
       {_factor(str(PAGE_DURATION_FACTOR))}
+    and
+      {windows.last(FAXES)} >= {windows.ENOUGH}
 """,
             f"""
       {windows.last(LOW)}
     > ignoring (window) group_left ()
       (1 + {PAGE_DURATION_FACTOR}) / 2 * {windows.last(_USUAL_LOW)}
 """,
-            FAXES + '{window=~"1d|1w"}',
+            windows.last(LOW),
         ),
         windows.verdict(SLOW, SLOW_SHOWN, FAXES, ("1d", "1w")),
         Record(FALLBACKS, increase("asterisk_fax_rate_fallbacks_total", "1h"), labels=_HOUR),
@@ -127,7 +136,7 @@ or
     > ignoring (window) group_left ()
       0.75 * {_ALLOWED}
 """,
-            FAXES,
+            windows.enough(FAXES),
         ),
         windows.verdict(FALLING, FALLING_SHOWN, FAXES, ("1h", "1d", "1w")),
         Alert(

@@ -21,12 +21,12 @@ FEW: Final = 3
 
 def day(name: str) -> Record:
     """A day of what `name` has of hours."""
-    return Record(name, f'sum_over_time({name}{{window="1h"}}[1d:1h])', labels={"window": "1d"})
+    return Record(name, f'sum_over_time({name}{{window="1h"}}[23h59m:1h])', labels={"window": "1d"})
 
 
 def week(name: str) -> Record:
     """A week of what `name` has of days; for a group that is evaluated once an hour."""
-    return Record(name, f'sum_over_time({name}{{window="1d"}}[1w:6h]) / 4', labels={"window": "1w"})
+    return Record(name, f'sum_over_time({name}{{window="1d"}}[6d23h59m:6h]) / 4', labels={"window": "1w"})
 
 
 def usual(name: str) -> Record:
@@ -38,13 +38,19 @@ def usual(name: str) -> Record:
     )
 
 
+def enough(faxes: str) -> str:
+    """Windows that show something."""
+    return f"{last(faxes)} >= {FEW}"
+
+
 def last(series: str) -> str:
     """What is recorded once an hour, or oftener, as it was last."""
     return f"last_over_time({series}[2h])"
 
 
-def shown(name: str, certain: str, perhaps: str, faxes: str, comment: str = "") -> Record:
-    """What each window shows: 2, it is worse for certain; 1, perhaps; 0, it is not."""
+def shown(name: str, certain: str, perhaps: str, seen: str, comment: str = "") -> Record:
+    """What each window shows: 2, it is worse for certain; 1, perhaps; 0, it is not. Nothing where
+    `seen` is nothing."""
     return Record(
         name,
         f"""\
@@ -52,7 +58,7 @@ def shown(name: str, certain: str, perhaps: str, faxes: str, comment: str = "") 
 or
   0 * ({perhaps}) + 1
 or
-  0 * ({last(faxes)} >= {FEW})
+  0 * ({seen})
 """,
         comment,
     )
@@ -63,7 +69,7 @@ def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: 
 
     The shortest window that tells decides. That it is bad, it tells for certain; that it is not, only
     with enough faxes: with very many, or where the next longer does not say otherwise for certain, and
-    no shorter one makes it doubtful. A week tells something of small sites only: at others it is of the
+    no shorter one makes it doubtful, and an hour only with the two before it. A week tells something of small sites only: at others it is of the
     past. If no window tells, it stays what it was: a night or a weekend without a fax proves nothing.
     After a week without a fax it is forgotten.
     """
@@ -88,6 +94,8 @@ def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: 
             continue
         told.append(f"0 * ({at} == 2) + 1")
         told += few
+        if window == "1h":  # One good hour may be chance.
+            at = f"max_over_time({at}[3h])"
         few = [f"{at} == 0 and {of} >= {ENOUGH}{unless if shorter else ''}"]
         told.append(f"{at} == 0 and {of} >= {MANY}{unless if shorter else ''}")
     told += few

@@ -147,7 +147,7 @@ def _trunks(random: Random, share: float, bad: float, lines: PerPage) -> World:
         fax._replace(bad_lines=worse.at(random, [fax.begin])[0].bad_lines)
         if fax.peer == "PJSIP/cheap" and 2 * HOUR <= fax.begin < 7 * HOUR
         else fax
-        for fax in mix.at(random, poisson(random, 35 * 1440, 0, 9 * HOUR, carrier))
+        for fax in mix.at(random, poisson(random, 35 * 1440, 0, 12 * HOUR, carrier))
     ]
     return [Pbx(faxes, peer_label=True)]
 
@@ -165,7 +165,7 @@ SCENARIOS = (
         "Bad lines rise at once from 0.4 to 12 a page for ten days, at 60 faxes a day",
         lambda random: _rising(random, 60),
         lasting=27 * DAY,
-        fires=[Fires(RISING, within=8 * HOUR, clears=6 * HOUR)],
+        fires=[Fires(RISING, within=9 * HOUR, clears=DAY + 12 * HOUR)],
         begins=TODAY,
         ends=MENDED,
         step=1800,
@@ -192,8 +192,8 @@ SCENARIOS = (
     Scenario(
         "Pages over one trunk of nine, with 5 % of 35 faxes a minute, are bad for five hours",
         lambda random: _trunks(random, 0.05, 20, noisy(0.3)),
-        lasting=9 * HOUR,
-        fires=[Fires(PEER, within=2 * HOUR, labels={"peer": "PJSIP/cheap"}, clears=2 * HOUR)],
+        lasting=12 * HOUR,
+        fires=[Fires(PEER, within=2 * HOUR, labels={"peer": "PJSIP/cheap"}, clears=5 * HOUR)],
         silent=(RISING,),
         begins=2 * HOUR,
         ends=7 * HOUR,
