@@ -17,7 +17,11 @@ def rules_file(header: str, groups: Sequence[Group]) -> str:
     lines = [*_comment(header, 0), "", "groups:"]
     for group in groups:
         if group.rules:
-            lines += [*_comment(group.comment, 2), f"  - name: {group.name}", f"    interval: {group.interval}"]
+            lines += [
+                *_comment(group.comment, 2),
+                f"  - name: {group.name}",
+                f"    interval: {group.interval}",
+            ]
             lines += ["    rules:"]
             for rule in group.rules:
                 lines += _alert(rule) if isinstance(rule, Alert) else _record(rule)

@@ -70,8 +70,8 @@ max without (window) (
             wait="0s",
             severity="critical",
             summary="Asterisk at {labels.instance} starts again and again",
-            description="It was started {hours} times in the past two hours, {day} times in the past "
-            "day. {dropped} faxes of the past two hours ended without a result.",
+            description="It was started {hours} times in the past two hours, {day} times in the "
+            "past day. {dropped} faxes of the past two hours ended without a result.",
             figures={
                 "hours": Figure(f'{RESTARTED}{{window="2h"}}'),
                 "day": Figure(f'{RESTARTED}{{window="1d"}}'),

@@ -79,5 +79,5 @@ class Group:
     rules: Sequence[Record | Alert]
     comment: str = ""
     interval: str = "1m"
-    """From one evaluation to the next. What another group records more than two minutes apart can be
-    read over a time only, as with `last_over_time`."""
+    """From one evaluation to the next. What another group records more than two minutes apart can
+    be read over a time only, as with `last_over_time`."""

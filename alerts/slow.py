@@ -27,6 +27,7 @@ SLOW: Final = "pbx_operation:asterisk_fax_page_duration_seconds:verdict"
 _USUAL_LOW: Final = windows.usual(LOW).name
 _USUAL_PER_FAX: Final = windows.usual(PER_FAX).name
 _ALLOWED: Final = "pbx_operation:asterisk_fax_rate_fallbacks_per_session:allowed"
+_ENDED: Final = 'asterisk_fax_sessions_ended_total{operation=~"send|receive|gateway"}'
 _HOUR: Final = {"window": "1h"}
 
 
@@ -64,7 +65,11 @@ and ignoring (window)
 GROUP: Final = Group(
     "asterisk-fax-slow",
     (
-        Record(FAXES, increase('asterisk_fax_sessions_ended_total{operation=~"send|receive|gateway"}', "1h"), labels=_HOUR),
+        Record(
+            FAXES,
+            increase(_ENDED, "1h"),
+            labels=_HOUR,
+        ),
         windows.day(FAXES),
         Record(
             MEAN,
@@ -84,8 +89,8 @@ and
 """,
             """
 Of the hours with a page three quarters take at least so long for one: a fax of many photographs
-makes its own hour long and no other. When a night or a weekend has left few of a day's hours, they say
-nothing.
+makes its own hour long and no other. When a night or a weekend has left few of a day's hours, they
+say nothing.
 """,
             labels={"window": "1d"},
         ),
@@ -118,7 +123,9 @@ nothing.
 or
   max without (window) (0 * {FAXES}) + {RATE_FALLBACKS}
 """,
-            "Where rates always fall back it is twice what is usual, but no more than twice the threshold.",
+            """
+Where rates always fall back it is twice what is usual, but no more than twice the threshold.
+""",
         ),
         windows.shown(
             FALLING_SHOWN,
@@ -163,8 +170,8 @@ or
             wait="30m",
             severity="warning",
             summary="Pages take longer at {labels.instance}: {labels.operation}",
-            description="Three quarters of the time a page ({labels.operation}) took at least {day:.1f} s "
-            "in the past day, {week:.1f} s in the past week; {usual:.1f} s is usual.",
+            description="Three quarters of the time a page ({labels.operation}) took at least "
+            "{day:.1f} s in the past day, {week:.1f} s in the past week; {usual:.1f} s is usual.",
             figures={
                 "day": Figure(f'{LOW}{{window="1d"}}'),
                 "week": Figure(windows.last(f'{LOW}{{window="1w"}}')),

@@ -56,12 +56,14 @@ BAD_LINES_FACTOR: Final = Threshold(
 BAD_LINES_USUAL: Final = Threshold(
     "bad_lines_usual",
     2,
-    "Bad lines per received page that are at most taken for usual, however long there have been more.",
+    "Bad lines per received page that are at most taken for usual, however long there have been "
+    "more.",
 )
 BAD_LINES_FAXES: Final = Threshold(
     "bad_lines_faxes",
     0.2,
-    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is three times as much.",
+    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is three times "
+    "as much.",
 )
 PAGE_DURATION_FACTOR: Final = Threshold(
     "page_duration_factor",
@@ -80,7 +82,8 @@ RESULTS_MISSING: Final = Threshold(
 RESTARTS: Final = Threshold(
     "restarts",
     3,
-    "Times that Asterisk may be started in two hours, as when it is maintained; in a day twice as often.",
+    "Times that Asterisk may be started in two hours, as when it is maintained; in a day twice as "
+    "often.",
 )
 CAPACITY_USED: Final = Threshold(
     "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."

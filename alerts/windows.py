@@ -26,11 +26,13 @@ def day(name: str) -> Record:
 
 def week(name: str) -> Record:
     """A week of what `name` has of days; for a group that is evaluated once an hour."""
-    return Record(name, f'sum_over_time({name}{{window="1d"}}[6d23h59m:6h]) / 4', labels={"window": "1w"})
+    return Record(
+        name, f'sum_over_time({name}{{window="1d"}}[6d23h59m:6h]) / 4', labels={"window": "1w"}
+    )
 
 
 def usual(name: str) -> Record:
-    """What `name` is in a good week: of the last four, or as many as are known, the best but one."""
+    """What `name` is in a good week: the best but one of the last four that are known."""
     return Record(
         f"{name.rpartition(':')[0]}:usual",
         f'quantile_over_time(0.25, {last(f"""{name}{{window="1w"}}""")}[28d:12h] offset 1d)',
@@ -67,41 +69,35 @@ or
 def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: str = "") -> Record:
     """Whether it is bad (1) or not (0), by what `from_` has of each window.
 
-    The shortest window that tells decides. That it is bad, it tells for certain; that it is not, only
-    with enough faxes: with very many, or where the next longer does not say otherwise for certain, and
-    no shorter one makes it doubtful, and an hour only with the two before it. A week tells something of small sites only: at others it is of the
-    past. If no window tells, it stays what it was: a night or a weekend without a fax proves nothing.
-    After a week without a fax it is forgotten.
+    The shortest window that tells decides. That it is bad, it tells for certain. That it is not, it
+    tells if it has enough faxes: very many, or fewer while the next longer is not certain of the
+    contrary. A shorter one that makes it doubtful forbids it, and one good hour is not enough. A
+    week tells something of small sites only, of others it tells the past. If none tells, it stays
+    what it was: a night or a weekend without a fax proves nothing. After a week without a fax it is
+    forgotten.
     """
     told: list[str] = []
-    few: list[str] = []
+    with_enough: list[str] = []
     for place, window in enumerate(windows):
-        shorter = "|".join(windows[:place])
-        unless = f"""
-    unless ignoring (window)
-      {from_}{{window=~"{shorter}"}} > 0"""
-        at = f'{from_}{{window="{window}"}}'
-        of = f'{faxes}{{window="{window}"}}'
+        at, of = (f'{one}{{window="{window}"}}' for one in (from_, faxes))
         if window == "1w":
-            told += few
-            few = []
-            before = windows[place - 1]
+            both = f'{from_}{{window="1d"}} == 0 and ignoring (window) {at} == 0'
+            told += with_enough
             told.append(f"0 * ({at} == 2 and {last(of)} < {SMALL}) + 1")
-            told.append(f"""
-    {from_}{{window="{before}"}} == 0
-    and ignoring (window)
-      {at} == 0{unless if place > 1 else ""}""")
+            with_enough = [_unless_doubtful(both, from_, windows[: place - 1])]
             continue
         told.append(f"0 * ({at} == 2) + 1")
-        told += few
-        if window == "1h":  # One good hour may be chance.
-            at = f"max_over_time({at}[3h])"
-        few = [f"{at} == 0 and {of} >= {ENOUGH}{unless if shorter else ''}"]
-        told.append(f"{at} == 0 and {of} >= {MANY}{unless if shorter else ''}")
-    told += few
+        told += with_enough
+        fine = f"max_over_time({at}[3h]) == 0" if window == "1h" else f"{at} == 0"
+        many, few = (
+            _unless_doubtful(f"{fine} and {of} >= {least}", from_, windows[:place])
+            for least in (MANY, ENOUGH)
+        )
+        told.append(many)
+        with_enough = [few]
     return Record(
         name,
-        "".join(f"  max without (window) ({one})\nor\n" for one in told)
+        "".join(f"  max without (window) ({one})\nor\n" for one in (*told, *with_enough))
         + f"""\
     last_over_time({name}[1d])
   and
@@ -109,3 +105,9 @@ def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: 
 """,
         comment,
     )
+
+
+def _unless_doubtful(fine: str, from_: str, shorter: Sequence[str]) -> str:
+    if not shorter:
+        return fine
+    return f'{fine} unless ignoring (window) {from_}{{window=~"{"|".join(shorter)}"}} > 0'

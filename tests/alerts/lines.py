@@ -63,7 +63,7 @@ def creeping(until: float, a_day: float, lines: Callable[[float], PerPage] = noi
 
 
 def _rising(random: Random, a_day: float) -> World:
-    """The exporter is restarted now and then, and once Prometheus did not reach it for two hours."""
+    """The exporter is restarted now and then, and once Prometheus cannot reach it for two hours."""
     faxes = drawn(
         random,
         poisson(random, a_day, 0, 27 * DAY),
@@ -105,7 +105,9 @@ def _no_line_of_ours(random: Random) -> World:
     """What looks like it."""
     begun = 12 * DAY
 
-    def faxes(a_day: float, curve: Callable[[float], float], mix: Callable[[float], Mix]) -> list[Fax]:
+    def faxes(
+        a_day: float, curve: Callable[[float], float], mix: Callable[[float], Mix]
+    ) -> list[Fax]:
         return drawn(random, poisson(random, a_day, 0, 4 * WEEK, curve), mix)
 
     def one_sender(a_day: float) -> list[Fax]:
@@ -172,8 +174,8 @@ SCENARIOS = (
         seeds=(1, 2),
     ),
     Scenario(
-        "Noise that is as it always was, with faxes of 500 bad lines now and then, at 5, 60 and 500 "
-        "faxes a day",
+        "Noise that is as it always was, with faxes of 500 bad lines now and then, at 5, 60 and "
+        "500 faxes a day",
         _noise,
         lasting=4 * WEEK,
         silent=(RISING,),
