@@ -12,6 +12,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from alerts.dashboards import parameters
 from alerts.promql import chosen
 from alerts.rules import Alert, Figure, Group
 from alerts.templates import filled, written
@@ -22,6 +23,10 @@ FOLDER: Final = "Fax"
 """As in grafana/provisioning/dashboards/."""
 _EXPRESSIONS: Final = "__expr__"
 """What stands for Grafana itself in place of a data source."""
+_ADDED: Final = (
+    *("alertname", "grafana_folder", "__alert_rule_uid__", "__alert_rule_namespace_uid__"),
+)
+"""Labels that Grafana gives each alert."""
 _SECONDS: Final = 600
 """How far back a query may look; each asks for now alone."""
 
@@ -77,10 +82,8 @@ def _rule(alert: Alert) -> Json:
         "summary": filled(alert, alert.summary, _figure),
         "description": filled(alert, alert.description, _figure),
         "runbook_url": f"docs/alerting.md#{alert.name.lower()}",
-        "dashboard_url": "{{ externalURL }}d/"
-        + alert.dashboard
-        + "?"
-        + "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in alert.selects),
+        "dashboard_url": f"{{{{ externalURL }}}}d/{alert.dashboard}"
+        + parameters(alert.dashboard, *_ADDED),
     }
     rule["labels"] = {"severity": alert.severity}
     return rule

@@ -63,8 +63,6 @@ class Alert:
     figures: Mapping[str, Figure | Listing] = field(default_factory=dict)
     dashboard: str = "asterisk-fax-overview"
     """The uid of the dashboard that shows more of it."""
-    selects: tuple[str, ...] = ("job", "instance")
-    """The alert's labels that are variables of that dashboard."""
     linger: str = ""
     """For how long it goes on when nothing is wrong any more (`keep_firing_for`)."""
     comment: str = ""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from string import Formatter
 from typing import Final
 
+from alerts.dashboards import parameters
 from alerts.promql import RULES, chosen
 from alerts.rules import Alert, Figure, Listing
 
@@ -56,10 +57,7 @@ def runbook_url(alert: Alert) -> str:
 
 def dashboard_url(alert: Alert) -> str:
     """Where more of it is seen, below what the site has set."""
-    variables = "&".join(
-        f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in alert.selects
-    )
-    return _base("dashboards") + f"/d/{alert.dashboard}?{variables}"
+    return _base("dashboards") + f"/d/{alert.dashboard}{parameters(alert.dashboard)}"
 
 
 def filled(alert: Alert, text: str, figure: Callable[[Alert, str, str], str]) -> str:

@@ -34,13 +34,20 @@ FAXES: Final = Threshold(
 PAGES: Final = Threshold(
     "pages", 20, "Nor are fewer pages than this, where their mean duration is looked at."
 )
-FAILURES: Final = Threshold(
-    "failures", 0.1, "The share of faxes, 0 to 1, that may fail, or never begin, in an hour."
+FAILURES_OBJECTIVE: Final = Threshold(
+    "failures_objective",
+    0.02,
+    "The objective: the share of faxes, 0 to 1, that may fail, or never begin, for reasons of this side "
+    "or the line. More for days is a warning; five times as many, or nearly all for minutes, wakes "
+    "somebody. A number that is no fax and a machine that refuses (no_fax, not_accepted) are not counted.",
 )
-FAILURES_OF_A_DAY: Final = Threshold(
-    "failures_of_a_day",
-    0.5,
-    "The share of faxes, 0 to 1, that may fail in a day of so few that no hour is evidence.",
+PAGE_BURN: Final = 5
+"""How many times the objective is a page."""
+THEIRS_SHARE: Final = Threshold(
+    "theirs",
+    0.3,
+    "The share of faxes, 0 to 1, that may end as no_fax or not_accepted. Raise it where faxes are "
+    "broadcast to old lists of numbers.",
 )
 MISSING: Final = Threshold(
     "missing",
@@ -89,11 +96,25 @@ CAPACITY_USED: Final = Threshold(
     "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."
 )
 
+MISSED: Final = Threshold(
+    "missed",
+    20,
+    "Faxes that came in the same hours of the weeks before, and of which not one came now: then a "
+    "line is silent.",
+)
+
+FAILING_SECONDS: Final = Threshold(
+    "failing_seconds",
+    16 * 3600,
+    "Seconds from the first to the last of the faxes of which none succeeded: more than a night, "
+    "so that two of them are enough where there is one a day.",
+)
+
 THRESHOLDS: Final = (
     FAXES,
     PAGES,
-    FAILURES,
-    FAILURES_OF_A_DAY,
+    FAILURES_OBJECTIVE,
+    THEIRS_SHARE,
     MISSING,
     BAD_LINES,
     BAD_LINES_FACTOR,
@@ -105,5 +126,7 @@ THRESHOLDS: Final = (
     RESULTS_MISSING,
     RESTARTS,
     CAPACITY_USED,
+    MISSED,
+    FAILING_SECONDS,
 )
 """All, in the order in which they stand in the rules file."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import exporter_health, fax_overview, line_quality
+from grafana import exporter_health, fax_overview, line_quality, peers
 from grafana.copies import told_apart
 
 DIRECTORY: Final = Path(__file__).parent / "dashboards"
@@ -22,13 +22,14 @@ SUFFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,9}[a-z0-9])?")
 def boards() -> dict[str, dict[str, Any]]:
     """What each file holds, by its name."""
     made = {}
-    for module in (fax_overview, line_quality, exporter_health):
+    for module in (fax_overview, line_quality, peers, exporter_health):
         content = json.loads(json.dumps(module.dashboard().build(), cls=JSONEncoder))
         everything = [
             inner for panel in content["panels"] for inner in (panel, *panel.get("panels", ()))
         ]
         _number(everything)
         _drop_what_is_no_more(content, everything)
+        _page(everything)
         made[f"{module.__name__.rpartition('.')[2].replace('_', '-')}.json"] = content
     return made
 
@@ -55,6 +56,13 @@ def _drop_what_is_no_more(content: dict[str, Any], panels: list[dict[str, Any]])
     for panel in panels:
         if panel["type"] == "table":
             panel["options"].pop("footer", None)
+
+
+def _page(panels: list[dict[str, Any]]) -> None:
+    """The SDK of the oldest Grafana knows pages of tables elsewhere than the newest has them."""
+    for panel in panels:
+        if panel["type"] == "table":
+            panel["options"]["enablePagination"] = True
 
 
 def main() -> None:

@@ -5,29 +5,45 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
 
+from grafana.boards import board, filled
+from grafana.drill import HEALTH, OVERVIEW, by_row, by_series
+from grafana.figures import stat_panel
 from grafana.panels import (
     GREEN,
-    GREY,
     ORANGE,
     RED,
     YELLOW,
-    Column,
     Panel,
     Query,
-    board,
-    filled,
+    bars,
     graph,
-    rows,
-    stat_panel,
     states,
 )
-from grafana.promql import age, per_minute, period, rate, series, total
+from grafana.promql import (
+    MOST,
+    age,
+    bar,
+    by,
+    count,
+    each,
+    gauge,
+    once,
+    per_minute,
+    rate,
+    series,
+    shown_most,
+    some,
+    whole,
+)
+from grafana.tables import Column, rows
 
 _WEB_PROCESS: Final = "asterisk_fax_exporter_web"
 """Before the names of what prometheus_client tells of the web process."""
 _UP: Final = series("asterisk_fax_up")
 _COLLECTOR: Final = series("asterisk_fax_collector_up")
 _AGE: Final = age("asterisk_fax_last_poll_timestamp_seconds")
+_NAMED: Final = "{{cluster}} {{namespace}} {{instance}} {{replica}}"
+"""Of a pair both are shown: this dashboard is about the exporters."""
 _STATS: Final = series("asterisk_fax_collector_up", 'collector="stats"')
 _RED_IF_ANY: Final = ((0.0, GREEN), (0.5, RED))
 _YELLOW_IF_ANY: Final = ((0.0, GREEN), (0.5, YELLOW))
@@ -39,7 +55,7 @@ def dashboard() -> build.Dashboard:
     from another job where several PBXs are scraped through one exporter.
     """
     made = board(
-        "asterisk-fax-exporter-health",
+        HEALTH,
         "Fax exporter health",
         "Can the other dashboards be believed? Polls, connections, and what the exporter missed. "
         "Leave Job and Instance at All to see the exporter's own process too.",
@@ -59,7 +75,7 @@ def _now() -> list[Panel]:
         stat_panel(
             "PBXs not reached",
             "PBXs whose last poll failed. One that cannot be scraped is not here but beside.",
-            f"sum(1 - {_UP})",
+            f"sum(1 - {once(_UP)})",
             steps=_RED_IF_ANY,
         ),
         stat_panel(
@@ -73,7 +89,7 @@ def _now() -> list[Panel]:
             "Parts that do not work",
             "Of sessions, stats and events, over all PBXs that are reached: what manager.conf does "
             "not allow, or what Asterisk does not send.",
-            f"sum((1 - {_COLLECTOR}) and on (job, instance) {_UP} == 1)",
+            f"sum((1 - {once(_COLLECTOR)}) and ignoring (collector) {once(_UP)} == 1)",
             steps=_RED_IF_ANY,
             no_value="No PBX reached",
         ),
@@ -90,8 +106,8 @@ def _now() -> list[Panel]:
             "Completions that no event told of",
             "Faxes in this period that Asterisk counted as completed and whose result is lost: "
             "the connection was, or the user may not read call events.",
-            f"sum({period('asterisk_fax_unobserved_completions_total', by='job, instance')}"
-            f" and on (job, instance) max_over_time({_STATS}[$__range]) == 1)",
+            f"sum({count('asterisk_fax_unobserved_completions_total', into=each)} and"
+            f" ignoring (collector) {once(f'max_over_time({_STATS}[$__range])')} == 1)",
             decimals=0,
             steps=_YELLOW_IF_ANY,
         ),
@@ -99,8 +115,8 @@ def _now() -> list[Panel]:
             "Results unknown",
             "Faxes that ended in this period without a FAXSTATUS: channelvars is missing in "
             "manager.conf.",
-            f"{period('asterisk_fax_results_unknown_total')}"
-            f" and ({period('asterisk_fax_finished_total')} > 0.5)",
+            f"{count('asterisk_fax_results_unknown_total')}"
+            f" and ({count('asterisk_fax_finished_total')} > 0)",
             decimals=0,
             steps=_YELLOW_IF_ANY,
             no_value="No faxes",
@@ -112,125 +128,146 @@ def _states() -> list[Panel]:
     return [
         states(
             "When was each PBX reached?",
-            "1 if the last poll succeeded. A gap: the exporter was not scraped.",
-            [Query(_UP, "{{instance}}")],
+            "1 if the last poll succeeded. A gap: the exporter was not scraped. Of many PBXs those "
+            "that were reached least in this period.",
+            [Query(some(_UP, _least("asterisk_fax_up")), _NAMED)],
             texts={"0": ("not reached", RED), "1": ("reached", GREEN)},
         ),
         states(
             "Which part worked when?",
             "sessions: FAXSessions and FAXSession; stats: FAXStats; events: SendFAX and "
-            "ReceiveFAX.",
-            [Query(_COLLECTOR, "{{instance}} {{collector}}")],
+            "ReceiveFAX. Of many those that worked least in this period.",
+            [
+                Query(
+                    some(_COLLECTOR, _least("asterisk_fax_collector_up")),
+                    f"{_NAMED} {{{{collector}}}}",
+                )
+            ],
             texts={"0": ("does not work", RED), "1": ("works", GREEN)},
         ),
     ]
 
 
+def _least(name: str) -> str:
+    return f"bottomk({2 * MOST}, avg_over_time({series(name)}[$__range] @ end()))"
+
+
 def _polls() -> list[Panel]:
     failures = "asterisk_fax_poll_failures_total"
+    polls = "asterisk_fax_polls_total"
+    duration = "asterisk_fax_last_poll_duration_seconds"
+    logins = "asterisk_fax_connects_total"
+    fewest = f"bottomk({MOST}, increase({series(polls)}[$__range] @ end()))"
+    to_overview = [by_series(OVERVIEW, "job", "instance")]
     return [
         graph(
             "Polls per minute, by PBX",
             "60 at the interval of 1 s at which bad lines are exact. Fewer: polls are late or no "
-            "connection stands.",
-            [
-                Query(
-                    per_minute("asterisk_fax_polls_total", by="instance", always=True),
-                    "{{instance}}",
-                )
-            ],
+            "connection stands. Of the PBXs with the fewest.",
+            [Query(some(per_minute(polls), fewest), _NAMED)],
             axis="polls per minute",
+            links=to_overview,
         ),
         graph(
             "How long does a poll take, by PBX?",
-            "The last successful one before each point. Near the poll interval it is too long.",
-            [Query(series("asterisk_fax_last_poll_duration_seconds"), "{{instance}}")],
+            "The last successful one before each point. Near the poll interval it is too long. Of "
+            "the PBXs that took longest.",
+            [Query(some(series(duration), _highest(duration)), _NAMED)],
             unit="s",
             steps=((0, GREEN), (0.5, YELLOW), (1, RED)),
+            links=to_overview,
         ),
         graph(
             "How old is the last successful poll, by PBX?",
-            "A line that climbs is a PBX that is not reached.",
-            [Query(_AGE, "{{instance}}")],
+            "A line that climbs is a PBX that is not reached. Of the PBXs with the fewest polls.",
+            [Query(some(_AGE, fewest), _NAMED)],
             unit="s",
             steps=((-60, GREEN), (30, YELLOW), (60, RED)),
+            links=to_overview,
         ),
-        graph(
-            "Failed polls per minute, by reason",
-            "Attempts to connect and polls that failed or brought less than asked for. The line "
-            "is their sum.",
+        bars(
+            "Failed polls, by reason",
+            "Attempts to connect and polls that failed or brought less than asked for.",
+            [Query(f"{bar(failures, into=by('reason'))} > 0", "{{reason}}")],
+            axis="failures",
+            no_value="No failure, or no data",
+        ),
+        bars(
+            "Logins, by PBX",
+            "Reconnects, and one when an exporter begins; of the PBXs with most. There should be "
+            "none.",
             [
                 Query(
-                    f"{per_minute(failures, by='reason', always=True)} > 0",
-                    "{{reason}}",
-                ),
-                Query(per_minute(failures, always=True), "all"),
-            ],
-            axis="failures per minute",
-            colors={"/^all$/": GREY},
-            stacked=True,
-            lines=("all",),
-        ),
-        graph(
-            "Logins per minute, by PBX",
-            "Reconnects, and at most one more when an exporter begins. They should lie at 0.",
-            [
-                Query(
-                    per_minute("asterisk_fax_connects_total", by="instance", always=True),
-                    "{{instance}}",
+                    some(bar(logins, into=each), shown_most(logins)),
+                    _NAMED,
                 )
             ],
-            axis="logins per minute",
+            axis="logins",
+            no_value="No login, or no data",
+            links=to_overview,
         ),
-        graph(
-            "Results that were missed, per minute",
+        bars(
+            "Results that were missed",
             "Completions that no event told of, and completion events without a result.",
             [
                 Query(
-                    per_minute("asterisk_fax_unobserved_completions_total"),
+                    bar("asterisk_fax_unobserved_completions_total"),
                     "completions that no event told of",
                 ),
-                Query(per_minute("asterisk_fax_results_unknown_total"), "results unknown"),
+                Query(bar("asterisk_fax_results_unknown_total"), "results unknown"),
             ],
-            axis="faxes per minute",
+            axis="faxes",
             colors={"/^completions/": ORANGE, "/^results/": YELLOW},
         ),
     ]
 
 
+def _highest(name: str) -> str:
+    return f"topk({MOST}, max_over_time({series(name)}[$__range] @ end()))"
+
+
 def _exporter() -> list[Panel]:
     # A job may have other processes too; only those of this exporter have its build info.
-    of_exporters = f"and on (job, instance) {series('asterisk_fax_exporter_build_info')}"
+    of_exporters = f"and ignoring (version, python) {series('asterisk_fax_exporter_build_info')}"
     # PBXs that are not scraped any more too: this may show why.
-    of_pbxs = f"and on (job, instance) present_over_time({_UP}[$__range])"
+    of_pbxs = f"and present_over_time({_UP}[$__range])"
+    duration = "scrape_duration_seconds"
     return [
         graph(
             "CPU of the exporter",
             "Cores in use, by the process that polls and by the one that answers HTTP.",
-            _of_both(lambda name: f"{rate(name)} {of_exporters}", "process_cpu_seconds_total"),
+            _of_both(
+                lambda name: some(
+                    f"{rate(name)} {of_exporters}",
+                    f"topk({MOST}, increase({series(name)}[$__range] @ end()) {of_exporters})",
+                ),
+                "process_cpu_seconds_total",
+            ),
             unit="percentunit",
             steps=((0, GREEN), (0.5, YELLOW), (0.9, RED)),
             no_value=_NOT_FOUND,
             width=6,
-            height=7,
         ),
         graph(
             "Memory of the exporter",
             "Resident memory. It depends on the PBXs watched and the peers; it must not climb.",
             _of_both(
-                lambda name: f"{series(name)} {of_exporters}", "process_resident_memory_bytes"
+                lambda name: some(
+                    f"{series(name)} {of_exporters}", _highest_exporters(name, of_exporters)
+                ),
+                "process_resident_memory_bytes",
             ),
             unit="bytes",
             no_value=_NOT_FOUND,
             width=6,
-            height=7,
         ),
         graph(
             "Share of the open files allowed",
             "Open file descriptors among those that each process may have.",
             _of_both(
-                lambda name: (
-                    f"{series(name)} / {series(name.replace('open', 'max'))} {of_exporters}"
+                lambda name: some(
+                    f"{series(name)} / {series(name.replace('open', 'max'))} {of_exporters}",
+                    _highest_exporters(name, of_exporters),
                 ),
                 "process_open_fds",
             ),
@@ -238,65 +275,88 @@ def _exporter() -> list[Panel]:
             steps=((0, GREEN), (0.7, YELLOW), (0.9, RED)),
             no_value=_NOT_FOUND,
             width=6,
-            height=7,
         ),
         graph(
             "How long does a scrape take?",
-            "As Prometheus saw it, by target.",
-            [Query(f"{series('scrape_duration_seconds')} {of_pbxs}", "{{instance}}")],
+            "As Prometheus saw it, by target, of those that took longest.",
+            [
+                Query(
+                    some(
+                        f"{series(duration)} {of_pbxs}",
+                        f"topk({MOST}, max_over_time({series(duration)}[$__range] @ end())"
+                        f" and present_over_time({_UP}[$__range] @ end()))",
+                    ),
+                    _NAMED,
+                )
+            ],
             unit="s",
             steps=((0, GREEN), (1, YELLOW), (5, RED)),
             width=6,
-            height=7,
         ),
         rows(
             "Which Asterisk runs where?",
-            "Version of Asterisk and of its manager interface, of PBXs that are reached.",
-            {"instance": "PBX", "version": "Asterisk", "ami_version": "AMI"},
+            "Version of Asterisk and of its manager interface, of PBXs that are reached, and since "
+            "when they run. A click on a PBX leads to its faxes.",
+            {"instance": "PBX", "version": "Asterisk", "ami_version": "AMI", "job": "Job"},
             [
+                Column("Last poll ago", _of_asterisk("last_poll"), unit="s", decimals=0),
                 Column(
-                    "Last poll ago",
-                    f"max by (instance, version, ami_version) ("
-                    f"{series('asterisk_fax_asterisk_info')} * on (job, instance) group_left ()"
-                    f" (time() - {series('asterisk_fax_last_poll_timestamp_seconds')}))",
+                    "Asterisk up for",
+                    _of_asterisk("asterisk_start"),
                     unit="s",
                     decimals=0,
-                )
+                    no_value="not told",
+                ),
             ],
+            sort=(("Last poll ago", True),),
+            links={"PBX": [by_row(OVERVIEW, job="Job", instance="PBX")]},
             width=12,
-            height=6,
+            height=8,
         ),
         rows(
             "Which exporter runs where, and since when?",
             "Versions and uptime of the exporters chosen.",
-            {"instance": "Exporter", "version": "Version", "python": "Python"},
+            {"instance": "Exporter", "version": "Version", "python": "Python", "job": "Job"},
             [
                 Column(
                     "Up for",
-                    f"max by (instance, version, python) ("
                     f"{series('asterisk_fax_exporter_build_info')}"
-                    f" * on (job, instance) group_left ()"
-                    f" (time() - {series('process_start_time_seconds')}))",
+                    " * ignoring (version, python) group_left ()"
+                    f" (time() - {series('process_start_time_seconds')})",
                     unit="s",
                     decimals=0,
                 )
             ],
+            sort=(("Up for", False),),
             no_value=_NOT_FOUND,
             width=12,
-            height=6,
+            height=8,
         ),
     ]
+
+
+def _highest_exporters(name: str, of_exporters: str) -> str:
+    most = f"max_over_time({series(name)}[$__range] @ end())"
+    return f"topk({MOST}, {most} {of_exporters})"
+
+
+def _of_asterisk(what: str) -> str:
+    """Seconds since a timestamp of each PBX, with the version of its Asterisk."""
+    since = f"time() - {once(series(f'asterisk_fax_{what}_timestamp_seconds'))}"
+    info = once(series("asterisk_fax_asterisk_info"))
+    return f"{info} * ignoring (version, ami_version) group_left () ({since})"
 
 
 def _configuration() -> list[Panel]:
     stale = ((0.0, RED), (1.0, GREEN))
     works = {"0": ("FAILED", RED), "1": ("yes", GREEN)}
     exporter = "asterisk_fax_exporter"
+    restarts = series(f"{exporter}_web_restarts_total")
     return [
         stat_panel(
             "PBXs watched",
             "Asterisks that the chosen exporters watch.",
-            total(series(f"{exporter}_targets")),
+            gauge(f"{exporter}_targets"),
         ),
         stat_panel(
             "Was the configuration read?",
@@ -340,7 +400,8 @@ def _configuration() -> list[Panel]:
             "Web process ended",
             "How often the process that answers HTTP ended in the time shown and was started "
             "again. The polls went on meanwhile.",
-            f"sum(increase({series(f'{exporter}_web_restarts_total')}[$__range]))",
+            # Of a pair both count: this is about the exporters.
+            f"sum({whole(f'increase({restarts}[$__range])')})",
             decimals=0,
             steps=_YELLOW_IF_ANY,
             width=4,
@@ -352,8 +413,8 @@ def _of_both(expression: Callable[[str], str], name: str) -> list[Query]:
     """What is to be seen of a metric of both processes."""
     web = f"{_WEB_PROCESS}_{name}"
     return [
-        Query(expression(name), "{{instance}}"),
-        Query(expression(web), "{{instance}}, HTTP"),
+        Query(expression(name), _NAMED),
+        Query(expression(web), f"{_NAMED}, HTTP"),
     ]
 
 

@@ -1,49 +1,56 @@
-"""Line quality: which trunk is bad."""
+"""Line quality: which PBX has a bad line. Which trunk of it: peers.py."""
 
-from collections.abc import Callable
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
 
+from alerts import thresholds
+from grafana.boards import board, filled
+from grafana.drill import LINE_QUALITY, OVERVIEW, PEERS, DataLink, by_row, by_series
+from grafana.figures import ranking, stat_panel
+from grafana.limits import BAD_LINES, FAILURES, FALLBACKS, alert_above
 from grafana.panels import (
-    BAD_LINES,
-    FAILURES,
     GREEN,
     NO_FAXES,
     NO_PAGES,
     ORANGE,
-    PAGE_TIME,
-    RED,
     TRANSPORTS,
     YELLOW,
-    Column,
     Panel,
     Query,
-    board,
+    bars,
     buckets,
-    filled,
     graph,
-    ranking,
-    rows,
-    stat_panel,
 )
 from grafana.promql import (
     FAX,
-    PEER,
-    known,
-    per_minute,
+    MOST,
+    OPERATION,
+    REASON,
+    bad_lines,
+    bar,
+    by,
+    count,
+    each,
+    each_by,
+    gauge,
+    once,
+    ours,
     period,
     quantile,
     ratio,
     recent,
     series,
-    total,
+    shown_most,
+    some,
 )
+from grafana.tables import Column, rows
 
 _LINE_REASONS: Final = (
     'reason=~"train_failure|retries_exceeded|tx_protocol_error|rx_protocol_error|timeout"'
 )
 _FINISHED: Final = "asterisk_fax_finished_total"
+_SUCCEEDED: Final = "asterisk_fax_succeeded_total"
 _FAILURES: Final = "asterisk_fax_failures_total"
 _BAD_LINES: Final = "asterisk_fax_bad_lines_total"
 _RECEIVED: Final = "asterisk_fax_pages_received_total"
@@ -51,40 +58,40 @@ _REJECTED: Final = "asterisk_fax_pages_rejected_total"
 _FALLBACKS: Final = "asterisk_fax_rate_fallbacks_total"
 _ENDED: Final = "asterisk_fax_sessions_ended_total"
 _PAGE: Final = "asterisk_fax_page_duration_seconds"
-_NO_PEER: Final = "No data, or no label peer: see --metrics.peer-label"
-_NOT_BY_PEER: Final = "Not split by peer."
+_RATE: Final = "asterisk_fax_session_data_rate_bps"
+_ECM: Final = "asterisk_fax_ecm_sessions"
+_NAMED: Final = "{{cluster}} {{namespace}} {{instance}}"
+_MOST: Final = "of the PBXs with most in this period"
 
 
 def dashboard() -> build.Dashboard:
-    """The dashboard; it shows peers where --metrics.peer-label names them."""
+    """The dashboard, for a fleet or for one PBX."""
     made = board(
-        "asterisk-fax-line-quality",
+        LINE_QUALITY,
         "Fax line quality",
-        "Which trunk is bad? Bad lines, fallbacks, rejected pages and the time a page takes, by "
-        "PBX and, with --metrics.peer-label, by trunk.",
-        listed="asterisk_fax_up",
+        "Which line is bad? Bad lines, fallbacks, rejected pages and the time of a page, by PBX.",
         since="now-24h",
-        peer=True,
+        variables={"operation": series(_ENDED, FAX), "reason": series(_FAILURES)},
     )
     return filled(
         made,
-        (*_now(), _peers()),
+        (*_now(), _pbxs()),
         {
             "Bad lines: damage without error correction": _bad_lines(),
             "Rates: what the modems agree on and give up": _rates(),
             "Page time: damage under error correction (ECM)": _page_time(),
-            "Faxes that the line made fail": _failures(),
+            "Faxes that failed": _failures(),
         },
     )
 
 
 def _now() -> list[Panel]:
+    pages = f"{count(_RECEIVED, OPERATION)} + {count(_REJECTED, OPERATION)}"
     return [
         stat_panel(
             "Bad lines per received page",
-            "Per page received or rejected in this period, of the chosen peers. A standard page "
-            "has about 1,100 lines.",
-            _per_page(""),
+            "Per page received or rejected in this period. A standard page has about 1,100 lines.",
+            bad_lines(period, OPERATION),
             decimals=1,
             steps=BAD_LINES,
             no_value="No pages",
@@ -92,40 +99,38 @@ def _now() -> list[Panel]:
         stat_panel(
             "Bad lines",
             "Damaged lines in this period, also in pages rejected or cut off. Always 0 with ECM.",
-            period(_BAD_LINES, PEER),
+            count(_BAD_LINES, OPERATION),
             decimals=0,
         ),
         stat_panel(
             "Rejected pages",
-            "Pages refused in this period for too many bad lines (more than 15 % of the page), of "
-            "the chosen peers.",
-            f"{period(_REJECTED, PEER)} and ({_pages(period, PEER)} > 0.5)",
+            "Pages refused in this period for too many bad lines (more than 15 % of the page).",
+            f"{count(_REJECTED, OPERATION)} and ({pages} > 0)",
             decimals=0,
-            steps=((0, GREEN), (0.5, YELLOW), (10, RED)),
+            steps=((0, GREEN), (1, YELLOW)),
             no_value="No pages",
         ),
         stat_panel(
             "Rate fallbacks",
-            f"Times in this period that a fax had to go on more slowly. {_NOT_BY_PEER}",
-            f"{period(_FALLBACKS)} and ({period(_ENDED, FAX)} > 0.5)",
+            "Times in this period that a fax had to go on more slowly.",
+            f"{count(_FALLBACKS, OPERATION)} and ({count(_ENDED, FAX, OPERATION)} > 0)",
             decimals=0,
-            steps=((0, GREEN), (0.5, YELLOW), (20, ORANGE)),
+            steps=((0, GREEN), (1, YELLOW)),
             no_value="No faxes",
         ),
         stat_panel(
             "90th percentile of the page time",
-            f"One page in ten took longer in this period. {_NOT_BY_PEER}",
-            f"histogram_quantile(0.9, {period(f'{_PAGE}_bucket', by='le')}) >= 0",
+            "One page in ten took longer in this period.",
+            f"{quantile(0.9, _PAGE, OPERATION, into=by('le'), over=period)} >= 0",
             unit="s",
             decimals=0,
-            steps=PAGE_TIME,
             no_value="No pages",
         ),
         stat_panel(
             "Share of faxes the line made fail",
             "Faxes that ended in this period with a reason that points at the line: could not "
             "train, retries exceeded, protocol error, timeout.",
-            ratio(period(_FAILURES, PEER, _LINE_REASONS), known("", PEER, over=period)),
+            ours(period, OPERATION, reasons=_LINE_REASONS),
             unit="percentunit",
             decimals=1,
             steps=FAILURES,
@@ -134,194 +139,201 @@ def _now() -> list[Panel]:
     ]
 
 
-def _peers() -> Panel:
-    by = "instance, peer"
-    results = known("instance, peer", PEER, over=period)
+def _pbxs() -> Panel:
+    pbx = {"job": "Job", "instance": "PBX"}
     return rows(
         "Which line is bad?",
-        "The worst first, over this period. Without --metrics.peer-label there is one line for "
-        "each PBX. 'No pages' and 'no results' say nothing about the line.",
-        {"instance": "PBX", "peer": "Peer"},
+        "One line for each PBX, over this period. 'No pages' and 'no results' say nothing about "
+        "the line. A click on a PBX leads to its peers.",
+        {"instance": "PBX", "job": "Job"},
         [
             Column(
-                "Bad lines per page",
-                _per_page(by),
+                "Bad lines/page",
+                bad_lines(period, OPERATION, into=each),
                 decimals=1,
                 steps=BAD_LINES,
                 no_value="no pages",
             ),
-            Column("Bad lines", period(_BAD_LINES, PEER, by=by), decimals=0),
-            Column("Pages received", period(_RECEIVED, PEER, by=by), decimals=0),
-            Column("Faxes ended", period(_FINISHED, PEER, by=by), decimals=0),
+            Column("Bad lines", count(_BAD_LINES, OPERATION, into=each)),
+            Column("Pages received", count(_RECEIVED, OPERATION, into=each)),
+            Column("Rejected", count(_REJECTED, OPERATION, into=each)),
+            Column("Faxes ended", count(_FINISHED, OPERATION, into=each)),
+            Column(
+                "Fallbacks a fax",
+                ratio(
+                    period(_FALLBACKS, OPERATION, into=each),
+                    period(_ENDED, FAX, OPERATION, into=each),
+                ),
+                decimals=2,
+                steps=FALLBACKS,
+                no_value="no faxes",
+            ),
             Column(
                 "Failed by the line",
-                ratio(period(_FAILURES, PEER, _LINE_REASONS, by=by), results),
+                ours(period, OPERATION, into=each, reasons=_LINE_REASONS),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
                 no_value="no results",
             ),
             Column(
-                "Failed for any reason",
-                ratio(period(_FAILURES, PEER, by=by), results),
+                "Failed",
+                ours(period, OPERATION, into=each),
                 unit="percentunit",
                 decimals=1,
                 steps=FAILURES,
                 no_value="no results",
             ),
         ],
-        sort=(("Bad lines per page", True),),
-        width=24,
-        height=8,
+        sort=(("Bad lines/page", True), ("Failed by the line", True)),
+        links={"PBX": [by_row(PEERS, **pbx), by_row(LINE_QUALITY, **pbx), by_row(OVERVIEW, **pbx)]},
     )
 
 
-def _pages(over: Callable[..., str], *matchers: str, by: str = "") -> str:
-    """Pages received, and those rejected: they have bad lines too, and do not count as received."""
-    return f"({over(_RECEIVED, *matchers, by=by)} + {over(_REJECTED, *matchers, by=by)})"
-
-
-def _per_page(by: str) -> str:
-    return ratio(period(_BAD_LINES, PEER, by=by), _pages(period, PEER, by=by))
+def _to_peers() -> list[DataLink]:
+    return [by_series(PEERS, "job", "instance", keep=("operation",))]
 
 
 def _bad_lines() -> list[Panel]:
-    named = 'peer!=""'
+    most = shown_most(_BAD_LINES, OPERATION)
     return [
         graph(
             "Bad lines per received page, by PBX",
-            "Of the chosen peers. There are gaps where no page came.",
+            f"In an hour or more, {_MOST}. There are gaps where no page came.",
             [
-                Query(
-                    ratio(
-                        recent(_BAD_LINES, PEER, by="instance"),
-                        _pages(recent, PEER, by="instance"),
-                    ),
-                    "{{instance}}",
-                )
+                Query(some(bad_lines(recent, OPERATION, into=each), most), _NAMED),
+                alert_above(thresholds.BAD_LINES),
             ],
             axis="lines per page",
-            steps=BAD_LINES,
-            no_value=NO_PAGES,
-            width=6,
+            no_value="No bad lines, or no data",
+            interval="1h",
+            links=_to_peers(),
         ),
-        graph(
-            "Bad lines per received page, by peer",
-            "Which trunk it is. Needs --metrics.peer-label. There are gaps where no page came.",
-            [
-                Query(
-                    ratio(
-                        recent(_BAD_LINES, PEER, named, by="instance, peer"),
-                        _pages(recent, PEER, named, by="instance, peer"),
-                    ),
-                    "{{instance}} {{peer}}",
-                )
-            ],
-            axis="lines per page",
-            steps=BAD_LINES,
-            no_value=_NO_PEER,
-            width=6,
-        ),
-        graph(
-            "Bad lines per minute, by PBX",
-            "Also in pages that were rejected or cut off.",
-            [Query(per_minute(_BAD_LINES, PEER, by="instance"), "{{instance}}")],
-            axis="lines per minute",
-            width=6,
+        bars(
+            "Bad lines, by PBX",
+            f"Also in pages that were rejected or cut off, {_MOST}.",
+            [Query(some(bar(_BAD_LINES, OPERATION, into=each), most), _NAMED)],
+            axis="lines",
+            no_value="No bad lines, or no data",
+            links=_to_peers(),
         ),
         buckets(
             "How many bad lines does a fax have?",
             "Received faxes that ended, by the bad lines of all their pages. A line that is bad "
-            f"damages many faxes a little; one bad sender damages his own. {_NOT_BY_PEER}",
-            recent("asterisk_fax_session_bad_lines_bucket", by="le"),
+            "damages many faxes a little; one bad sender damages his own.",
+            recent("asterisk_fax_session_bad_lines_bucket", OPERATION, into=by("le")),
             unit="short",
             no_value=NO_FAXES,
-            width=6,
+            exemplars=True,
         ),
     ]
 
 
 def _rates() -> list[Panel]:
-    rate = "asterisk_fax_session_data_rate_bps"
+    lowest = ratio(each(once(_until_end(f"{_RATE}_sum"))), each(once(_until_end(f"{_RATE}_count"))))
+    mean = ratio(
+        recent(f"{_RATE}_sum", OPERATION, into=each), recent(f"{_RATE}_count", OPERATION, into=each)
+    )
     return [
-        graph(
-            "Rate fallbacks per minute, by PBX",
-            f"A fax had to go on more slowly. Some are normal, a rise is not. {_NOT_BY_PEER}",
-            [Query(per_minute(_FALLBACKS, by="instance"), "{{instance}}")],
-            axis="fallbacks per minute",
+        bars(
+            "Rate fallbacks, by PBX",
+            f"A fax had to go on more slowly, {_MOST}. Some are normal, a rise is not.",
+            [
+                Query(
+                    some(bar(_FALLBACKS, OPERATION, into=each), shown_most(_FALLBACKS, OPERATION)),
+                    _NAMED,
+                )
+            ],
+            axis="fallbacks",
+            no_value="No fallback, or no data",
+            links=_to_peers(),
             width=6,
         ),
-        graph(
-            "Rejected pages per minute, by PBX",
-            "More than 15 % of a page's lines were bad: the sender tries again.",
-            [Query(per_minute(_REJECTED, PEER, by="instance"), "{{instance}}")],
-            axis="pages per minute",
+        bars(
+            "Rejected pages, by PBX",
+            f"More than 15 % of a page's lines were bad, {_MOST}: the sender tries again.",
+            [
+                Query(
+                    some(bar(_REJECTED, OPERATION, into=each), shown_most(_REJECTED, OPERATION)),
+                    _NAMED,
+                )
+            ],
+            axis="pages",
+            no_value="No page rejected, or no data",
+            links=_to_peers(),
             width=6,
         ),
         graph(
             "Mean final data rate, by PBX",
-            f"Of faxes that ended. {_NOT_BY_PEER}",
-            [
-                Query(
-                    ratio(
-                        recent(f"{rate}_sum", by="instance"),
-                        recent(f"{rate}_count", by="instance"),
-                    ),
-                    "{{instance}}",
-                )
-            ],
+            "Of faxes that ended in an hour or more, of the PBXs with the lowest in this period.",
+            [Query(some(mean, f"bottomk({MOST}, {lowest})"), _NAMED)],
             unit="bps",
             no_value=NO_FAXES,
+            interval="1h",
+            links=_to_peers(),
             width=6,
         ),
         buckets(
             "At which modem rate did faxes end?",
-            f"Faxes that ended, by their last data rate. {_NOT_BY_PEER}",
-            recent(f"{rate}_bucket", by="le"),
+            "Faxes that ended, by their last data rate.",
+            recent(f"{_RATE}_bucket", OPERATION, into=by("le")),
             unit="bps",
             no_value=NO_FAXES,
+            exemplars=True,
             width=6,
         ),
     ]
 
 
 def _page_time() -> list[Panel]:
-    negotiated = series("asterisk_fax_negotiated_sessions", FAX, PEER)
-    ecm = series("asterisk_fax_ecm_sessions", FAX, PEER)
+    negotiated = gauge("asterisk_fax_negotiated_sessions", FAX, OPERATION, into=each)
+    slowest = ratio(
+        each(once(_until_end(f"{_PAGE}_sum"))), each(once(_until_end(f"{_PAGE}_count")))
+    )
+    at_once = f"max_over_time({series(_ECM, FAX, OPERATION)}[$__range] @ end())"
+    most_ecm = f"topk({MOST}, {each(once(at_once))})"
     return [
         graph(
             "How long does a page take, by PBX?",
-            "Median and 90th percentile of the time from page to page. Under ECM a damaged line "
-            f"is sent again, and this is all that shows it. {_NOT_BY_PEER}",
+            "90th percentile of the time from page to page, in an hour or more, of the PBXs whose "
+            "pages took longest in this period. Under ECM a damaged line is sent again, and this "
+            "is all that shows it.",
             [
-                Query(quantile(0.5, _PAGE, "instance"), "{{instance}} median"),
-                Query(quantile(0.9, _PAGE, "instance"), "{{instance}} 90th percentile"),
+                Query(
+                    some(
+                        quantile(0.9, _PAGE, OPERATION, into=each_by("le"), over=recent),
+                        f"topk({MOST}, {slowest})",
+                    ),
+                    _NAMED,
+                )
             ],
             unit="s",
-            steps=PAGE_TIME,
             no_value=NO_PAGES,
+            interval="1h",
+            links=_to_peers(),
             width=12,
         ),
         buckets(
             "How are the page times spread?",
-            f"Pages by the time they took. A second band above the first is a bad line. "
-            f"{_NOT_BY_PEER}",
-            recent(f"{_PAGE}_bucket", by="le"),
+            "Pages by the time they took. A second band above the first is a bad line.",
+            recent(f"{_PAGE}_bucket", OPERATION, into=by("le")),
             unit="s",
             no_value=NO_PAGES,
             width=6,
         ),
         graph(
             "Share of running faxes with ECM, by PBX",
-            "How far to trust the bad lines: those of faxes with ECM are never counted.",
+            "How far to trust the bad lines: those of faxes with ECM are never counted. Of the "
+            "PBXs with most such faxes at once.",
             [
                 Query(
-                    ratio(total(ecm, by="instance"), total(negotiated, by="instance")),
-                    "{{instance}}",
+                    some(ratio(gauge(_ECM, FAX, OPERATION, into=each), negotiated), most_ecm),
+                    _NAMED,
                 )
             ],
             unit="percentunit",
             no_value="No fax has agreed on ECM, or no data",
+            links=_to_peers(),
             most=1,
             width=6,
         ),
@@ -329,51 +341,60 @@ def _page_time() -> list[Panel]:
 
 
 def _failures() -> list[Panel]:
+    failures = (OPERATION, REASON)
+    by_transport = by("transport")
+    known = 'transport!="none"'
+    counted = count(_FAILURES, *failures, into=each_by("reason"))
+    results = f"({count(_SUCCEEDED, OPERATION)} + {count(_FAILURES, OPERATION)} > 0)"
     return [
-        graph(
-            "Faxes the line made fail per minute, by PBX",
-            "Could not train, retries exceeded, protocol error, timeout.",
+        bars(
+            "Failed faxes, by PBX",
+            f"For the chosen reasons, {_MOST}.",
             [
                 Query(
-                    per_minute(_FAILURES, PEER, _LINE_REASONS, by="instance"),
-                    "{{instance}}",
+                    some(bar(_FAILURES, *failures, into=each), shown_most(_FAILURES, *failures)),
+                    _NAMED,
+                    exemplars=True,
                 )
             ],
-            axis="faxes per minute",
+            axis="faxes",
+            no_value="No failure, or no data",
+            links=[by_series(PEERS, "job", "instance", keep=("operation", "reason"))],
         ),
         graph(
             "Failure ratio over G.711 and over T.38",
-            "Of the faxes that ended. G.711 alone bad: jitter or an echo canceller; T.38 alone "
-            "bad: packet loss or a gateway. 'none': nothing told how the fax travelled.",
+            "Of the faxes that ended in an hour or more, and told how they travelled. G.711 alone "
+            "bad: jitter or an echo canceller; T.38 alone bad: packet loss or a gateway.",
             [
                 Query(
-                    ratio(
-                        recent(_FAILURES, PEER, by="transport"),
-                        known("transport", PEER, over=recent),
+                    "1 - "
+                    + ratio(
+                        recent(_SUCCEEDED, OPERATION, known, into=by_transport),
+                        recent(_FINISHED, OPERATION, known, into=by_transport),
                     ),
                     "{{transport}}",
-                )
+                ),
             ],
             unit="percentunit",
-            steps=FAILURES,
             no_value=NO_FAXES,
             colors={f"/^{name}$/": color for name, color in TRANSPORTS.items()},
+            interval="1h",
             most=1,
         ),
         ranking(
             "Failed faxes by PBX and reason",
-            "In this period. 'All failures' stands there with 0 if faxes ended and all are good.",
+            "In this period, for the chosen reasons. 'All failures' stands there with 0 if faxes "
+            "ended and all are good.",
             [
-                Query(
-                    f"{period(_FAILURES, PEER)} and ({known('', PEER, over=period)} > 0.5)",
-                    "All failures",
-                ),
-                Query(
-                    f"sort_desc(topk(8, {period(_FAILURES, PEER, by='instance, reason')} > 0.5))",
-                    "{{instance}} {{reason}}",
-                ),
+                Query(f"{count(_FAILURES, *failures)} and {results}", "All failures"),
+                Query(f"sort_desc(topk(8, {counted} > 0))", f"{_NAMED} {{{{reason}}}}"),
             ],
             steps=((0, GREEN), (0.5, ORANGE)),
             no_value=NO_FAXES,
+            links=[by_series(PEERS, "job", "instance", "reason")],
         ),
     ]
+
+
+def _until_end(name: str) -> str:
+    return f"increase({series(name, OPERATION)}[$__range] @ end())"

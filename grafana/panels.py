@@ -4,18 +4,15 @@ Thresholds begin with grey. Grafana gives the first colour to a panel without da
 must not look like all well.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from grafana_foundation_sdk.builders import (
-    bargauge,
     common,
     heatmap,
     prometheus,
-    stat,
     statetimeline,
-    table,
     timeseries,
 )
 from grafana_foundation_sdk.builders import dashboard as build
@@ -25,7 +22,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as query_model
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from grafana.promql import ALERTS
+from grafana.drill import DataLink
 
 GREY: Final = "#8E8E8E"
 GREEN: Final = "green"
@@ -39,21 +36,11 @@ Steps: TypeAlias = Sequence[tuple[float, str]]
 PLAIN: Final[Steps] = ((0, BLUE),)
 """For what is neither good nor bad."""
 
-FAILURES: Final[Steps] = ((0, GREEN), (0.05, YELLOW), (0.15, RED))
-"""Share of faxes. Some always fail: busy, voice, hung up; one in seven is no accident."""
-BAD_LINES: Final[Steps] = ((0, GREEN), (1, YELLOW), (10, RED))
-"""Lines per page. 10 are 1 % of a standard page and can be seen in it."""
-PAGE_TIME: Final[Steps] = ((0, GREEN), (120, YELLOW), (240, RED))
-"""Seconds per page. Most take less than a minute, even at a low rate."""
-WAITING: Final[Steps] = ((0, GREEN), (300, YELLOW), (600, RED))
-"""Seconds without a new page."""
-
 NO_DATA: Final = "No data: PBX or exporter not reached"
 NO_FAXES: Final = "No result: no fax ended, or no data"
 NO_PAGES: Final = "No page received, or no data"
 
 DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-TAG: Final = "asterisk-fax"
 
 OPERATIONS: Final = {
     "send": ("#3274D9", "#8AB8FF"),
@@ -65,25 +52,20 @@ OPERATIONS: Final = {
 TRANSPORTS: Final = {"g711": "#E0752D", "t38": "#447EBC", "none": "#A0A0A0"}
 
 
+LIMIT: Final = "alert above"
+"""The name of a line that shows what an alert compares with, as the site's rules have it."""
+PAGE_LIMIT: Final = "page above"
+"""Of one that wakes somebody."""
+
+
 @dataclass(frozen=True)
 class Query:
     """One expression; `legend` names its series, by Grafana's {{label}} templates."""
 
     expression: str
     legend: str
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table; `no_value` stands in a cell that nothing was measured for."""
-
-    title: str
-    expression: str
-    unit: str = "short"
-    steps: Steps | None = None
-    no_value: str = "no data"
-    decimals: int | None = None
-    texts: dict[str, tuple[str, str]] | None = None
+    exemplars: bool = False
+    """Whether single faxes are shown too, by their Uniqueid."""
 
 
 def thresholds(steps: Steps) -> build.ThresholdsConfig:
@@ -94,46 +76,6 @@ def thresholds(steps: Steps) -> build.ThresholdsConfig:
         .mode(model.ThresholdsMode.ABSOLUTE)
         .steps([first, *(model.Threshold(value=value, color=color) for value, color in steps)])
     )
-
-
-def stat_panel(
-    title: str,
-    description: str,
-    expression: str,
-    *,
-    unit: str = "short",
-    steps: Steps = PLAIN,
-    no_value: str = "No data",
-    decimals: int | None = None,
-    texts: dict[str, tuple[str, str]] | None = None,
-    width: int = 4,
-    height: int = 4,
-) -> stat.Panel:
-    """One number as of now. Asked for one instant: the last value of a dead series is not shown."""
-    panel = (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .with_target(_target(Query(expression, title), instant=True))
-        .unit(unit)
-        .thresholds(thresholds(steps))
-        .no_value(no_value)
-        .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .color_mode(
-            shape.BigValueColorMode.VALUE if steps is PLAIN else shape.BigValueColorMode.BACKGROUND
-        )
-        .graph_mode(shape.BigValueGraphMode.NONE)
-        .text_mode(shape.BigValueTextMode.VALUE)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .span(width)
-        .height(height)
-    )
-    if decimals is not None:
-        panel.decimals(decimals)
-    if texts:
-        panel.mappings([_texts(texts)])
-    return panel
 
 
 def graph(
@@ -149,20 +91,22 @@ def graph(
     stacked: bool = False,
     lines: Iterable[str] = (),
     most: float | None = None,
+    interval: str = "30s",
+    links: Sequence[DataLink] = (),
     width: int = 8,
-    height: int = 8,
+    height: int = 9,
 ) -> timeseries.Panel:
     """Values over time. `colors`: by a regular expression on the series' name, the last match wins.
 
     `lines` are names that stay lines where the others are stacked. Dashed lines show `steps` that
-    mean a warning.
+    mean a warning. `interval`: the least time that one point stands for.
     """
     panel = (
         timeseries.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .targets([_target(query, ref=i) for i, query in enumerate(queries)])
+        .targets([target(query, ref=i) for i, query in enumerate(queries)])
         .unit(unit)
         .min(0)
         .axis_label(axis)
@@ -174,14 +118,9 @@ def graph(
         .show_points(shape.VisibilityMode.AUTO)
         .point_size(4)
         # Faxes are few: a point for each pixel would be noise, a point in 200 has something to say.
-        .interval("30s")
+        .interval(interval)
         .max_data_points(200)
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(shape.LegendDisplayMode.LIST)
-            .placement(shape.LegendPlacement.BOTTOM)
-        )
+        .legend(_legend("lastNotNull", "mean", "max"))
         .tooltip(
             common.VizTooltipOptions()
             .mode(shape.TooltipDisplayMode.MULTI)
@@ -192,6 +131,8 @@ def graph(
     )
     if most is not None:
         panel.max(most)
+    for i in with_labels(queries) if links else ():
+        panel.override_by_query(ref_id(i), as_override(links))
     if stacked:
         panel.stacking(common.StackingConfig().mode(shape.StackingMode.NORMAL).group("A"))
     if steps is not PLAIN:
@@ -204,12 +145,74 @@ def graph(
         panel.override_by_name(
             name,
             [
+                model.DynamicConfigValue("custom.drawStyle", "line"),
                 model.DynamicConfigValue("custom.stacking", {"mode": "none", "group": "B"}),
                 model.DynamicConfigValue("custom.fillOpacity", 0),
                 model.DynamicConfigValue("custom.lineWidth", 2),
             ],
         )
+    for name, color in ((LIMIT, ORANGE), (PAGE_LIMIT, RED)):
+        if any(query.legend == name for query in queries):
+            panel.override_by_name(
+                name,
+                [
+                    _fixed(color),
+                    model.DynamicConfigValue(
+                        "custom.lineStyle", {"fill": "dash", "dash": [10, 10]}
+                    ),
+                    model.DynamicConfigValue("custom.lineWidth", 1),
+                ],
+            )
     return panel
+
+
+def bars(
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    *,
+    axis: str,
+    no_value: str = NO_DATA,
+    colors: dict[str, str] | None = None,
+    stacked: bool = True,
+    lines: Iterable[str] = (),
+    links: Sequence[DataLink] = (),
+    days: int = 0,
+    width: int = 8,
+    height: int = 9,
+) -> timeseries.Panel:
+    """Counts as bars, each from its time on: an hour where a day is shown, a day where a month is.
+
+    The queries are `promql.bar`. `days`: a bar for each of the last so many days, whatever the
+    dashboard shows.
+    """
+    panel = (
+        graph(
+            title,
+            description,
+            queries,
+            axis=axis,
+            no_value=no_value,
+            colors=colors,
+            stacked=stacked,
+            lines=lines,
+            links=links,
+            width=width,
+            height=height,
+        )
+        .decimals(0)
+        .draw_style(shape.GraphDrawStyle.BARS)
+        .bar_alignment(shape.BarAlignment.AFTER)
+        .fill_opacity(80)
+        .line_width(1)
+        .show_points(shape.VisibilityMode.NEVER)
+        # So few that Grafana rounds a day to hours and a month to days. Less than ten minutes has
+        # too few scrapes for `promql.bar` to be exact.
+        .interval("1d" if days else "10m")
+        .max_data_points(2 * days or 30)
+        .legend(_legend("sum"))
+    )
+    return panel.time_from(f"{days}d") if days else panel
 
 
 def buckets(
@@ -219,8 +222,9 @@ def buckets(
     *,
     unit: str,
     no_value: str,
+    exemplars: bool = False,
     width: int = 8,
-    height: int = 8,
+    height: int = 9,
 ) -> heatmap.Panel:
     """A histogram over time: the expression yields a series for each `le`."""
     return (
@@ -229,12 +233,14 @@ def buckets(
         .description(description)
         .datasource(DATASOURCE)
         .with_target(
-            _target(Query(expression, "{{le}}")).format(query_model.PromQueryFormat.HEATMAP)
+            target(Query(expression, "{{le}}", exemplars)).format(
+                query_model.PromQueryFormat.HEATMAP
+            )
         )
         .unit(unit)
         .thresholds(thresholds(PLAIN))
         .no_value(no_value)
-        .interval("30s")
+        .interval("10m")
         .max_data_points(60)
         .calculate(False)
         .y_axis(heatmap.YAxisConfig().unit(unit))
@@ -249,40 +255,6 @@ def buckets(
         )
         .cell_gap(1)
         .show_legend()
-        .span(width)
-        .height(height)
-    )
-
-
-def ranking(
-    title: str,
-    description: str,
-    queries: Sequence[Query],
-    *,
-    unit: str = "short",
-    steps: Steps = PLAIN,
-    no_value: str = NO_DATA,
-    width: int = 8,
-    height: int = 8,
-) -> bargauge.Panel:
-    """One bar for each series, over the period that is shown."""
-    return (
-        bargauge.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets([_target(query, ref=i, instant=True) for i, query in enumerate(queries)])
-        .unit(unit)
-        .decimals(0)
-        .min(0)
-        .thresholds(thresholds(steps))
-        .no_value(no_value)
-        .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .orientation(shape.VizOrientation.HORIZONTAL)
-        .display_mode(shape.BarGaugeDisplayMode.BASIC)
-        .value_mode(shape.BarGaugeValueMode.TEXT)
-        .show_unfilled(True)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .span(width)
         .height(height)
     )
@@ -304,10 +276,10 @@ def states(
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .targets([_target(query, ref=i) for i, query in enumerate(queries)])
+        .targets([target(query, ref=i) for i, query in enumerate(queries)])
         .unit("short")
         .thresholds(thresholds([(0, RED), (1, GREEN)]))
-        .mappings([_texts(texts)])
+        .mappings([mapped(texts)])
         .no_value(no_value)
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .max_data_points(200)
@@ -325,215 +297,62 @@ def states(
     )
 
 
-def rows(
-    title: str,
-    description: str,
-    labels: dict[str, str],
-    columns: Sequence[Column],
-    *,
-    sort: Sequence[tuple[str, bool]] = (),
-    no_value: str = NO_DATA,
-    width: int = 14,
-    height: int = 8,
-) -> table.Panel:
-    """One row for each set of `labels` (label: title), one column for each expression, as of now.
-
-    `sort` has the titles of columns, and whether their largest value comes first.
-    """
-    refs = [_ref(i) for i in range(len(columns))]
-    # Grafana calls the values Value #A, Value #B, ..., or Value if only one query has an answer;
-    # the first column is the one that can have one alone.
-    titles = {"Value": columns[0].title} | {
-        f"Value #{ref}": column.title for ref, column in zip(refs, columns, strict=True)
-    }
-    order = [*labels, *titles]
-    panel = (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(
-            [
-                _target(Query(column.expression, column.title), ref=i, instant=True).format(
-                    query_model.PromQueryFormat.TABLE
-                )
-                for i, column in enumerate(columns)
-            ]
-        )
-        .with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
-        .with_transformation(
-            model.DataTransformerConfig(
-                id_val="organize",
-                options={
-                    "excludeByName": {"Time": True},
-                    "indexByName": {name: i for i, name in enumerate(order)},
-                    "renameByName": labels | titles,
-                },
-            )
-        )
-        .unit("short")
-        .thresholds(thresholds(PLAIN))
-        .no_value(no_value)
-        .cell_height(shape.TableCellHeight.SM)
-        .span(width)
-        .height(height)
-    )
-    if sort:
-        panel.sort_by(
-            [common.TableSortByFieldState().display_name(name).desc(desc) for name, desc in sort]
-        )
-    for column in columns:
-        properties = [
-            model.DynamicConfigValue("unit", column.unit),
-            model.DynamicConfigValue("noValue", column.no_value),
-            model.DynamicConfigValue("custom.align", "right"),
-        ]
-        if column.decimals is not None:
-            properties.append(model.DynamicConfigValue("decimals", column.decimals))
-        if column.texts is not None:
-            properties.append(model.DynamicConfigValue("mappings", [_texts(column.texts)]))
-        if column.steps is not None:
-            properties += [
-                model.DynamicConfigValue("thresholds", thresholds(column.steps).build()),
-                model.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
-            ]
-        panel.override_by_name(column.title, properties)
-    return panel
-
-
-def filled(
-    made: build.Dashboard,
-    top: Iterable[Builder[model.Panel]],
-    rows: Mapping[str, Iterable[Builder[model.Panel]]],
-    folded: Mapping[str, Iterable[Builder[model.Panel]]] | None = None,
-) -> build.Dashboard:
-    """With panels at the top, then rows by their titles; those that are folded come last."""
-    for panel in top:
-        made.with_panel(panel)
-    for title, panels in rows.items():
-        made.with_row(build.Row(title))
-        for panel in panels:
-            made.with_panel(panel)
-    for title, panels in (folded or {}).items():
-        row = build.Row(title).collapsed(True)
-        for panel in panels:
-            row.with_panel(panel)
-        made.with_row(row)
-    return made
-
-
-def board(
-    uid: str,
-    title: str,
-    description: str,
-    *,
-    listed: str,
-    since: str,
-    peer: bool = False,
-) -> build.Dashboard:
-    """An empty dashboard with its variables, links and annotations.
-
-    `listed` selects the series whose jobs can be chosen; instances are those that Prometheus
-    scrapes for them, since one that has been dead for longer than the period shown has nothing
-    else. There is no custom value for All: `.+` would take in the `up` and `process_*` of
-    everything else that is scraped.
-    """
-    dashboard = (
-        build.Dashboard(title)
-        .uid(uid)
-        .description(description)
-        .tags([TAG])
-        .editable()
-        .timezone("browser")
-        .time(since, "now")
-        .refresh("30s")
-        .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .with_variable(
-            build.DatasourceVariable("datasource").label("Data source").type("prometheus")
-        )
-        .with_variable(_variable("job", f"label_values({listed}, job)"))
-        .with_variable(_variable("instance", 'label_values(up{job=~"$job"}, instance)'))
-    )
-    if peer:
-        known = 'asterisk_fax_finished_total{job=~"$job", instance=~"$instance"}'
-        dashboard.with_variable(
-            _variable("peer", f"label_values({known}, peer)")
-            .all_value(".*")
-            .description("Trunk; only with --metrics.peer-label")
-        )
-    return dashboard.annotation(_FiringAlerts()).link(
-        build.DashboardLink("Fax dashboards")
-        .type(model.DashboardLinkType.DASHBOARDS)
-        .tags([TAG])
-        .include_vars(True)
-        .keep_time(True)
-    )
-
-
 def by_operation(suffix: str = "") -> dict[str, str]:
     """The colours of series that are named after their operation alone."""
     return {f"/^{name}{suffix}$/": dark for name, (dark, _) in OPERATIONS.items()}
 
 
-class _FiringAlerts(Builder[model.AnnotationQuery]):
-    """Where an alert fired. The SDK's own annotation has neither a Prometheus query nor titles."""
-
-    class _Annotation(model.AnnotationQuery):
-        def to_json(self) -> dict[str, object]:
-            asked = _target(Query(ALERTS, "")).ref_id("Anno").interval("30s").build()
-            return super().to_json() | {
-                "target": asked.to_json(),
-                "titleFormat": "{{alertname}}",
-                "textFormat": "{{instance}} {{severity}}",
-            }
-
-    def build(self) -> model.AnnotationQuery:
-        return self._Annotation(
-            name="Firing alerts",
-            datasource=DATASOURCE,
-            enable=True,
-            hide=False,
-            icon_color=RED,
-        )
-
-
-def _variable(name: str, query: str) -> build.QueryVariable:
-    return (
-        build.QueryVariable(name)
-        .label(name.capitalize())
-        .datasource(DATASOURCE)
-        .query(query)
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
-    )
-
-
-def _ref(index: int) -> str:
+def ref_id(index: int) -> str:
+    """The name of a panel's query: A, B, ..."""
     return chr(ord("A") + index)
 
 
-def _target(query: Query, *, ref: int = 0, instant: bool = False) -> prometheus.Dataquery:
-    target = (
+def target(query: Query, *, ref: int = 0, instant: bool = False) -> prometheus.Dataquery:
+    """A query as Grafana asks it; `instant`: for one time alone."""
+    asked = (
         prometheus.Dataquery()
         .expr(query.expression)
         .legend_format(query.legend)
-        .ref_id(_ref(ref))
+        .ref_id(ref_id(ref))
         .datasource(DATASOURCE)
         .editor_mode(query_model.QueryEditorMode.CODE)
     )
-    return target.instant() if instant else target.range()
+    if query.exemplars:
+        asked.exemplar(True)
+    return asked.instant() if instant else asked.range()
 
 
-def _texts(texts: dict[str, tuple[str, str]]) -> model.ValueMap:
+def mapped(texts: dict[str, tuple[str, str]]) -> model.ValueMap:
+    """Texts and their colours in place of values."""
     return model.ValueMap(
         options={
             value: model.ValueMappingResult(text=text, color=color, index=i)
             for i, (value, (text, color)) in enumerate(texts.items())
         }
     )
+
+
+def _legend(*columns: str) -> common.VizLegendOptions:
+    """The largest first, so that of many lines the ones that matter are seen."""
+    return (
+        common.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(shape.LegendDisplayMode.TABLE)
+        .placement(shape.LegendPlacement.BOTTOM)
+        .calcs(list(columns))
+        .sort_by({"lastNotNull": "Last *", "sum": "Total"}[columns[0]])
+        .sort_desc(True)
+    )
+
+
+def with_labels(queries: Sequence[Query]) -> list[int]:
+    """Those whose series have labels, by which a link can lead on."""
+    return [i for i, query in enumerate(queries) if "{{" in query.legend]
+
+
+def as_override(links: Sequence[DataLink]) -> list[model.DynamicConfigValue]:
+    """Links as the SDK takes them for some of a panel's series."""
+    return [model.DynamicConfigValue("links", list(links))]
 
 
 def _fixed(color: str) -> model.DynamicConfigValue:

@@ -260,6 +260,7 @@ def _one_poll() -> Counts:
     poller.ledger.observe(Observation(0.0, 0.0, 0.0, (), True, {}))
     poller.status.stats = FaxStats(0, 0, 0, 0, 0, 0)
     poller.status.last_success = poller.status.last_duration = 0.0
+    poller.status.up, poller.status.asterisk_start = True, 0
     poller.ledger.gauges.peers.update({key: 0 for key in ledger.peers.totals.finished})
     return Counts.of(poller)
 

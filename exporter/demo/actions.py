@@ -281,7 +281,7 @@ ACTIONS: Final = {
         ("Hangup", ("system", "call"), Dialogue._hang_up),
     )
 }
-_STRFTIME: Final = re.compile(r"STRFTIME\((\d{1,10}),,([^{}()]*)\)")
+_STRFTIME: Final = re.compile(r"STRFTIME\((-?\d{1,10}),,([^{}()]*)\)")
 _BEFORE_LOGIN: Final = ("Challenge", "Login", "Logoff")
 _OF_RES_FAX: Final = ("FAXSessions", "FAXSession", "FAXStats")
 _WITHOUT_MODEM: Final = ("Initialized", "Open", "Reserved", "Inactive")

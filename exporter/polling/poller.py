@@ -44,7 +44,7 @@ from exporter.polling.notices import Notices
 from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
 from exporter.polling.poll_cache import PollCache
 from exporter.polling.secret import with_secret_of_now
-from exporter.polling.start_time import start_time
+from exporter.polling.start_time import StartTime
 from exporter.polling.status import Failure, Status
 from exporter.polling.troubles import Lack, Trouble
 from exporter.settings import AmiSettings
@@ -100,6 +100,7 @@ class Poller:
         self._notices = Notices(self._log, self.clock.wall)
         self._events = EventWatch()
         self._challenges = Challenges()
+        self._start = StartTime(self.status, self.clock)
         self._denied_at: dict[str, float] = {}
         self._shutting_down = False
         self._logged_in_at = math.inf
@@ -199,6 +200,7 @@ class Poller:
                     await self._introduce(connection, begun)
                 if self.status.connected:
                     await self.poll(connection)
+                    await self._start.ask(connection, self.settings.timeout / 2)
                 now = self.clock.monotonic()
                 least = SHUTDOWN_PAUSE if self._shutting_down else 0.0
                 # At multiples of the interval: those that a long poll has missed are left out.
@@ -226,7 +228,7 @@ class Poller:
     async def _introduce(self, connection: Connection, begun: float) -> None:
         """Once for each connection: asks which Asterisk it is, and since when it runs. `begun`:
         when connecting began. Raises TimeoutError."""
-        self._begin_step(2 * self.settings.timeout)  # once more for the time zone
+        self._begin_step(self.settings.timeout)
         answers: list[Answer] = []
         async with asyncio.timeout(self.settings.timeout):
             await connection.ask_each([CORESETTINGS, CORESTATUS], answers.append)
@@ -241,10 +243,8 @@ class Poller:
         self._asterisk_stays()
         settings, status = (answer.headers if answer.success else {} for answer in answers)
         self.status.asterisk_version = printable(str(settings.get("AsteriskVersion", "")))
-        told, now = parse_core_status(status), self.clock.wall()
-        start = await start_time(connection, told.started, now, self.settings.timeout)
-        self.status.asterisk_start = start
-        self.ledger.connected(told._replace(start=start), begun)
+        told, seconds = parse_core_status(status), self.settings.timeout / 2
+        self.ledger.connected(await self._start.connected(connection, told, seconds), begun)
         self.status.connected = True
 
     def _asterisk_shuts_down(self) -> None:

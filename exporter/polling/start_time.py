@@ -4,38 +4,68 @@ dialplan function STRFTIME: its own rules of summer time are what counts.
 """
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from typing import Final
 
 from exporter.ami import Connection, Request
-from exporter.fax import MAX_TEXT
+from exporter.fax import MAX_TEXT, CoreStatus
+from exporter.polling.clock import Clock
+from exporter.polling.status import Status
 
 _SHOWN: Final = "%Y-%m-%d %H:%M:%S"
 _EARLIEST: Final = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 """Before there was an Asterisk: the clock of a machine that was not set yet."""
 _CLOCKS_APART: Final = 300
 """Seconds by which the clock of a PBX may be ahead of ours; further, it is wrong."""
+_SOONEST: Final = 2.0
+"""Seconds after which it is asked for the second time."""
 _EAST: Final = 14 * 3600
 """Seconds by which a clock is ahead of UTC at most."""
 _WEST: Final = 12 * 3600
 """Seconds by which a clock is behind UTC at most."""
 
 
-async def start_time(connection: Connection, shown: str, wall: float, timeout: float) -> int | None:
-    """Seconds since the epoch when Asterisk's clock showed `shown`, a date and time of CoreStatus.
+class StartTime:
+    """When the Asterisk started that one poller watches: keeps `asterisk_start` of its status."""
 
-    None if that cannot be known: it is no time, or one that was not yet at `wall` (seconds since
-    the epoch); STRFTIME is not there (func_strings), not allowed, or not answered within `timeout`
-    seconds; or the clock showed it twice, in the hour that ends summer time. Raises ConnectionLost.
-    """
-    try:
-        async with asyncio.timeout(timeout):
-            starts = await _instants(connection, shown)
-    except TimeoutError:
-        return None
-    if len(starts) != 1 or not _EARLIEST <= starts[0] <= wall + _CLOCKS_APART:
-        return None
-    return starts[0]
+    def __init__(self, status: Status, clock: Clock) -> None:
+        self._status, self._clock = status, clock
+        self._shown = ""
+        self._connected_at = 0.0
+        self._due = math.inf
+        """When to ask. Just after it has started Asterisk may not have loaded func_strings yet. And
+        where it never does, each question is an ERROR in its log: they become ever fewer."""
+
+    async def connected(
+        self, connection: Connection, status: CoreStatus, timeout: float
+    ) -> CoreStatus:
+        """Takes what CoreStatus told over a new connection, and returns it with its `start`. As
+        `ask`, which it does."""
+        self._shown, self._status.asterisk_start = status.started, None
+        self._connected_at = self._due = self._clock.monotonic()
+        await self.ask(connection, timeout)
+        return status._replace(start=self._status.asterisk_start)
+
+    async def ask(self, connection: Connection, timeout: float) -> None:
+        """Asks, unless the start is known or it is not yet time to ask again.
+
+        It stays unknown if no time was shown, or one that is still to come; STRFTIME is not there,
+        not allowed, or not answered within `timeout` seconds; or the clock shows that time twice,
+        in the hour that ends summer time. Raises ConnectionLost.
+        """
+        now = self._clock.monotonic()
+        if self._status.asterisk_start is not None or now < self._due:
+            return
+        self._due = now + max(_SOONEST, now - self._connected_at)
+        try:
+            async with asyncio.timeout(timeout):
+                starts = await _instants(connection, self._shown)
+        except TimeoutError:
+            self._due = math.inf  # once is enough: no poll goes on meanwhile
+            return
+        if len(starts) == 1 and _EARLIEST <= starts[0] <= self._clock.wall() + _CLOCKS_APART:
+            self._status.asterisk_start = starts[0]
 
 
 async def _instants(connection: Connection, shown: str) -> list[int]:

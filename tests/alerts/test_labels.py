@@ -19,6 +19,8 @@ Json = dict[str, Any]
 
 CASES: Final = {path.stem: path for path in sorted((FOLDER / "tests").glob("*.yml"))}
 PROD: Final = {"cluster": "prod", "team": "telephony"}
+FILTERED: Final = "var-filters=" in RULES.read_text()
+"""Whether dashboards can be filtered by any label."""
 LONGEST: Final = 330
 """As many samples as any case has."""
 OF_AN_EXPORTER: Final = ("reload", "replicas")
@@ -38,14 +40,18 @@ def in_a_cluster(test: Json) -> None:
     for case in test.get("alert_rule_test", []):
         for alert in case.get("exp_alerts", []):
             alert["exp_labels"] |= PROD
+            if FILTERED:
+                filters = (f"&var-filters={k}%7C%3D%7C{v}" for k, v in PROD.items())
+                alert["exp_annotations"]["dashboard_url"] += "".join(filters)
 
 
 def watched_by_two(test: Json) -> None:
     """Two exporters see the same, so no alert may come twice, and no figure be the sum of both."""
+    replicas = {"replica": "a"}, {"replica": "b"}
     test["input_series"] = [
-        {"series": labelled(one["series"], replica), "values": one["values"]}
+        one | {"series": labelled(one["series"], replica) if replica else one["series"]}
         for one in test["input_series"]
-        for replica in ({"replica": "a"}, {"replica": "b"})[: 1 if recorded(one) else 2]
+        for replica in (({},) if recorded(one) else replicas)
     ]
 
 
@@ -55,13 +61,15 @@ def recorded(one: Json) -> bool:
 
 
 def beside_another_cluster(test: Json) -> None:
-    """Staging has the same jobs and instances, and there everything goes on as it began."""
+    """Staging has the same jobs and instances, and there everything goes on as it began; no session
+    is old, and nothing is gone."""
     test["input_series"] += [
         {
             "series": one["series"].replace(PROD["cluster"], "staging"),
             "values": steady(one["series"], one["values"]),
         }
         for one in test["input_series"]
+        if not re.search(r"oldest|absent", one["series"])
     ]
 
 

@@ -525,6 +525,25 @@ def test_what_must_be_scraped_is_each_target_and_the_exporter() -> None:
     assert named == jobs | {(RELEASE, "asterisk-fax-exporter", "")}
 
 
+def test_of_two_releases_that_watch_the_same_pbxs_only_the_replica_differs() -> None:
+    def monitors(*options: str) -> list[Any]:
+        chosen = [part for option in options for part in ("--set", f"monitoring.{option}")]
+        probe, monitor = (
+            only(rendered(FLEET, "--set", "shards=1", *chosen), kind)["spec"]
+            for kind in ("Probe", "ServiceMonitor")
+        )
+        (endpoint,) = monitor["endpoints"]
+        return [probe["targets"]["staticConfig"], endpoint["relabelings"]]
+
+    first = monitors("replica=a")
+    second = monitors("replica=b", "pairWith=fax-asterisk-fax-exporter")
+    assert first[0]["labels"] == {"fax_release": RELEASE, "replica": "a"}
+    assert {"targetLabel": "replica", "replacement": "a"} in first[1]
+    assert json.loads(json.dumps(first).replace('"a"', '"b"')) == second
+    other = ("--set", "fullnameOverride=other", "--set", "monitoring.pairWith=fax")
+    assert rules_made(FLEET, *other)["groups"][0]["rules"][0]["labels"]["rules"] == "telephony/fax"
+
+
 def test_a_pod_that_takes_anothers_place_goes_on_with_its_series() -> None:
     (endpoint,) = only(rendered(TLS), "ServiceMonitor")["spec"]["endpoints"]
     assert {"targetLabel": "instance", "replacement": "fax-asterisk-fax-exporter"} in endpoint[
@@ -549,8 +568,9 @@ def test_thresholds_links_and_more_can_be_others_and_all_else_stays(tmp_path: Pa
                 suffixed = rf"\1-{read(EVERYTHING)['monitoring']['dashboards']['suffix']}?"
                 rule["annotations"][key] = re.sub(r"(/d/asterisk-fax-[a-z-]+)\?", suffixed, text)
     for rule in site(expected):
-        if rule["record"] in given["thresholds"]:
-            rule["expr"] = given["thresholds"][rule["record"]].replace('job!=""', watched)
+        other = given["thresholds"].get(rule["record"])
+        if other is not None:
+            rule["expr"] = other.replace('job!=""', watched)
             changed += 1
         if rule["record"] == "global:asterisk_fax_links:info":
             rule["labels"] |= {key: given[key] for key in ("runbooks", "dashboards")}

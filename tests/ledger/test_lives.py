@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.fax import (
@@ -149,6 +149,14 @@ def test_a_restart_noticed_otherwise_is_not_counted_again_once_its_time_is_told(
     assert lives.restarts == 1
 
 
+def test_each_restart_of_which_asterisk_tells_is_counted() -> None:
+    lives = Lives()
+    for hour in range(4):
+        lives.status_shows_restart(NEVER_RELOADED._replace(started=f"2026-11-26 {hour}:00:00"))
+        lives.stats_show_restart(STATS if hour == 0 else NO_FAXES)
+        assert lives.restarts == hour
+
+
 class Telling:
     """An Asterisk, what it tells of itself now and then, and the restarts that there were."""
 
@@ -161,6 +169,8 @@ class Telling:
         self._life = self._life_listed = self._life_told = self._life_connected = 1
         self._now = self._started = self._reloaded = self._calls = self._faxes = 0
         self._connected = self._polled = False
+        self._counted = 0
+        """Restarts that were counted until the last list."""
         self.connect(True, True, 0)
 
     def connect(self, answers: bool, counts_calls: bool, hours: int) -> None:
@@ -186,9 +196,11 @@ class Telling:
             self.lives.stats_show_restart(FaxStats(0, 0, faxes, faxes, faxes, faxes))
             self._polled = True
         if lists:
-            if another and self._life != self._life_listed:
+            # That a restart was noticed ends all sessions before it.
+            known = self._life_listed != self._life and self.lives.restarts == self._counted
+            if another and known:
                 self.lives.list_shows_restart()
-            self._life_listed = self._life
+            self._life_listed, self._counted = self._life, self.lives.restarts
 
     def go_on(self, faxes: int) -> None:
         self._now += 60
@@ -221,10 +233,12 @@ STEPS = st.lists(
         st.tuples(st.just(Telling.load_res_fax_again)),
         st.tuples(st.just(Telling.restart)),
     ),
-    max_size=30,
+    min_size=5,
+    max_size=40,
 )
 
 
+@settings(max_examples=5 * settings().max_examples)
 @given(steps=STEPS, clock=st.booleans(), zones=st.booleans())
 def test_no_restart_is_counted_twice_and_none_is_missed_of_which_asterisk_tells(
     steps: list[tuple[Any, ...]], clock: bool, zones: bool

@@ -20,6 +20,7 @@ def of(ledger: Ledger, at: float = 0.0) -> Counts:
         ledger.gauges,
         ledger.peers.shown(at),
         7,
+        3,
     )
 
 

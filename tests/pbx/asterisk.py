@@ -523,7 +523,8 @@ class Asterisk:
             extra or {},
             udptl_ec,
         )
-        self._timezone = timezone
+        self.timezone = timezone
+        """From the next start on."""
         self._ports: _Ports | None = _Ports()
         first = self._ports.first
         self.ami_port = first + _AMI
@@ -726,7 +727,7 @@ class Asterisk:
         for name in configuration.keys() | self._extra.keys():
             text = configuration.get(name, "") + "\n" + self._extra.get(name, "")
             (self.directory / "etc" / name).write_text(text)
-        zone = self._root / "usr/share/zoneinfo" / self._timezone
+        zone = self._root / "usr/share/zoneinfo" / self.timezone
         (self.directory / "etc/localtime").write_bytes(zone.read_bytes())
 
     def _configuration(self) -> dict[str, str]:

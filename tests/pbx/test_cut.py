@@ -73,5 +73,6 @@ def test_behind_a_network_that_cuts_every_fax_is_told_of(
     assert cuts >= 3
     assert behind.value("connects_total") >= 3
     assert behind.sum("poll_failures_total") >= behind.value("connects_total") - 1
+    assert behind.value("asterisk_restarts_total") == 0
     assert whole.value("connects_total") == 1
     assert whole.sum("poll_failures_total") == 0

@@ -3,6 +3,7 @@ and left alone."""
 
 import contextlib
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -163,6 +164,27 @@ def test_a_shutdown_that_is_called_off_is_over_at_once(
         now = exporter.wait_until(lambda now: now.sum("pages_received_total") == 3, 20)
         assert now.value("connects_total") == 1
         assert now.value("unobserved_completions_total") == 0
+
+
+# --- its starts -------------------------------------------------------------------------------
+
+
+def test_each_restart_is_counted_once_and_when_it_was_is_told_from_any_zone(suite: str) -> None:
+    begun = time.time()
+    with Asterisk(suite, timezone="Asia/Kolkata") as asterisk, watching(asterisk) as exporter:
+        for restarts, zone in enumerate(["America/New_York", "Etc/UTC", ""]):
+            now = exporter.wait_until(
+                lambda now, restarts=restarts: (  # type: ignore[misc]
+                    now.has("asterisk_start_timestamp_seconds")
+                    and now.value("asterisk_restarts_total") == restarts
+                ),
+                30,
+            )
+            assert int(begun) <= now.value("asterisk_start_timestamp_seconds") <= time.time()
+            if zone:
+                asterisk.command("core reload")
+                begun, asterisk.timezone = time.time(), zone
+                asterisk.restart(graceful=restarts == 0)
 
 
 # --- nobody is let in -------------------------------------------------------------------------

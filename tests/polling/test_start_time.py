@@ -1,5 +1,6 @@
 """When Asterisk started is told to the second in whatever zone, or not at all."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -8,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from exporter.ami import connect
-from exporter.polling import Poller
-from exporter.polling.start_time import start_time
+from exporter.ami import Connection, connect
+from exporter.fax import CoreStatus
+from exporter.polling import Clock, Poller, Status
+from exporter.polling.start_time import StartTime
 from harness.exposition import scrape
 from harness.pbx import FaultyPbx
 from harness.virtual_time import EPOCH, in_virtual_time, until
@@ -34,6 +36,11 @@ ZONES: Final = {
 """And from which year on the next four are looked at."""
 LATER: Final = 2_000_000_000.0
 """A time at which all of these starts are long ago."""
+
+
+async def start_time(connection: Connection, said: str, wall: float) -> int | None:
+    start = StartTime(Status(), Clock(wall=lambda: wall))
+    return (await start.connected(connection, CoreStatus(said, said, None), 5)).start
 
 
 def logged_in(poller: Poller, times: int) -> bool:
@@ -70,7 +77,7 @@ async def test_a_start_is_told_exactly_around_each_change_of_the_clock(name: str
             others = [moment + by for by in range(-7200, 7201, 900) if by]
             ambiguous = any(shown(at, zone) == said for at in others)
             twice += ambiguous
-            start = await start_time(connection, said, LATER, 5)
+            start = await start_time(connection, said, LATER)
             assert start == (None if ambiguous else moment), said
     finally:
         connection.close()
@@ -99,7 +106,7 @@ async def test_a_start_is_told_exactly_around_each_change_of_the_clock(name: str
 async def test_what_cannot_be_a_start_is_none(said: str) -> None:
     async with watched(zone=ZoneInfo("Etc/UTC")) as (pbx, _):
         connection = await connect(settings_for(pbx), lambda event: None)
-        assert await start_time(connection, said, EPOCH, 5) is None
+        assert await start_time(connection, said, EPOCH) is None
         connection.close()
 
 
@@ -107,7 +114,7 @@ async def test_what_cannot_be_a_start_is_none(said: str) -> None:
 async def test_a_clock_that_is_a_little_ahead_is_believed() -> None:
     async with watched(zone=ZoneInfo("Etc/UTC")) as (pbx, _):
         connection = await connect(settings_for(pbx), lambda event: None)
-        assert await start_time(connection, "2027-01-15 08:05:00", EPOCH, 5) == EPOCH + 300
+        assert await start_time(connection, "2027-01-15 08:05:00", EPOCH) == EPOCH + 300
         connection.close()
 
 
@@ -148,6 +155,32 @@ async def test_without_strftime_polls_go_on_and_nothing_is_told_or_said(
         assert not scrape(poller).has(NAME)
         assert "Getvar" not in caplog.text
         assert poller.status.up is (lack != "the class")
+
+
+@in_virtual_time
+async def test_a_module_that_is_loaded_late_is_asked_again_and_less_and_less() -> None:
+    async with watched(start=False) as (pbx, poller):
+        pbx.func_strings = False
+        asked = 0
+
+        def count(action: str, answer: bytes) -> bytes:
+            nonlocal asked
+            asked += action == "Getvar"
+            return answer
+
+        pbx.rewrite = count
+        pbx.accept_connections()
+        await asyncio.sleep(20)
+        assert 4 <= asked <= 6
+        await asyncio.sleep(300)
+        assert asked <= 10
+        pbx.func_strings = True
+        await until(lambda: poller.status.asterisk_start is not None)
+        assert scrape(poller).value(NAME) == EPOCH
+        until_then = asked
+        await asyncio.sleep(300)
+        assert asked == until_then
+        assert poller.status.connects == 1
 
 
 @pytest.mark.parametrize("name", ["Asia/Kolkata", "America/New_York"])

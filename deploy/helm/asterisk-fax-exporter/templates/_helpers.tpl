@@ -40,7 +40,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- /* What tells this release from another one in the same Prometheus: on its scrapes, and in its rules. */ -}}
 {{- define "fax.release" -}}
-{{ .Release.Namespace }}/{{ include "fax.fullname" . }}
+{{ .Release.Namespace }}/{{ include "fax.watcher" . }}
+{{- end }}
+
+{{- /* As what Prometheus knows the exporter: of two releases that watch the same PBXs, the first. */ -}}
+{{- define "fax.watcher" -}}
+{{ .Values.monitoring.pairWith | default (include "fax.fullname" .) }}
 {{- end }}
 
 {{- /* Which series the rules see: those of this release, if it has them scraped. */ -}}

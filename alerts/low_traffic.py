@@ -1,0 +1,85 @@
+"""Faxes so few that no share of them is evidence: that none succeeds any more is."""
+
+from typing import Final
+
+from alerts.promql import increase
+from alerts.rules import Alert, Figure, Group, Listing, Record
+from alerts.thresholds import FAILING_SECONDS
+
+_LAST: Final = "pbx_operation:asterisk_fax_last_judged:timestamp_seconds"
+_SUCCESS: Final = "pbx_operation:asterisk_fax_last_success:timestamp_seconds"
+_SINCE: Final = "pbx_operation:asterisk_fax_failing_since:timestamp_seconds"
+_KEPT: Final = "30 * 86400"
+"""How long it is known what was last, seconds."""
+
+GROUP: Final = Group(
+    "asterisk-fax-low-traffic",
+    (
+        Record(
+            _SUCCESS,
+            f"""\
+  max without (replica) (asterisk_fax_last_success_timestamp_seconds)
+or ignoring (rules)
+  last_over_time({_SUCCESS}[1h])
+  > time() - {_KEPT}
+""",
+            comment="When the last fax ended well, also if the exporter was restarted since.",
+        ),
+        Record(
+            _LAST,
+            f"""\
+    max without (replica) (asterisk_fax_last_fax_timestamp_seconds)
+  unless
+    max without (replica) (asterisk_fax_results_unknown_total) > 0
+or ignoring (rules)
+  last_over_time({_LAST}[1h])
+  > time() - {_KEPT}
+""",
+            comment="The same of all faxes, unless nobody tells how they ended.",
+        ),
+        Record(
+            _SINCE,
+            f"""\
+  last_over_time({_SINCE}[1h])
+  > {_SUCCESS}
+or
+    last_over_time({_SINCE}[1h])
+  unless
+    {_SUCCESS}
+or
+  {_LAST}
+  > {_SUCCESS}
+or
+    {_LAST}
+  unless
+    {_SUCCESS}
+""",
+            comment="When the first failed of the faxes since the last that ended well.",
+        ),
+        Alert(
+            "AsteriskFaxNoneSucceeds",
+            f"""\
+  {_LAST} - {_SINCE}
+  >= {FAILING_SECONDS}
+and ignoring (operation, rules)
+  max without (replica) (last_over_time(asterisk_fax_up[1h]))
+""",
+            wait="1h",
+            severity="warning",
+            summary="No fax succeeds at {labels.instance} any more: {labels.operation}",
+            description="Since the first failed, {failing:duration} ago, no fax "
+            "({labels.operation}) has succeeded. Failed in the past three days:{reasons}.",
+            figures={
+                "failing": Figure(f"time() - {_SINCE}"),
+                "reasons": Listing(
+                    f"{increase('asterisk_fax_failures_total', '3d')} >= 0.5", by="reason"
+                ),
+            },
+            comment="""
+From the first of them to the last a night must have passed: somebody who dials a wrong number all
+afternoon is no reason. Whether there was one fax on each day or a thousand is the same here.
+""",
+        ),
+    ),
+    comment="Faxes so few that no share of them is evidence: that none succeeds any more is.",
+)

@@ -1,0 +1,150 @@
+"""Lines that are silent, and those that only seem to be.
+
+Played at 15 minutes a step for three weeks: two of them are what the rules compare with.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+
+from harness.scenarios import Fires, Scenario
+from harness.traffic import (
+    DAY,
+    HOUR,
+    Curve,
+    Event,
+    ExporterStops,
+    Mix,
+    Pbx,
+    Unreachable,
+    World,
+    but,
+    day,
+    office,
+    poisson,
+    rising,
+    round_the_clock,
+    shifted,
+    shifts,
+)
+
+SILENT = "AsteriskFaxSilent"
+WEDNESDAY = 13 * DAY
+FROM_TEN = (WEDNESDAY + 10 * HOUR, WEDNESDAY + 2.9 * DAY)
+NEXT_MONDAY = 18 * DAY + 8 * HOUR
+LASTING = 19 * DAY
+
+
+def _line(
+    random: Random,
+    a_day: float,
+    curve: Curve = office,
+    events: Sequence[Event] = (),
+    until: float = LASTING,
+) -> World:
+    """A line that receives, beside one that sends and always works."""
+    received = Mix().at(random, poisson(random, a_day, 0, until, curve))
+    sent = Mix("send").at(random, poisson(random, 50, 0, until))
+    return [Pbx(received + sent, events=events)]
+
+
+def _dead(
+    name: str,
+    a_day: float,
+    within: float,
+    pause: tuple[float, float],
+    over: float,
+    curve: Curve = office,
+) -> Scenario:
+    """`over`: when faxes come again."""
+    return Scenario(
+        name,
+        lambda random: _line(random, a_day, but(curve, pause)),
+        lasting=LASTING,
+        begins=pause[0],
+        ends=over,
+        fires=[Fires(SILENT, within, {"operation": "receive"}, clears=2 * HOUR)],
+        step=900,
+        seeds=(1,),
+    )
+
+
+def _quiet(name: str, world: partial[World], lasting: float = LASTING) -> Scenario:
+    return Scenario(name, world, lasting=lasting, silent=[SILENT], step=900, seeds=(1,))
+
+
+def _moved(random: Random) -> World:
+    """From Monday on an hour later: the rules know no time zone."""
+    earlier = poisson(random, 300, 0, 11 * DAY)
+    later = poisson(random, 300, 11 * DAY, LASTING, shifted(office, 1))
+    return [Pbx(Mix().at(random, [*earlier, *later]))]
+
+
+def _burst(random: Random) -> World:
+    """Two faxes a day, and 2000 on the first of a month."""
+    usual = poisson(random, 2, 0, 2 * LASTING)
+    bursts = poisson(random, 2000, 0, 2 * LASTING, rising(but(office, (0, DAY), day(1)), 1, 0))
+    on_days = [time for time in bursts if time // DAY in (4, 34)]
+    return [Pbx(Mix().at(random, sorted([*usual, *on_days])))]
+
+
+SCENARIOS = (
+    _dead(
+        "300 faxes each weekday, and none from Wednesday 10:00 for two and a half days",
+        300,
+        2 * HOUR,
+        FROM_TEN,
+        NEXT_MONDAY,
+    ),
+    _dead(
+        "30 faxes each weekday, and none from Wednesday 10:00 for two and a half days",
+        30,
+        1.5 * DAY,
+        FROM_TEN,
+        NEXT_MONDAY,
+    ),
+    _dead(
+        "2000 faxes a day around the clock, and none for eight hours of a night",
+        2000,
+        2 * HOUR,
+        (WEDNESDAY, WEDNESDAY + 8 * HOUR),
+        WEDNESDAY + 8 * HOUR,
+        round_the_clock,
+    ),
+    Scenario(
+        "A public holiday and the Friday after it, 300 faxes on other weekdays: once, until Monday",
+        lambda random: _line(random, 300, but(office, day(14), day(15))),
+        lasting=LASTING,
+        begins=14 * DAY,
+        ends=NEXT_MONDAY,
+        fires=[Fires(SILENT, 11 * HOUR, {"operation": "receive"}, clears=HOUR)],
+        step=900,
+        seeds=(1,),
+    ),
+    _quiet("300 faxes each weekday, quiet nights and weekends", partial(_line, a_day=300)),
+    _quiet(
+        "Shifts from 6 to 22, Monday to Saturday, 100 a day",
+        partial(_line, a_day=100, curve=shifts),
+    ),
+    _quiet(
+        "Five faxes a day, and none for a week",
+        partial(_line, a_day=5, curve=but(office, (11 * DAY, 18 * DAY))),
+    ),
+    _quiet(
+        "2000 faxes on one day of the month, two on others", partial(_burst), lasting=2 * LASTING
+    ),
+    _quiet("All comes an hour later from one week to the next", partial(_moved)),
+    _quiet(
+        "A new PBX in its first week, 300 faxes on two days, then none",
+        partial(_line, a_day=300, curve=but(office, (2 * DAY, 7 * DAY))),
+        lasting=7 * DAY,
+    ),
+    _quiet(
+        "The exporter is down for a day",
+        partial(_line, a_day=300, events=[ExporterStops(WEDNESDAY + 8 * HOUR, DAY)]),
+    ),
+    _quiet(
+        "No network to the PBX for a day",
+        partial(_line, a_day=300, events=[Unreachable(WEDNESDAY + 8 * HOUR, DAY)]),
+    ),
+)
