@@ -174,6 +174,14 @@ max without (le) (
   """,
             f"""
 {_worse(0.25)}
+    or
+      (
+          {windows.last(PER_PAGE)}
+        > ignoring (window) group_left ()
+          clamp_min({BAD_LINES_FACTOR} * {_ALLOWED_PER_PAGE}, {BAD_LINES})
+      )
+      > ignoring (window) group_left ()
+        0.5 * {windows.last(PER_PAGE + '{window="1w"}')}
   """,
             windows.enough(FAXES),
         ),

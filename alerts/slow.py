@@ -8,8 +8,8 @@ from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import PAGE_DURATION_FACTOR, RATE_FALLBACKS
 
 DASHBOARD: Final = "asterisk-fax-line-quality"
-CAUTION: Final = 6
-"""Of n faxes a figure must be 1 + 6 / sqrt(n) times as high as usual: a few long pages, or one old
+CAUTION: Final = 7
+"""Of n faxes a figure must be 1 + 7 / sqrt(n) times as high as usual: a few long pages, or one old
 machine that falls back with each fax, are no line that got slower."""
 HALF_HOURS: Final = 12
 """In so many half hours of a day there must have been a page."""
@@ -48,7 +48,7 @@ USUAL: Final = Group(
         Record(
             LOW,
             f"""\
-  quantile_over_time(0.25, {MEAN}{{window="1h"}}[1w:2h])
+  quantile_over_time(0.25, {MEAN}{{window="1h"}}[1w:1h])
 and ignoring (window)
   {FAXES}{{window="1w"}} >= {windows.ENOUGH}
 """,

@@ -74,7 +74,7 @@ BAD_LINES_FAXES: Final = Threshold(
 )
 PAGE_DURATION_FACTOR: Final = Threshold(
     "page_duration_factor",
-    1.75,
+    1.8,
     "Times as long per page as usual. From 14400 to 9600 bit/s it is 1.5.",
 )
 RATE_FALLBACKS: Final = Threshold(

@@ -76,21 +76,21 @@ def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: 
     what it was: a night or a weekend without a fax proves nothing. After a week without a fax it is
     forgotten.
     """
+    hour = f'max_over_time({from_}{{window="1h"}}[3h])'
+    doubt = f" unless ignoring (window) {hour} > 0" if "1h" in windows else ""
     told: list[str] = []
     with_enough: list[str] = []
-    for place, window in enumerate(windows):
+    for window in windows:
         at, of = (f'{one}{{window="{window}"}}' for one in (from_, faxes))
         if window == "1w":
-            both = f'{from_}{{window="1d"}} == 0 and ignoring (window) {at} == 0'
-            told += with_enough
-            told.append(f"0 * ({at} == 2 and {last(of)} < {SMALL}) + 1")
-            with_enough = [_unless_doubtful(both, from_, windows[: place - 1])]
+            both = f'{from_}{{window="1d"}} == 0 and ignoring (window) {at} == 0{doubt}'
+            told += [*with_enough, f"0 * ({at} == 2 and {last(of)} < {SMALL}) + 1"]
+            with_enough = [both]
             continue
-        told.append(f"0 * ({at} == 2) + 1")
-        told += with_enough
-        fine = f"max_over_time({at}[3h]) == 0" if window == "1h" else f"{at} == 0"
+        told += [f"0 * ({at} == 2) + 1", *with_enough]
+        fine = f"{hour} == 0" if window == "1h" else f"{at} == 0"
         many, few = (
-            _unless_doubtful(f"{fine} and {of} >= {least}", from_, windows[:place])
+            f"{fine} and {of} >= {least}{'' if window == '1h' else doubt}"
             for least in (MANY, ENOUGH)
         )
         told.append(many)
@@ -101,13 +101,7 @@ def verdict(name: str, from_: str, faxes: str, windows: Sequence[str], comment: 
         + f"""\
     last_over_time({name}[1d])
   and
-    max without (window) ({last(f'{faxes}{{window="1w"}}')} > 0)
+    max without (window) ({last(f'{faxes}{{window=~"1d|1w"}}')} > 0)
 """,
         comment,
     )
-
-
-def _unless_doubtful(fine: str, from_: str, shorter: Sequence[str]) -> str:
-    if not shorter:
-        return fine
-    return f'{fine} unless ignoring (window) {from_}{{window=~"{"|".join(shorter)}"}} > 0'
