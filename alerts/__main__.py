@@ -20,28 +20,32 @@ from alerts import (
     slow,
 )
 from alerts.grafana import provisioning_file
-from alerts.prometheus import rules_file
+from alerts.prometheus import in_order, rules_file
 from alerts.rules import Record
 
 ROOT: Final = Path(__file__).parent.parent
-GROUPS: Final = (
-    site.NUMBERS,
-    site.GROUP,
-    reachability.GROUP,
-    failures.GROUP,
-    low_traffic.GROUP,
-    attempts.GROUP,
-    silence.GROUP,
-    peers.GROUP,
-    lines.USUAL,
-    lines.GROUP,
-    peer_lines.USUAL,
-    peer_lines.GROUP,
-    slow.USUAL,
-    slow.GROUP,
-    sessions.GROUP,
-    restarts.GROUP,
-    results.GROUP,
+GROUPS: Final = tuple(
+    part
+    for group in (
+        site.NUMBERS,
+        site.GROUP,
+        reachability.GROUP,
+        failures.GROUP,
+        low_traffic.GROUP,
+        attempts.GROUP,
+        silence.GROUP,
+        peers.GROUP,
+        lines.USUAL,
+        lines.GROUP,
+        peer_lines.USUAL,
+        peer_lines.GROUP,
+        slow.USUAL,
+        slow.GROUP,
+        sessions.GROUP,
+        restarts.GROUP,
+        results.GROUP,
+    )
+    for part in group.parts()
 )
 HEADER: Final = """
 Recording rules and alerts for asterisk-fax-exporter. Needs Prometheus 2.42 or newer; Mimir's and
@@ -72,13 +76,15 @@ goes to its provisioning/alerting/. See grafana/README.md for what else it needs
 
 
 def texts() -> dict[Path, str]:
-    """The content of each file."""
+    """The content of each file; of promtool's cases only the order of the groups is made here."""
     rules = ROOT / "deploy/prometheus"
     recorded = tuple(
         replace(group, rules=[rule for rule in group.rules if isinstance(rule, Record)])
         for group in GROUPS
     )
+    cases = {path: path.read_text(encoding="utf-8") for path in (rules / "tests").glob("*.yml")}
     return {
+        **{path: in_order(case, GROUPS) for path, case in cases.items()},
         rules / "asterisk-fax.rules.yml": rules_file(HEADER, GROUPS),
         rules / "asterisk-fax-recording.rules.yml": rules_file(RECORDING, recorded),
         ROOT / "grafana/provisioning/alerting/asterisk-fax.yml": provisioning_file(GRAFANA, GROUPS),

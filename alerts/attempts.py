@@ -60,7 +60,8 @@ max without (replica, sessions) (
         )
     for window in (*COUNTED, "2h", "6h"):
         sent, received = (
-            counted(f"asterisk_fax_{kind}_attempts_total", window) for kind in ("transmit", "receive")
+            counted(f"asterisk_fax_{kind}_attempts_total", window)
+            for kind in ("transmit", "receive")
         )
         yield Record(
             f"{_ATTEMPTS}:increase",
@@ -89,8 +90,8 @@ max without (window, result) (
             wait="0m",
             linger="7m",
             severity="critical",
-            summary="Faxes at {labels.instance} are attempted and never begin: {value:percent}",
-            description="Of {attempts10m} attempts in the past 10 minutes {never10m} have neither completed "
+            summary="Faxes at {labels.instance} are attempted and never begin",
+            description="{value:percent} never begin. Of {attempts10m} attempts in the past 10 minutes {never10m} have neither completed "
             "nor do they run, of {attempts1h} in the past hour {never1h}: T.38 was not negotiated, or the "
             "file could not be read.",
             figures={

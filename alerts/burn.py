@@ -26,9 +26,7 @@ def counted(counter: str, window: str, *away: str) -> str:
     """
     if window not in SHORT:
         return increase(counter, window, *away)
-    seen = (
-        f"  increase({counter}[{window}])\n  * (1 - 1 / count_over_time({counter}[{window}]))"
-    )
+    seen = f"  increase({counter}[{window}])\n  * (1 - 1 / count_over_time({counter}[{window}]))"
     grown = f"max without (replica) (\n{seen}\n)"
     return f"sum without ({', '.join(away)}) ({grown})" if away else grown
 
@@ -44,13 +42,15 @@ class Window(NamedTuple):
     """The last part without which it must be one; empty: none."""
     clean: str
     """The last part in which it must not be certain that it is over."""
+    least: int = 1
+    """So many must be bad in `now`."""
 
 
 PAGE: Final = (
     Window("20m", now="10m", before="", clean="5m"),
     Window("1h", now="20m", before="20m", clean="10m"),
     Window("2h", now="20m", before="1h", clean="10m"),
-    Window("6h", now="1h", before="2h", clean="10m"),
+    Window("6h", now="1h", before="2h", clean="10m", least=2),
 )
 
 
@@ -83,7 +83,7 @@ class Counts:
         if "burn" in ways:
             made["above"] = f"{bad} > {PAGE_BURN} * {may}"
             made["beyond"] = self._beyond(f"{PAGE_BURN} * {may}", deviations=1.5, least=10)
-            made["clean"] = f"{PAGE_BURN} * {may} - {bad} > 1"
+            made["clean"] = f"{PAGE_BURN} * {may} - {bad} > 0.5\nand\n{PAGE_BURN} * {may} > 1.5"
         for kind, expression in made.items():
             yield Record(
                 f"{self.name}:{kind}",
@@ -138,6 +138,7 @@ class Counts:
                     one.length,
                     self._has_been_beyond(one.length),
                     self._of("above", one.now),
+                    f"{self.count(one.now)} >= {one.least - 0.5}" if one.least > 1 else "",
                     self._before(one.length, one.before) if one.before else "",
                     but=self._of("clean", one.clean),
                 )
@@ -145,9 +146,7 @@ class Counts:
             )
         )
 
-    def slow_burn(
-        self, *windows: tuple[str, str, float], but_worst_hour: bool = False
-    ) -> str:
+    def slow_burn(self, *windows: tuple[str, str, float], but_worst_hour: bool = False) -> str:
         """The share that is bad, where it is above the objective for long.
 
         Of each window: its length, the last part, in which it must be so too, and how many times the
@@ -162,7 +161,9 @@ class Counts:
                         deviations=2,
                         least=5,
                         window=window,
-                        but=f"max_over_time({self.count('1h')}[{window}:1h])" if but_worst_hour else "",
+                        but=f"max_over_time({self.count('1h')}[{window}:1h])"
+                        if but_worst_hour
+                        else "",
                     ),
                     f"{self.count(now)} > {self._allowed(now)}",
                 )
@@ -194,10 +195,11 @@ class Counts:
     def _beyond(
         self, may: str, deviations: float, least: int, window: str = "", but: str = ""
     ) -> str:
-        less = f"- ignoring (window) {but}\n" if but else ""
+        # Of a difference the window is gone.
+        less, than = (f"- ignoring (window) {but}\n", "> ignoring (window)") if but else ("", ">")
         return (
             f"{self.count(window)}\n{less}"
-            f"> clamp_min({may} + 3.5\n  + {deviations:g} * sqrt({may}), {least - 0.5})"
+            f"{than} clamp_min({may} + 3.5\n  + {deviations:g} * sqrt({may}), {least - 0.5})"
         )
 
     def _has_been_beyond(self, window: str) -> str:

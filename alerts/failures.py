@@ -105,8 +105,8 @@ max without (operation, window, result) (
             wait="0m",
             linger="7m",
             severity="critical",
-            summary="Faxes fail at {labels.instance}: {value:percent}",
-            description="Failed in the past 10 minutes for reasons of this side or the line:{bad10m}; ended "
+            summary="Faxes fail at {labels.instance}",
+            description="{value:percent} fail. Failed in the past 10 minutes for reasons of this side or the line:{bad10m}; ended "
             "well:{good10m}. In the past hour failed:{bad1h}; ended well:{good1h}. All failures of the hour:"
             "{reasons}. Peers with most of them:{peers}.",
             figures={
@@ -134,8 +134,8 @@ nothing.
             wait="15m",
             linger="2h",
             severity="warning",
-            summary="More faxes fail at {labels.instance} than may: {value:percent}",
-            description="Failed in the past 6 hours for reasons of this side or the line:{bad6h}; ended "
+            summary="More faxes fail at {labels.instance} than may",
+            description="{value:percent} fail. Failed in the past 6 hours for reasons of this side or the line:{bad6h}; ended "
             "well:{good6h}. In the past 3 days failed:{bad3d}; ended well:{good3d}. All failures of the "
             "past hour:{reasons}. Peers with most of them:{peers}.",
             figures={
@@ -149,17 +149,17 @@ nothing.
         ),
         Record(
             f"{_ENDED}:slow_burn",
-            OTHERS.slow_burn(("1h", "20m", 1), ("6h", "1h", 1), ("1d", "6h", 1)),
+            OTHERS.slow_burn(("1h", "20m", 1), ("6h", "1h", 1)),
             "Many meet no fax at the other end, or one that refuses.",
         ),
         Alert(
             "AsteriskFaxNoFaxRatioHigh",
             f"max without (operation, window, result) ({_ENDED}:slow_burn)",
             wait="15m",
-            linger="1h",
+            linger="30m",
             severity="warning",
-            summary="Many faxes at {labels.instance} meet no fax at the other end: {value:percent}",
-            description="no_fax or not_accepted in the past hour:{bad1h}; ended well:{good1h}. In the past 6 "
+            summary="Many faxes at {labels.instance} meet no fax at the other end",
+            description="{value:percent} end so. no_fax or not_accepted in the past hour:{bad1h}; ended well:{good1h}. In the past 6 "
             "hours:{bad6h}; ended well:{good6h}. All failures of the past hour:{reasons}.",
             figures={
                 "bad1h": _by(OTHERS, "1h"),

@@ -51,7 +51,7 @@ def _group(group: Group) -> Json:
         "orgId": 1,
         "name": group.name,
         "folder": FOLDER,
-        "interval": "1m",
+        "interval": group.interval,
         "rules": [_rule(alert) for alert in alerts],
     }
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from alerts import windows
-from alerts.lines import DASHBOARD
+from alerts.peers import DASHBOARD as PEERS
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import BAD_LINES, BAD_LINES_FACTOR
 
@@ -111,7 +111,7 @@ some sites nearly all have.
                 "bad": Figure(f'{BAD_FAXES}{{window="1d"}}'),
                 "others": Figure(f'{OTHERS_PER_PAGE}{{window="1d"}}'),
             },
-            dashboard=DASHBOARD,
+            dashboard=PEERS,
         ),
     ),
     comment="One peer whose lines are worse than those of the others.",

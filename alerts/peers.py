@@ -1,6 +1,6 @@
 """One peer that is bad among many: faxes that fail at it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from alerts.burn import Counts, Window, counted
@@ -8,6 +8,8 @@ from alerts.failures import THEIRS
 from alerts.promql import increase
 from alerts.rules import Alert, Figure, Group, Listing, Record
 from alerts.thresholds import FAILURES_OBJECTIVE, THEIRS_SHARE
+
+DASHBOARD: Final = "asterisk-fax-peers"
 
 FAILED: Final = "asterisk_fax_peer_failures_total"
 _ENDED: Final = "pbx_peer:asterisk_fax_ended"
@@ -41,7 +43,7 @@ def _ended() -> Iterator[Record]:
     yield from OTHERS.records()
 
 
-_FIGURES: Final = {
+_FIGURES: Final[Mapping[str, Figure | Listing]] = {
     **{
         f"{word}{window}": Figure(f"sum without (result, window) ({OURS.count(window, result)})")
         for word, result in (("bad", "ours"), ("theirs", "theirs"), ("good", "succeeded"))
@@ -50,7 +52,7 @@ _FIGURES: Final = {
     "reasons": Listing(f"{increase(FAILED, '1h', 'operation')} >= 0.5", by="reason", none="none"),
 }
 _DESCRIPTION: Final = (
-    "Of the faxes of {labels.peer} in the past 20 minutes {bad20m} failed for reasons of this side or "
+    "{value:percent} fail. Of the faxes of {labels.peer} in the past 20 minutes {bad20m} failed for reasons of this side or "
     "the line, {theirs20m} met no fax at the other end or were refused there, and {good20m} ended well; "
     "in the past hour {bad1h}, {theirs1h} and {good1h}. All failures of the hour:{reasons}."
 )
@@ -63,16 +65,16 @@ GROUP: Final = Group(
             f"{_FAILURES}:outage",
             f"""\
     {OURS.ratio("20m")}
-  and ignoring (window)
+  and ignoring (window, result)
     {OURS.twice("20m")} >= 39
 or
     {OURS.ratio("1h")}
-  and ignoring (window)
+  and ignoring (window, result)
     {OURS.twice("1h")} >= 39
-  and ignoring (window)
+  and ignoring (window, result)
     {OURS.twice("20m")} > 0
 or
-  sum without (result) ({_ENDED}:increase{{window="1h"}}) ^ 0
+    sum without (result) ({_ENDED}:increase{{window="1h"}}) ^ 0
   and
     sum without (result) ({_ENDED}:increase{{window="1h"}}) >= 29.5
   and
@@ -91,15 +93,16 @@ trunk, and not one bad machine.
             wait="0m",
             linger="10m",
             severity="critical",
-            summary="Faxes of {labels.peer} fail at {labels.instance}: {value:percent}",
+            summary="Faxes of {labels.peer} fail at {labels.instance}",
             description=_DESCRIPTION,
             figures=_FIGURES,
+            dashboard=DASHBOARD,
         ),
         Record(
             f"{_FAILURES}:burn",
             OURS.burn(
                 Window("1h", now="20m", before="20m", clean="20m"),
-                Window("6h", now="1h", before="1h", clean="20m"),
+                Window("6h", now="1h", before="1h", clean="20m", least=2),
             ),
             """
 Now as well as before: one fax that is tried again and again is not the peer.
@@ -120,9 +123,10 @@ max without (window, result) ({_FAILURES}:outage)
             wait="10m",
             linger="30m",
             severity="warning",
-            summary="More faxes of {labels.peer} fail at {labels.instance} than may: {value:percent}",
+            summary="More faxes of {labels.peer} fail at {labels.instance} than may",
             description=_DESCRIPTION,
             figures=_FIGURES,
+            dashboard=DASHBOARD,
         ),
     ),
     comment="One peer that is bad among many.",

@@ -17,16 +17,19 @@ def rules_file(header: str, groups: Sequence[Group]) -> str:
     lines = [*_comment(header, 0), "", "groups:"]
     for group in groups:
         if group.rules:
-            lines += [
-                *_comment(group.comment, 2),
-                f"  - name: {group.name}",
-                f"    interval: {group.interval}",
-            ]
-            lines += ["    rules:"]
+            lines += [*_comment(group.comment, 2), f"  - name: {group.name}"]
+            lines += [f"    interval: {group.interval}", "    rules:"]
             for rule in group.rules:
                 lines += _alert(rule) if isinstance(rule, Alert) else _record(rule)
             lines.append("")
     return "\n".join(lines[:-1]) + "\n"
+
+
+def in_order(case: str, groups: Sequence[Group]) -> str:
+    """A file of cases for promtool, with the groups in the order in which it is to evaluate them.
+    Left to itself it would take another one, and one group have late what another one records."""
+    order = "".join(f"  - {group.name}\n" for group in groups if group.rules)
+    return re.sub(r"(?<=^group_eval_order:\n)(?:  - \S+\n)+", order, case, flags=re.MULTILINE)
 
 
 def _record(rule: Record) -> Iterator[str]:

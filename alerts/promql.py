@@ -35,7 +35,10 @@ def chosen(expression: str, matchers: str = "") -> str:
             return found[0]
         own = [RULES] if ":" in name else [] if matchers else [WATCHED]
         inside = ", ".join((*own, *([matchers] if matchers else [])))
-        return f"{name}{{{inside}, " if found["more"] else f"{name}{{{inside}}}"
+        if found["more"]:
+            # Those of an alert end with a comma.
+            return f"{name}{{{inside} " if matchers else f"{name}{{{inside}, "
+        return f"{name}{{{inside}}}"
 
     return _SELECTOR.sub(with_matchers, expression)
 

@@ -62,7 +62,7 @@ clamp_min(
 max without (window) (
     {RESTARTED}{{window="2h"}} > {RESTARTS}
   or
-      {RESTARTED}{{window="1d"}} > 2 * {RESTARTS}
+      {RESTARTED}{{window="1d"}} > {RESTARTS} * 2
     and ignoring (window)
       {RESTARTED}{{window="4h"}} > 0
 )

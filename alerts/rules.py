@@ -5,9 +5,12 @@ What is recorded has the label `rules` besides those of what it was made from, s
 has recorded series on one side and others on the other needs `ignoring (rules)`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+IN_A_GROUP: Final = 20
+"""Mimir takes no more rules in a group unless it is told to (ruler_max_rules_per_rule_group)."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,11 @@ class Alert:
 
 @dataclass(frozen=True)
 class Group:
-    """The rules of one subject, which are evaluated in their order. It may use the thresholds, and
-    what it recorded itself: rulers that share groups among them evaluate each on its own."""
+    """The rules of one subject, which are evaluated in their order.
+
+    It may use what groups before it record. Rulers that share groups among them evaluate each on
+    its own; then that is a minute old at most.
+    """
 
     name: str
     rules: Sequence[Record | Alert]
@@ -79,3 +85,9 @@ class Group:
     interval: str = "1m"
     """From one evaluation to the next. What another group records more than two minutes apart can
     be read over a time only, as with `last_over_time`."""
+
+    def parts(self) -> Iterator["Group"]:
+        """The group, or as many as it takes where Mimir would refuse it as too large."""
+        for n, start in enumerate(range(0, len(self.rules), IN_A_GROUP), 1):
+            part = replace(self, rules=self.rules[start : start + IN_A_GROUP])
+            yield part if n == 1 else replace(part, name=f"{self.name}-{n}", comment="")

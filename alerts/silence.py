@@ -7,12 +7,18 @@ from typing import Final
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import MISSED
 
-_LAST_FAX: Final = "pbx_operation:asterisk_fax_last_fax:timestamp_seconds"
+_LAST_FAX: Final = "pbx_operation_peer:asterisk_fax_last_fax:timestamp_seconds"
 _WATCHED: Final = "pbx:asterisk_fax_watched_since:timestamp_seconds"
-_SILENCE: Final = "pbx_operation:asterisk_fax_silence:seconds"
-_GROWTH: Final = "pbx_operation:asterisk_fax_finished:growth"
-_USUAL: Final = "pbx_operation:asterisk_fax_finished:usual"
-_MISSED: Final = "pbx_operation:asterisk_fax_missed:faxes"
+_SILENCE: Final = "pbx_operation_peer:asterisk_fax_silence:seconds"
+_GROWTH: Final = "pbx_operation_peer:asterisk_fax_finished:growth"
+_USUAL: Final = "pbx_operation_peer:asterisk_fax_finished:usual"
+_MISSED: Final = "pbx_operation_peer:asterisk_fax_missed:faxes"
+_UNOBSERVED: Final = """\
+max without (replica) (
+    asterisk_fax_unobserved_completions_total
+    > asterisk_fax_unobserved_completions_total offset 4h
+  )"""
+"""Faxes end of which nobody tells: then it is not them that are missing."""
 _WINDOWS: Final = {"1h": 1, "4h": 4, "1d": 24, "3d": 72}
 """How long a silence must be, in hours. The longer, the fewer faxes a day make it conspicuous."""
 _SEEN: Final = "max without (replica) (max_over_time(asterisk_fax_up[15m])) == 1"
@@ -23,9 +29,12 @@ def _growth(window: str) -> Record:
         _GROWTH,
         f"""\
 max without (replica) (
-    sum without (transport) (asterisk_fax_finished_total)
+    sum without (transport) (asterisk_fax_finished_total or asterisk_fax_peer_finished_total)
   -
-    sum without (transport) (asterisk_fax_finished_total offset {window})
+    sum without (transport) (
+      asterisk_fax_finished_total offset {window}
+      or asterisk_fax_peer_finished_total offset {window}
+    )
 )
 >= 0
 """,
@@ -33,10 +42,10 @@ max without (replica) (
     )
 
 
-def _then(hours: Iterable[int], between: str) -> str:
+def _then(hours: Iterable[int], between: str, growth: str = _GROWTH) -> str:
     """What there was so many hours before."""
     return f"\n{between}or ".join(
-        f'label_replace({_GROWTH} offset {before}h, "before", "{before}", "", "")'
+        f'label_replace({growth} offset {before}h, "before", "{before}", "", "")'
         for before in hours
     )
 
@@ -57,11 +66,20 @@ GROUP: Final = Group(
             _LAST_FAX,
             f"""\
   max without (replica) (asterisk_fax_last_fax_timestamp_seconds)
+or
+  time()
+  + 0 * (
+    max without (replica) (asterisk_fax_peer_finished_total)
+    > max without (replica) (asterisk_fax_peer_finished_total offset 15m)
+  )
 or ignoring (rules)
   last_over_time({_LAST_FAX}[1h])
   > time() - 30 * 86400
 """,
-            comment="When the last fax ended, also if the exporter was restarted since.",
+            comment="""
+When the last fax ended, also if the exporter was restarted since; and the same of each peer, where
+they are told apart, up to a quarter of an hour late.
+""",
         ),
         Record(
             _WATCHED,
@@ -82,11 +100,11 @@ silent.
             f"""\
 time() - (
     {_LAST_FAX}
-    > ignoring (operation) group_left ()
+    > ignoring (operation, peer) group_left ()
       {_WATCHED}
   or
     0 * {_LAST_FAX}
-    + ignoring (operation) group_left ()
+    + ignoring (operation, peer) group_left ()
       {_WATCHED}
 )
 """,
@@ -98,7 +116,7 @@ time() - (
   min without (before) (
     {_then((167, 168, 169, 335, 336, 337), "    ")}
     or max without (before) (
-      {_then(range(24, 144, 24), "      ")}
+      {_then(range(24, 144, 24), "      ", _GROWTH + '{window!="3d"}')}
     )
   )
 and (
@@ -110,7 +128,8 @@ and (
             comment="""
 The least of what there was at these hours, and an hour earlier and later, one and two weeks ago,
 so that neither one odd day nor a clock that was changed decides; and on the best of the past five
-days, so that one day of many faxes in a quiet month does not, when there is no second week yet.
+days, so that one day of many faxes in a quiet month does not, when there is no second week yet;
+three days are compared with both weeks in any case.
 """,
         ),
         Record(
@@ -128,12 +147,9 @@ max without (window) (
         Alert(
             "AsteriskFaxSilent",
             f"""\
-  {_MISSED} >= {MISSED}
+  {_MISSED}{{peer=""}} >= {MISSED}
 unless ignoring (operation, rules)
-  max without (replica) (
-    asterisk_fax_unobserved_completions_total
-    > asterisk_fax_unobserved_completions_total offset 4h
-  )
+  {_UNOBSERVED}
 """,
             wait="5m",
             severity="warning",
@@ -141,6 +157,23 @@ unless ignoring (operation, rules)
             description="No fax ({labels.operation}) has ended for {silence:duration}; in the same "
             "hours of the weeks before there were at least {value}. On a public holiday this is as "
             "it should be: then silence the alert for the day.",
+            figures={"silence": Figure(_SILENCE)},
+        ),
+        Alert(
+            "AsteriskFaxPeerSilent",
+            f"""\
+  {_MISSED}{{peer!=""}} >= {MISSED}
+unless ignoring (peer)
+  {_MISSED}{{peer=""}}
+unless ignoring (operation, peer, rules)
+  {_UNOBSERVED}
+""",
+            wait="5m",
+            severity="warning",
+            summary="No fax over {labels.peer} at {labels.instance} any more: {labels.operation}",
+            description="No fax ({labels.operation}) over {labels.peer} has ended for "
+            "{silence:duration}, while others have; in the same hours of the weeks before there "
+            "were at least {value}.",
             figures={"silence": Figure(_SILENCE)},
         ),
     ),

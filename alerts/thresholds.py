@@ -25,15 +25,6 @@ class Threshold:
         return f"scalar({self.series})"
 
 
-FAXES: Final = Threshold(
-    "faxes",
-    5,
-    "Fewer faxes than this in an hour are no evidence: one bad fax at night wakes nobody. It is "
-    "faxes with bad lines, faxes that failed, rates that went down.",
-)
-PAGES: Final = Threshold(
-    "pages", 20, "Nor are fewer pages than this, where their mean duration is looked at."
-)
 FAILURES_OBJECTIVE: Final = Threshold(
     "failures_objective",
     0.02,
@@ -111,8 +102,6 @@ FAILING_SECONDS: Final = Threshold(
 )
 
 THRESHOLDS: Final = (
-    FAXES,
-    PAGES,
     FAILURES_OBJECTIVE,
     THEIRS_SHARE,
     MISSING,

@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -107,7 +108,7 @@ def play(
     moments, of which the annotations are wanted. AssertionError if promtool cannot evaluate a rule.
     """
     texts = list(texts)
-    groups = _chosen(read(rules)["groups"], only, with_texts=bool(texts))
+    groups = _chosen(_groups(rules), only, with_texts=bool(texts))
     steps = int(lasting // step) + 1
     names = {name for group in groups for name in _NAME.findall(json.dumps(group))} | {"up"}
     test = {
@@ -130,6 +131,12 @@ def play(
         (folder / "case.json").write_text(json.dumps(case))
         said = _promtool(folder / "case.json")
     return Timeline(_firings(said, step, steps), _texts(said, texts))
+
+
+@lru_cache
+def _groups(rules: Path) -> Sequence[Mapping[str, Any]]:
+    groups: Sequence[Mapping[str, Any]] = read(rules)["groups"]
+    return groups
 
 
 def _promtool(case: Path) -> str:

@@ -13,7 +13,7 @@ RULES: Final = FOLDER / "asterisk-fax.rules.yml"
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WAITS: Final = re.compile(
-    r"""(?P<before> \[ | \boffset\ | ^\s*(?:for|keep_firing_for|interval):\ )
+    r"""(?P<before> \[ | (?<=\d[smhd]):(?=\d) | \boffset\ | ^\s*(?:for|keep_firing_for|interval):\ )
         (?P<number>\d+) (?P<unit>[smhd])
         (?= \] | \b )""",
     re.VERBOSE | re.MULTILINE,
@@ -51,7 +51,7 @@ def names(expression: str) -> set[str]:
 def shortened(text: str, factor: float) -> str:
     """A rules file in which all waits are shorter by `factor`.
 
-    That is every range (`[1h]`), every `offset`, and every `for:`, `keep_firing_for:` and
+    That is every range and its step (`[1h:1m]`), every `offset`, and every `for:`, `keep_firing_for:` and
     `interval:`; expressions, thresholds, labels and texts stay as they are. For an end-to-end test,
     which cannot wait for an hour to pass: nothing else about the rules may differ from what is
     shipped.

@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from harness.firing import Firing, Timeline, moment, play
-from harness.rules import RULES, alerts
+from harness.rules import RULES
 from harness.traffic import DAY, HOUR, MINUTE, World
 
 
@@ -120,13 +120,10 @@ def row(scenario: Scenario, outcomes: Sequence[Outcome]) -> str:
             clears = "by itself"
         else:
             clears = worded(max(end for end in ends if end is not None) - scenario.ends)
-        cells.append((f"{wanted.alert} ({_severity(wanted.alert)})", worded(after), clears))
+        severity = fired[0][0].labels["severity"]
+        cells.append((f"{wanted.alert} ({severity})", worded(after), clears))
     alert, after_, clears_ = ("<br>".join(column) for column in zip(*cells, strict=True))
     return f"| {scenario.name} | {alert} | {after_} | {clears_} |"
-
-
-def _severity(alert: str) -> str:
-    return str(alerts()[alert]["labels"]["severity"])
 
 
 def worded(seconds: float) -> str:

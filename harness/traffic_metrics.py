@@ -325,7 +325,7 @@ class _Target:
     def _page(self, fax: Fax, time: float, lines: int, rejected: bool, last: bool) -> None:
         state = "Complete" if last and fax.operation in RESULTS else "Active"
         if lines and fax.operation == "receive":
-            self._add("bad_lines_total", _pair("receive", "state", state), time, lines)
+            self._add("bad_lines_total", _pair("receive", "state", "Active"), time, lines)
             if self.by_peer:
                 self._of_peer("bad_lines_total", fax, time, lines)
         if rejected:

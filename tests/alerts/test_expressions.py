@@ -9,9 +9,11 @@ from harness.rules import ROOT, RULES, rules
 
 TAKEN_AWAY: Final = {
     *("replica", "operation", "state", "transport", "reason", "peer", "collector", "le"),
-    *("version", "ami_version", "python", "sessions", "rules"),
+    *("version", "ami_version", "python"),
+    *(label for rule in rules() for label in rule.get("labels", {})),
+    *re.findall(r'"(\w+)", "\w+", "", ""\s*\)', RULES.read_text()),
 }
-"""The metrics' own labels, and that of one of several exporters; `sessions` is the rules' own."""
+"""The metrics' own labels, that of one of several exporters, and those that rules give."""
 GROUPING: Final = re.compile(r"\b(by|without|on|ignoring)\s*\(([^)]*)\)")
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import pytest
-
 from exporter.polling import Poller
 from harness.exposition import scrape
 from harness.pbx import FaultyPbx
@@ -90,7 +88,6 @@ def _more(counts: Counter[Any], than: int) -> bool:
     return counts.total() > than
 
 
-@pytest.mark.xfail(reason="the exporter does not have these metrics yet", strict=False)
 @in_virtual_time
 async def test_an_idle_pbx_has_the_series_that_the_exporter_publishes() -> None:
     async with watched(peer_limit=10) as (_, poller):
@@ -99,7 +96,6 @@ async def test_an_idle_pbx_has_the_series_that_the_exporter_publishes() -> None:
     assert without_values_of_labels(simulated) == without_values_of_labels(real)
 
 
-@pytest.mark.xfail(reason="the exporter does not have these metrics yet", strict=False)
 @in_virtual_time
 async def test_faxes_are_counted_by_the_same_series_as_the_exporter_counts_them_by() -> None:
     faxes = [
