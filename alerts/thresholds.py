@@ -60,8 +60,8 @@ BAD_LINES_USUAL: Final = Threshold(
 BAD_LINES_FAXES: Final = Threshold(
     "bad_lines_faxes",
     0.2,
-    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is three times "
-    "as much.",
+    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is twice as "
+    "much.",
 )
 PAGE_DURATION_FACTOR: Final = Threshold(
     "page_duration_factor",

@@ -73,6 +73,19 @@ def _rising(random: Random, a_day: float) -> World:
     return [Pbx(faxes, events=[*events, ScrapesFail(TODAY + DAY, 2 * HOUR)])]
 
 
+def _at_once(random: Random) -> World:
+    since = 5 * DAY + 10 * HOUR
+    return fleet(
+        {
+            "fax-berlin": drawn(
+                random,
+                poisson(random, 500, 0, 7 * DAY),
+                lambda time: Mix(ecm=0, bad_lines=noisy(20 if since <= time else 0.3)),
+            )
+        }
+    )
+
+
 def per_fax(random: Random, a_day: float, lines: PerPage) -> list[Fax]:
     """Bad lines of a fax as they are drawn, however many pages it has."""
     faxes = Mix(ecm=0).at(random, poisson(random, a_day, 0, 4 * WEEK))
@@ -172,6 +185,15 @@ SCENARIOS = (
         ends=MENDED,
         step=1800,
         seeds=(1, 2),
+    ),
+    Scenario(
+        "Bad lines rise at once from 0.3 to 20 a page, at 500 faxes a day, on a PBX that is new",
+        _at_once,
+        lasting=7 * DAY,
+        fires=[Fires(RISING, within=2 * HOUR)],
+        begins=5 * DAY + 10 * HOUR,
+        step=300,
+        seeds=(1,),
     ),
     Scenario(
         "Noise that is as it always was, with faxes of 500 bad lines now and then, at 5, 60 and "
