@@ -67,7 +67,7 @@ max without (window) (
       {RESTARTED}{{window="4h"}} > 0
 )
 """,
-            wait="0s",
+            wait="2m",
             severity="critical",
             summary="Asterisk at {labels.instance} starts again and again",
             description="It was started {hours} times in the past two hours, {day} times in the "
