@@ -164,7 +164,7 @@ max without (le) (
             f"""
 {_worse(1)}
     unless
-      ({GROWTH}{{window="1h"}} < 2 * {BAD_LINES_FAXES} or {FAXES}{{window="1h"}} < 8)
+      ({GROWTH}{{window="1h"}} < 2 * {BAD_LINES_FAXES} or {FAXES}{{window="1h"}} < {windows.ENOUGH})
     and
       {DISTANCE}
       >=
