@@ -15,8 +15,8 @@ MARGIN: Final = 0.1
 """What is usual is known as exactly as that."""
 WEEKS: Final = 3
 """Of so many weeks' faxes is what is usual."""
-TAKEN_FOR_USUAL: Final = 0.25
-"""The share of faxes with more than ten bad lines that is at most taken for usual."""
+TAKEN_FOR_USUAL: Final = {'{le="10.0"}': 0.25, '{le="100.0"}': 0.05}
+"""The share of faxes with more than 10 bad lines, or 100, that is at most taken for usual."""
 
 BUCKETS: Final = "pbx:asterisk_fax_session_bad_lines_bucket:increase"
 LINES: Final = "pbx:asterisk_fax_bad_lines:increase"
@@ -56,7 +56,8 @@ def _share(window: str, least: int) -> Record:
 
 
 def _worse(part: float) -> str:
-    """Windows in which a share of faxes has more bad lines than usual, and a page has; or part of that."""
+    """Windows in which a share of faxes has more bad lines than usual, and a page has; or a `part`
+    of so many more."""
     of = "" if part == 1 else f"{part} * "
     return f"""\
       {GROWTH} >= {of}{BAD_LINES_FAXES}
@@ -93,7 +94,11 @@ GROUP: Final = Group(
             ),
             labels=_HOUR,
         ),
-        Record(LINES, increase("asterisk_fax_bad_lines_total", "1h", "operation", "state"), labels=_HOUR),
+        Record(
+            LINES,
+            increase("asterisk_fax_bad_lines_total", "1h", "operation", "state"),
+            labels=_HOUR,
+        ),
         Record(
             PAGES,
             f"""\
@@ -118,13 +123,15 @@ or
         ),
         Record(
             _ALLOWED_SHARE,
-            f"""\
-  clamp_max({windows.last(_USUAL_SHARE + '{le="10.0"}')}, {TAKEN_FOR_USUAL})
-or
-  {windows.last(_USUAL_SHARE)}
-or
-  max without (window) (0 * {SHARE}{{le="10.0"}}) + {TAKEN_FOR_USUAL}
-""",
+            "".join(
+                f"  clamp_max({windows.last(_USUAL_SHARE + le)}, {share})\nor\n"
+                for le, share in TAKEN_FOR_USUAL.items()
+            )
+            + f"  {windows.last(_USUAL_SHARE)}\n"
+            + "".join(
+                f"or\n  max without (window) (0 * {SHARE}{le}) + {share}\n"
+                for le, share in TAKEN_FOR_USUAL.items()
+            ),
         ),
         Record(
             GROWTH,
@@ -157,7 +164,7 @@ max without (le) (
             f"""
 {_worse(1)}
     unless
-      ({GROWTH}{{window="1h"}} < 3 * {BAD_LINES_FAXES} or {FAXES}{{window="1h"}} < 8)
+      ({GROWTH}{{window="1h"}} < 2 * {BAD_LINES_FAXES} or {FAXES}{{window="1h"}} < {windows.ENOUGH})
     and
       {DISTANCE}
       >=
@@ -167,8 +174,16 @@ max without (le) (
   """,
             f"""
 {_worse(0.25)}
+    or
+      (
+          {windows.last(PER_PAGE)}
+        > ignoring (window) group_left ()
+          clamp_min({BAD_LINES_FACTOR} * {_ALLOWED_PER_PAGE}, {BAD_LINES})
+      )
+      > ignoring (window) group_left ()
+        0.5 * {windows.last(PER_PAGE + '{window="1w"}')}
   """,
-            FAXES,
+            windows.enough(FAXES),
         ),
         windows.verdict(VERDICT, SHOWN, FAXES, ("1h", "1d", "1w")),
         Alert(
@@ -178,8 +193,8 @@ max without (le) (
             severity="warning",
             summary="Faxes received at {labels.instance} have many bad lines",
             description="{lines} bad lines on {pages} pages in the past day, {lines_hour} on "
-            "{pages_hour} in the past hour; {usual:.1f} a page are usual. Of the day's {faxes} faxes "
-            "{bad} have more than ten.",
+            "{pages_hour} in the past hour; {usual:.1f} a page are usual. Of the day's {faxes} "
+            "faxes {bad} have more than ten.",
             figures={
                 "lines": Figure(f'{LINES}{{window="1d"}}'),
                 "pages": Figure(f'{PAGES}{{window="1d"}}'),

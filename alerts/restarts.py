@@ -62,16 +62,16 @@ clamp_min(
 max without (window) (
     {RESTARTED}{{window="2h"}} > {RESTARTS}
   or
-      {RESTARTED}{{window="1d"}} > 2 * {RESTARTS}
+      {RESTARTED}{{window="1d"}} > {RESTARTS} * 2
     and ignoring (window)
       {RESTARTED}{{window="4h"}} > 0
 )
 """,
-            wait="0s",
+            wait="2m",
             severity="critical",
             summary="Asterisk at {labels.instance} starts again and again",
-            description="It was started {hours} times in the past two hours, {day} times in the past "
-            "day. {dropped} faxes of the past two hours ended without a result.",
+            description="It was started {hours} times in the past two hours, {day} times in the "
+            "past day. {dropped} faxes of the past two hours ended without a result.",
             figures={
                 "hours": Figure(f'{RESTARTED}{{window="2h"}}'),
                 "day": Figure(f'{RESTARTED}{{window="1d"}}'),

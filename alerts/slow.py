@@ -8,9 +8,11 @@ from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import PAGE_DURATION_FACTOR, RATE_FALLBACKS
 
 DASHBOARD: Final = "asterisk-fax-line-quality"
-CAUTION: Final = 5
-"""Of n faxes a figure must be 1 + 5 / sqrt(n) times as high as usual: a few long pages, or one old
+CAUTION: Final = 7
+"""Of n faxes a figure must be 1 + 7 / sqrt(n) times as high as usual: a few long pages, or one old
 machine that falls back with each fax, are no line that got slower."""
+HALF_HOURS: Final = 12
+"""In so many half hours of a day there must have been a page."""
 
 PAGE: Final = "asterisk_fax_page_duration_seconds"
 FAXES: Final = "pbx_operation:asterisk_fax_sessions_ended:increase"
@@ -25,6 +27,7 @@ SLOW: Final = "pbx_operation:asterisk_fax_page_duration_seconds:verdict"
 _USUAL_LOW: Final = windows.usual(LOW).name
 _USUAL_PER_FAX: Final = windows.usual(PER_FAX).name
 _ALLOWED: Final = "pbx_operation:asterisk_fax_rate_fallbacks_per_session:allowed"
+_ENDED: Final = 'asterisk_fax_sessions_ended_total{operation=~"send|receive|gateway"}'
 _HOUR: Final = {"window": "1h"}
 
 
@@ -45,7 +48,7 @@ USUAL: Final = Group(
         Record(
             LOW,
             f"""\
-  quantile_over_time(0.25, {MEAN}{{window="1h"}}[1w:2h])
+  quantile_over_time(0.25, {MEAN}{{window="1h"}}[1w:1h])
 and ignoring (window)
   {FAXES}{{window="1w"}} >= {windows.ENOUGH}
 """,
@@ -62,7 +65,11 @@ and ignoring (window)
 GROUP: Final = Group(
     "asterisk-fax-slow",
     (
-        Record(FAXES, increase('asterisk_fax_sessions_ended_total{operation=~"send|receive|gateway"}', "1h"), labels=_HOUR),
+        Record(
+            FAXES,
+            increase(_ENDED, "1h"),
+            labels=_HOUR,
+        ),
         windows.day(FAXES),
         Record(
             MEAN,
@@ -75,10 +82,15 @@ GROUP: Final = Group(
         ),
         Record(
             LOW,
-            f'quantile_over_time(0.25, {MEAN}{{window="1h"}}[1d:30m])',
+            f"""\
+  quantile_over_time(0.25, {MEAN}{{window="1h"}}[1d:30m])
+and
+  count_over_time({MEAN}{{window="1h"}}[1d:30m]) >= {HALF_HOURS}
+""",
             """
 Of the hours with a page three quarters take at least so long for one: a fax of many photographs
-makes its own hour long and no other.
+makes its own hour long and no other. When a night or a weekend has left few of a day's hours, they
+say nothing.
 """,
             labels={"window": "1d"},
         ),
@@ -90,13 +102,15 @@ makes its own hour long and no other.
       {windows.last(_USUAL_LOW)}
     >
       {_factor(str(PAGE_DURATION_FACTOR))}
+    and
+      {windows.last(FAXES)} >= {windows.ENOUGH}
 """,
             f"""
       {windows.last(LOW)}
     > ignoring (window) group_left ()
       (1 + {PAGE_DURATION_FACTOR}) / 2 * {windows.last(_USUAL_LOW)}
 """,
-            FAXES + '{window=~"1d|1w"}',
+            windows.last(LOW),
         ),
         windows.verdict(SLOW, SLOW_SHOWN, FAXES, ("1d", "1w")),
         Record(FALLBACKS, increase("asterisk_fax_rate_fallbacks_total", "1h"), labels=_HOUR),
@@ -109,7 +123,9 @@ makes its own hour long and no other.
 or
   max without (window) (0 * {FAXES}) + {RATE_FALLBACKS}
 """,
-            "Where rates always fall back it is twice what is usual, but no more than twice the threshold.",
+            """
+Where rates always fall back it is twice what is usual, but no more than twice the threshold.
+""",
         ),
         windows.shown(
             FALLING_SHOWN,
@@ -127,7 +143,7 @@ or
     > ignoring (window) group_left ()
       0.75 * {_ALLOWED}
 """,
-            FAXES,
+            windows.enough(FAXES),
         ),
         windows.verdict(FALLING, FALLING_SHOWN, FAXES, ("1h", "1d", "1w")),
         Alert(
@@ -154,8 +170,8 @@ or
             wait="30m",
             severity="warning",
             summary="Pages take longer at {labels.instance}: {labels.operation}",
-            description="Three quarters of the time a page ({labels.operation}) took at least {day:.1f} s "
-            "in the past day, {week:.1f} s in the past week; {usual:.1f} s is usual.",
+            description="Three quarters of the time a page ({labels.operation}) took at least "
+            "{day:.1f} s in the past day, {week:.1f} s in the past week; {usual:.1f} s is usual.",
             figures={
                 "day": Figure(f'{LOW}{{window="1d"}}'),
                 "week": Figure(windows.last(f'{LOW}{{window="1w"}}')),

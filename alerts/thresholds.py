@@ -25,15 +25,6 @@ class Threshold:
         return f"scalar({self.series})"
 
 
-FAXES: Final = Threshold(
-    "faxes",
-    5,
-    "Fewer faxes than this in an hour are no evidence: one bad fax at night wakes nobody. It is "
-    "faxes with bad lines, faxes that failed, rates that went down.",
-)
-PAGES: Final = Threshold(
-    "pages", 20, "Nor are fewer pages than this, where their mean duration is looked at."
-)
 FAILURES_OBJECTIVE: Final = Threshold(
     "failures_objective",
     0.02,
@@ -64,16 +55,18 @@ BAD_LINES_FACTOR: Final = Threshold(
 BAD_LINES_USUAL: Final = Threshold(
     "bad_lines_usual",
     2,
-    "Bad lines per received page that are at most taken for usual, however long there have been more.",
+    "Bad lines per received page that are at most taken for usual, however long there have been "
+    "more.",
 )
 BAD_LINES_FAXES: Final = Threshold(
     "bad_lines_faxes",
     0.2,
-    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is three times as much.",
+    "The share of a day's faxes, 0 to 1, that must have got worse; of an hour's it is twice as "
+    "much.",
 )
 PAGE_DURATION_FACTOR: Final = Threshold(
     "page_duration_factor",
-    1.7,
+    1.8,
     "Times as long per page as usual. From 14400 to 9600 bit/s it is 1.5.",
 )
 RATE_FALLBACKS: Final = Threshold(
@@ -88,7 +81,8 @@ RESULTS_MISSING: Final = Threshold(
 RESTARTS: Final = Threshold(
     "restarts",
     3,
-    "Times that Asterisk may be started in two hours, as when it is maintained; in a day twice as often.",
+    "Times that Asterisk may be started in two hours, as when it is maintained; in a day twice as "
+    "often.",
 )
 CAPACITY_USED: Final = Threshold(
     "capacity_used", 0.8, "The share of the capacity, 0 to 1, that may be in use."
@@ -109,8 +103,6 @@ FAILING_SECONDS: Final = Threshold(
 )
 
 THRESHOLDS: Final = (
-    FAXES,
-    PAGES,
     FAILURES_OBJECTIVE,
     THEIRS_SHARE,
     MISSING,

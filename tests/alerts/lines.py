@@ -63,7 +63,7 @@ def creeping(until: float, a_day: float, lines: Callable[[float], PerPage] = noi
 
 
 def _rising(random: Random, a_day: float) -> World:
-    """The exporter is restarted now and then, and once Prometheus did not reach it for two hours."""
+    """The exporter is restarted now and then, and once Prometheus cannot reach it for two hours."""
     faxes = drawn(
         random,
         poisson(random, a_day, 0, 27 * DAY),
@@ -71,6 +71,19 @@ def _rising(random: Random, a_day: float) -> World:
     )
     events = [ExporterStops(TODAY + number * DAY) for number in (-5, -1, 2, 6)]
     return [Pbx(faxes, events=[*events, ScrapesFail(TODAY + DAY, 2 * HOUR)])]
+
+
+def _at_once(random: Random) -> World:
+    since = 5 * DAY + 10 * HOUR
+    return fleet(
+        {
+            "fax-berlin": drawn(
+                random,
+                poisson(random, 500, 0, 7 * DAY),
+                lambda time: Mix(ecm=0, bad_lines=noisy(20 if since <= time else 0.3)),
+            )
+        }
+    )
 
 
 def per_fax(random: Random, a_day: float, lines: PerPage) -> list[Fax]:
@@ -149,7 +162,7 @@ def _trunks(random: Random, share: float, bad: float, lines: PerPage) -> World:
         fax._replace(bad_lines=worse.at(random, [fax.begin])[0].bad_lines)
         if fax.peer == "PJSIP/cheap" and 2 * HOUR <= fax.begin < 7 * HOUR
         else fax
-        for fax in mix.at(random, poisson(random, 35 * 1440, 0, 9 * HOUR, carrier))
+        for fax in mix.at(random, poisson(random, 35 * 1440, 0, 12 * HOUR, carrier))
     ]
     return [Pbx(faxes, peer_label=True)]
 
@@ -167,15 +180,24 @@ SCENARIOS = (
         "Bad lines rise at once from 0.4 to 12 a page for ten days, at 60 faxes a day",
         lambda random: _rising(random, 60),
         lasting=27 * DAY,
-        fires=[Fires(RISING, within=8 * HOUR, clears=6 * HOUR)],
+        fires=[Fires(RISING, within=9 * HOUR, clears=DAY + 12 * HOUR)],
         begins=TODAY,
         ends=MENDED,
         step=1800,
         seeds=(1, 2),
     ),
     Scenario(
-        "Noise that is as it always was, with faxes of 500 bad lines now and then, at 5, 60 and 500 "
-        "faxes a day",
+        "Bad lines rise at once from 0.3 to 20 a page, at 500 faxes a day, on a PBX that is new",
+        _at_once,
+        lasting=7 * DAY,
+        fires=[Fires(RISING, within=2 * HOUR)],
+        begins=5 * DAY + 10 * HOUR,
+        step=300,
+        seeds=(1,),
+    ),
+    Scenario(
+        "Noise that is as it always was, with faxes of 500 bad lines now and then, at 5, 60 and "
+        "500 faxes a day",
         _noise,
         lasting=4 * WEEK,
         silent=(RISING,),
@@ -194,8 +216,8 @@ SCENARIOS = (
     Scenario(
         "Pages over one trunk of nine, with 5 % of 35 faxes a minute, are bad for five hours",
         lambda random: _trunks(random, 0.05, 20, noisy(0.3)),
-        lasting=9 * HOUR,
-        fires=[Fires(PEER, within=2 * HOUR, labels={"peer": "PJSIP/cheap"}, clears=2 * HOUR)],
+        lasting=12 * HOUR,
+        fires=[Fires(PEER, within=2 * HOUR, labels={"peer": "PJSIP/cheap"}, clears=5 * HOUR)],
         silent=(RISING,),
         begins=2 * HOUR,
         ends=7 * HOUR,

@@ -54,6 +54,6 @@ def test_restarts_are_told_with_how_many_there_were_and_the_faxes_that_they_drop
     timeline = play([Pbx(faxes, events=stops)], now, only=[alert], texts=[(alert, now - 60)])
     (said,) = timeline.said[alert, now - 60.0]
     assert said.annotations["description"] == (
-        f"It was started 5 times in the past two hours, 5 times in the past day. {dropped} faxes of "
-        "the past two hours ended without a result."
+        f"It was started 5 times in the past two hours, 5 times in the past day. {dropped} faxes "
+        "of the past two hours ended without a result."
     )

@@ -738,7 +738,7 @@ def test_the_schema_refuses_a_wrong_value_and_names_it(given: str, named: str) -
         ),
         (
             'monitoring.prometheusRule={"enabled": true, "thresholds": {"x": "y"}}',
-            "there is no x; there is global:asterisk_fax_faxes:threshold, ",
+            "there is no x; there is global:asterisk_fax_failures_objective:threshold, ",
         ),
         (
             'monitoring.prometheusRule={"enabled": true, "absent": true}',
