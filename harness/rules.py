@@ -52,9 +52,9 @@ def shortened(text: str, factor: float) -> str:
     """A rules file in which all waits are shorter by `factor`.
 
     That is every range and its step (`[1h:1m]`), every `offset`, and every `for:`,
-    `keep_firing_for:` and `interval:`; expressions, thresholds, labels and texts stay as they are. For an end-to-end test,
-    which cannot wait for an hour to pass: nothing else about the rules may differ from what is
-    shipped.
+    `keep_firing_for:` and `interval:`; expressions, thresholds, labels and texts stay as they are.
+    For an end-to-end test, which cannot wait for an hour to pass: nothing else about the rules may
+    differ from what is shipped.
     """
 
     def shorter(wait: re.Match[str]) -> str:
