@@ -62,6 +62,14 @@ To have other numbers for some exporters load it twice, under two names, each fo
 
   sed 's/rules="asterisk-fax"/rules="staging"/g; s/rules: asterisk-fax/rules: staging/;
        s/job!=""/namespace="staging"/g'
+
+Of what pint finds two things are meant: what is divided by is a number of samples, or of faxes at
+least one; and an alert without a condition of its own shows a recorded one, which has no series
+where it does not hold.
+
+pint file/disable promql/nan
+
+pint file/disable alerts/comparison
 """
 
 

@@ -87,7 +87,7 @@ max without (window, result) (
     {_ATTEMPTS}:burn
 )
 """,
-            wait="0m",
+            wait="",
             linger="7m",
             severity="critical",
             summary="Faxes at {labels.instance} are attempted and never begin",

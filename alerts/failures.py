@@ -103,7 +103,7 @@ max without (operation, window, result) (
     {_FAILURES}:nothing_works ^ 0
 )
 """,
-            wait="0m",
+            wait="",
             linger="7m",
             severity="critical",
             summary="Faxes fail at {labels.instance}",

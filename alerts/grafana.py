@@ -74,7 +74,7 @@ def _rule(alert: Alert) -> Json:
         # Nothing found is nothing wrong. That Prometheus is gone is not about faxes.
         "noDataState": "OK",
         "execErrState": "Error",
-        "for": alert.wait,
+        "for": alert.wait or "0s",
     }
     if alert.linger:
         rule["keepFiringFor"] = alert.linger

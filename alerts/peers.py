@@ -91,7 +91,7 @@ trunk, and not one bad machine.
         Alert(
             "AsteriskFaxPeerFailing",
             f"max without (window, result) ({_FAILURES}:outage)",
-            wait="0m",
+            wait="",
             linger="10m",
             severity="critical",
             summary="Faxes of {labels.peer} fail at {labels.instance}",

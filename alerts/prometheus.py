@@ -44,7 +44,8 @@ def _alert(rule: Alert) -> Iterator[str]:
     yield from _comment(rule.comment, 6)
     yield f"      - alert: {rule.name}"
     yield from _expression(rule.expression)
-    yield f"        for: {rule.wait}"
+    if rule.wait:
+        yield f"        for: {rule.wait}"
     if rule.linger:
         yield f"        keep_firing_for: {rule.linger}"
     yield from _labels({"severity": rule.severity} | _own())

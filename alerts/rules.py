@@ -59,7 +59,7 @@ class Alert:
     name: str
     expression: str
     wait: str
-    """For how long what is wrong must last: 10m."""
+    """For how long what is wrong must last: 10m; empty if the expression sees to it."""
     severity: Literal["critical", "warning"]
     summary: str
     description: str
