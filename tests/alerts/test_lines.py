@@ -22,7 +22,7 @@ def test_bad_lines_are_told_with_the_lines_pages_and_faxes_of_day_and_hour() -> 
     faxes = [
         fax
         for time in every(5 * MINUTE, 0, now)
-        for fax in Mix(ecm=0, bad_lines=noisy(0.4 if time < now - 5 * HOUR else 30)).at(
+        for fax in Mix(ecm=0, bad_lines=noisy(0.4 if time < now - 16 * HOUR else 30)).at(
             random, [time]
         )
     ]
