@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from exporter.fax import Operation, Reason
 from exporter.ledger import Ledger
 from exporter.peer_file import FORGOTTEN, MAX_BYTES, TOUCHED, PeerFile
-from exporter.polling import Fleet, Poller
+from exporter.polling import Fleet, Poller, cancel_and_wait
 from exporter.settings import AmiSettings, SettingsError
 from harness.running import Exporter
 from tests.ledger.watch import RECEIVE, SEND, Watch
@@ -190,6 +190,22 @@ async def test_that_it_cannot_be_written_is_said_once_and_so_is_that_it_can_agai
     await file.save(fleet)
     assert caplog.text.count("is written again") == 1
     assert os.listdir(folder) == ["peers.json"]
+
+
+async def test_what_could_not_be_put_in_its_place_is_not_left_behind(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    file = PeerFile(path)
+    path.mkdir()
+    await file.save(fleet_of(fax=failed_once().ledger))
+    assert os.listdir(tmp_path) == ["peers.json"]
+
+
+async def test_what_is_new_when_the_exporter_ends_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    following = asyncio.create_task(PeerFile(path).follow(fleet_of(fax=failed_once().ledger)))
+    await asyncio.sleep(0)
+    await cancel_and_wait(following)
+    assert PeerFile(path).remembered("fax").keys() == {BERLIN, PARIS}
 
 
 @pytest.mark.parametrize(
