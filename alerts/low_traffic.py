@@ -40,8 +40,8 @@ or ignoring (rules)
   > time() - {_KEPT}
 """,
             comment="""
-The same of all faxes, unless nobody told in the past week how some ended. To mend that takes no
-restart of the exporter, so that its counter does not begin again.
+The same of all faxes, unless nobody told in the past week how some ended: once that is mended,
+which takes no restart of the exporter, this goes on.
 """,
         ),
         Record(
