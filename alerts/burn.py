@@ -226,6 +226,10 @@ def _any(*branches: str) -> str:
     return "\nor\n".join(branches)
 
 
+_STEPS: Final = {"6h": "10m", "1d": "30m", "3d": "1h"}
+"""How far apart hours are looked at for the worst one: an outage of minutes is in one soon after
+it, and not only when the clock strikes."""
+
 _COMMENTS: Final = {
     "allowed": "What may be so in each window.",
     "ratio": "",

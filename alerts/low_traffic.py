@@ -9,6 +9,7 @@ from alerts.thresholds import FAILING_SECONDS
 _LAST: Final = "pbx_operation:asterisk_fax_last_judged:timestamp_seconds"
 _SUCCESS: Final = "pbx_operation:asterisk_fax_last_success:timestamp_seconds"
 _SINCE: Final = "pbx_operation:asterisk_fax_failing_since:timestamp_seconds"
+_FAILED: Final = 'pbx_operation:asterisk_fax_ended:increase{result=~"ours|theirs", window="1h"}'
 _KEPT: Final = "30 * 86400"
 """How long it is known what was last, seconds."""
 
@@ -29,13 +30,14 @@ or ignoring (rules)
             _LAST,
             f"""\
     max without (replica) (asterisk_fax_last_fax_timestamp_seconds)
-  unless
-    max without (replica) (asterisk_fax_results_unknown_total) > 0
+  and ignoring (rules)
+    max without (result, window) ({_FAILED} > 0)
 or ignoring (rules)
   last_over_time({_LAST}[1h])
   > time() - {_KEPT}
 """,
-            comment="The same of all faxes, unless nobody tells how they ended.",
+            comment="The same of faxes, in an hour in which one failed: of others nobody may tell how they "
+            "ended.",
         ),
         Record(
             _SINCE,
