@@ -162,7 +162,7 @@ class Counts:
                         deviations=2,
                         least=5,
                         window=window,
-                        but=f"max_over_time({self.count('1h')}[{window}:1h])"
+                        but=f"max_over_time({self.count('1h')}[{window}:{_STEPS[window]}])"
                         if but_worst_hour
                         else "",
                     ),
