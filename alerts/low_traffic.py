@@ -36,8 +36,7 @@ or ignoring (rules)
   last_over_time({_LAST}[1h])
   > time() - {_KEPT}
 """,
-            comment="The same of faxes, in an hour in which one failed: of others nobody may tell how they "
-            "ended.",
+            comment="The same of the last fax in an hour in which one failed.",
         ),
         Record(
             _SINCE,

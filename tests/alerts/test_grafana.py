@@ -31,7 +31,11 @@ def expression(rule: Json, ref: str = "alert") -> str:
 
 def test_each_alert_is_there_with_its_waiting_time_and_severity() -> None:
     assert {
-        rule["title"]: (rule.get("for", "0s"), rule.get("keepFiringFor"), rule["labels"]["severity"])
+        rule["title"]: (
+            rule.get("for", "0s"),
+            rule.get("keepFiringFor"),
+            rule["labels"]["severity"],
+        )
         for rule in managed()
     } == {
         name: (alert["for"], alert.get("keep_firing_for"), alert["labels"]["severity"])
