@@ -162,7 +162,7 @@ class Counts:
                         deviations=2,
                         least=5,
                         window=window,
-                        but=f"max_over_time({self.count('1h')}[{window}:1h])"
+                        but=f"max_over_time({self.count('1h')}[{window}:{_STEPS[window]}])"
                         if but_worst_hour
                         else "",
                     ),
@@ -225,6 +225,10 @@ class Counts:
 def _any(*branches: str) -> str:
     return "\nor\n".join(branches)
 
+
+_STEPS: Final = {"6h": "10m", "1d": "30m", "3d": "1h"}
+"""How far apart hours are looked at for the worst one: an outage of minutes is in one soon after
+it, and not only when the clock strikes."""
 
 _COMMENTS: Final = {
     "allowed": "What may be so in each window.",

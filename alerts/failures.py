@@ -21,6 +21,18 @@ OURS: Final = Counts(_ENDED, "ours", "succeeded", FAILURES_OBJECTIVE, 'result!="
 OTHERS: Final = Counts(_ENDED, "theirs", "succeeded", THEIRS_SHARE)
 
 
+def _not_failed(window: str) -> str:
+    """What ended well where nothing counts it: else every one of few failures would be all."""
+    finished = counted("asterisk_fax_finished_total", window, "transport")
+    return f"""\
+clamp_min(
+  {finished}
+- ignoring (rules, result, window)
+  sum without (result) ({_ENDED}:increase{{result=~"ours|theirs", window="{window}"}}),
+  0
+)"""
+
+
 def _ended() -> Iterator[Record]:
     counters = {
         "ours": (f'{FAILED}{{reason!~"{THEIRS}"}}', "reason"),
@@ -29,11 +41,10 @@ def _ended() -> Iterator[Record]:
     }
     for result, (counter, away) in counters.items():
         for window in COUNTED:
-            yield Record(
-                f"{_ENDED}:increase",
-                counted(counter, window, away),
-                labels={"result": result, "window": window},
-            )
+            made = counted(counter, window, away)
+            if result == "succeeded":
+                made = f"{made}\nor\n{_not_failed(window)}"
+            yield Record(f"{_ENDED}:increase", made, labels={"result": result, "window": window})
     yield Record(
         f"{_ENDED}:increase",
         f'sum without (operation) ({_ENDED}:increase{{operation!="all", window=~"{_COUNTED}"}})',

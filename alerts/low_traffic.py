@@ -9,6 +9,7 @@ from alerts.thresholds import FAILING_SECONDS
 _LAST: Final = "pbx_operation:asterisk_fax_last_judged:timestamp_seconds"
 _SUCCESS: Final = "pbx_operation:asterisk_fax_last_success:timestamp_seconds"
 _SINCE: Final = "pbx_operation:asterisk_fax_failing_since:timestamp_seconds"
+_FAILED: Final = 'pbx_operation:asterisk_fax_ended:increase{result=~"ours|theirs", window="1h"}'
 _KEPT: Final = "30 * 86400"
 """How long it is known what was last, seconds."""
 
@@ -29,20 +30,13 @@ or ignoring (rules)
             _LAST,
             f"""\
     max without (replica) (asterisk_fax_last_fax_timestamp_seconds)
-  unless
-    max without (replica) (
-        asterisk_fax_results_unknown_total > 0
-      unless
-        asterisk_fax_results_unknown_total == asterisk_fax_results_unknown_total offset 7d
-    )
+  and ignoring (rules)
+    max without (result, window) ({_FAILED} > 0)
 or ignoring (rules)
   last_over_time({_LAST}[1h])
   > time() - {_KEPT}
 """,
-            comment="""
-The same of all faxes, unless nobody told in the past week how some ended: once that is mended,
-which takes no restart of the exporter, this goes on.
-""",
+            comment="The same of the last fax in an hour in which one failed.",
         ),
         Record(
             _SINCE,

@@ -34,8 +34,9 @@ def _ended() -> Iterator[Record]:
         )
         yield Record(
             f"{_ENDED}:increase",
-            f"clamp_min(\n  {finished}\n- ignoring (rules, result, window)\n  sum without (result) "
-            f'({_ENDED}:increase{{result=~"succeeded|theirs", window="{window}"}}),\n  0\n)',
+            f"clamp_min(\n  {finished}\n- ignoring (rules, result, window) (\n    "
+            f'{_ENDED}:increase{{result="succeeded", window="{window}"}}\n    + ignoring (result) '
+            f'{_ENDED}:increase{{result="theirs", window="{window}"}}\n  ),\n  0\n)',
             labels={"result": "ours"} | labels,
         )
     yield from OURS.longer("6h")

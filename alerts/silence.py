@@ -13,12 +13,8 @@ _SILENCE: Final = "pbx_operation_peer:asterisk_fax_silence:seconds"
 _GROWTH: Final = "pbx_operation_peer:asterisk_fax_finished:growth"
 _USUAL: Final = "pbx_operation_peer:asterisk_fax_finished:usual"
 _MISSED: Final = "pbx_operation_peer:asterisk_fax_missed:faxes"
-_UNOBSERVED: Final = """\
-max without (replica) (
-    asterisk_fax_unobserved_completions_total
-    > asterisk_fax_unobserved_completions_total offset 4h
-  )"""
-"""Faxes end of which nobody tells: then it is not them that are missing."""
+_UNOBSERVED: Final = "pbx:asterisk_fax_unobserved_completions:increase2h"
+"""Faxes end of which nobody tells: if there are many of these, it is not faxes that are missing."""
 _WINDOWS: Final = {"1h": 1, "4h": 4, "1d": 24, "3d": 72}
 """How long a silence must be, in hours. The longer, the fewer faxes a day make it conspicuous."""
 _SEEN: Final = "max without (replica) (max_over_time(asterisk_fax_up[15m])) == 1"
@@ -57,6 +53,14 @@ def _evident(window: str, hours: int) -> str:
     {_SILENCE} >= {hours * 3600}
 or ignoring (window)
 """
+
+
+def _unobserved(missed: str) -> str:
+    """What is missed where a third of it, or more, was not observed; a few always are."""
+    return "\n  or\n".join(
+        f"    {missed} < ignoring (operation, peer) group_left () 3 * {one}"
+        for one in (_UNOBSERVED, f"sum_over_time({_UNOBSERVED}[1d:2h])")
+    )
 
 
 GROUP: Final = Group(
@@ -139,17 +143,21 @@ max without (window) (
 {textwrap.indent("".join(_evident(*window) for window in _WINDOWS.items()), "  ")}\
     last_over_time({_MISSED}[1h])
     and
-      {_SILENCE} >= 3600 < 7 * 86400
+      time() - {_LAST_FAX} >= 3600 < 7 * 86400
 )
 """,
-            comment="Once a silence is evident it goes on until the next fax, for a week at most.",
+            comment="""
+Once a silence is evident it goes on until the next fax, for a week at most; a pause in which nobody
+watched ends it not.
+""",
         ),
         Alert(
             "AsteriskFaxSilent",
             f"""\
   {_MISSED}{{peer=""}} >= {MISSED}
-unless ignoring (operation, rules)
-  {_UNOBSERVED}
+unless (
+{_unobserved(f'{_MISSED}{{peer=""}}')}
+)
 """,
             wait="5m",
             severity="warning",
@@ -165,8 +173,9 @@ unless ignoring (operation, rules)
   {_MISSED}{{peer!=""}} >= {MISSED}
 unless ignoring (peer)
   {_MISSED}{{peer=""}}
-unless ignoring (operation, peer, rules)
-  {_UNOBSERVED}
+unless (
+{_unobserved(f'{_MISSED}{{peer!=""}}')}
+)
 """,
             wait="5m",
             severity="warning",

@@ -63,7 +63,7 @@ def _outage(an_hour: float, step: int = 60, seeds: tuple[int, ...] = (1, 2, 3)) 
         begins=begins,
         ends=ends,
         fires=[Fires(PAGE, within=10 * MINUTE, clears=30 * MINUTE)],
-        silent=(THEIRS, NEVER),
+        silent=(TICKET, THEIRS, NEVER),
         step=step,
         seeds=seeds,
     )

@@ -12,6 +12,7 @@ from harness.scenarios import Fires, Scenario
 from harness.traffic import (
     DAY,
     HOUR,
+    MINUTE,
     Curve,
     Event,
     ExporterStops,
@@ -21,6 +22,7 @@ from harness.traffic import (
     World,
     but,
     day,
+    every,
     office,
     poisson,
     round_the_clock,
@@ -97,6 +99,24 @@ def _trunks(random: Random, dead: float, alive: float) -> World:
 
 
 SCENARIOS = (
+    Scenario(
+        "300 faxes each weekday, and none from Wednesday 10:00 on; cuts lose a few events",
+        lambda random: _line(
+            random,
+            300,
+            but(office, FROM_TEN),
+            events=[
+                *(Unreachable(time, 40) for time in every(3 * HOUR + 1000, 0, LASTING)),
+                Unreachable(WEDNESDAY + DAY + 3 * HOUR, 20 * MINUTE),
+            ],
+        ),
+        lasting=LASTING,
+        begins=FROM_TEN[0],
+        ends=NEXT_MONDAY,
+        fires=[Fires(SILENT, 2 * HOUR, {"operation": "receive"}, clears=2 * HOUR)],
+        step=900,
+        seeds=(1,),
+    ),
     _dead(
         "300 faxes each weekday, and none from Wednesday 10:00 for two and a half days",
         300,
