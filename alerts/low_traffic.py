@@ -30,12 +30,19 @@ or ignoring (rules)
             f"""\
     max without (replica) (asterisk_fax_last_fax_timestamp_seconds)
   unless
-    max without (replica) (asterisk_fax_results_unknown_total) > 0
+    max without (replica) (
+        asterisk_fax_results_unknown_total > 0
+      unless
+        asterisk_fax_results_unknown_total == asterisk_fax_results_unknown_total offset 7d
+    )
 or ignoring (rules)
   last_over_time({_LAST}[1h])
   > time() - {_KEPT}
 """,
-            comment="The same of all faxes, unless nobody tells how they ended.",
+            comment="""
+The same of all faxes, unless nobody told in the past week how some ended: once that is mended,
+which takes no restart of the exporter, this goes on.
+""",
         ),
         Record(
             _SINCE,

@@ -88,6 +88,15 @@ def test_the_peers_seen_last_come_first_and_those_long_gone_not_at_all(tmp_path:
     assert list(file.remembered("fax")) == ["PJSIP/b", "PJSIP/a"]
 
 
+async def test_a_peer_that_is_only_remembered_was_seen_no_later_for_it(tmp_path: Path) -> None:
+    seen = NOW - FORGOTTEN + 60
+    path = written(tmp_path / "peers.json", {"fax": {BERLIN: {"seen": seen, "send": []}}})
+    file = PeerFile(path, lambda: NOW)
+    await file.save(fleet_of(fax=Ledger(10, file.remembered("fax"))))
+    assert json.loads(path.read_text())["targets"]["fax"][BERLIN]["seen"] == seen
+    assert PeerFile(path, lambda: NOW + 120).remembered("fax") == {}
+
+
 async def test_targets_that_are_not_watched_now_are_remembered_too(tmp_path: Path) -> None:
     path = written(tmp_path / "peers.json", {"away": {BERLIN: {"seen": NOW, "send": []}}})
     file = PeerFile(path, lambda: NOW)
