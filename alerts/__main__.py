@@ -58,10 +58,14 @@ groups.
 One file serves one PBX and a fleet. Whatever labels your scrapes add (cluster, namespace) stay on
 every alert; only `replica` is taken away, by which two exporters that watch the same PBX differ.
 
-To have other numbers for some exporters load it twice, under two names, each for its own:
+To have other numbers for some exporters load it twice, each file for its own; the second is made by
 
   sed 's/rules="asterisk-fax"/rules="staging"/g; s/rules: asterisk-fax/rules: staging/;
-       s/job!=""/namespace="staging"/g'
+       s/job!=""/namespace="staging"/g' asterisk-fax.rules.yml > staging.rules.yml
+
+and the first has to leave them out, or they raise each alert twice:
+
+  sed -i 's/job!=""/namespace!="staging"/g' asterisk-fax.rules.yml
 
 Of what pint finds two things are meant: what is divided by is a number of samples, or of faxes at
 least one; and an alert without a condition of its own shows a recorded one, which has no series

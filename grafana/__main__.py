@@ -78,6 +78,8 @@ def main() -> None:
     suffix, folder = parser.parse_args().copy
     if (suffix or folder != DIRECTORY) and not SUFFIX.fullmatch(suffix):
         parser.error(f"--copy {suffix!r}: not 1 to 11 of a-z, 0-9 and, between them, -")
+    if not Path(folder).is_dir():
+        parser.error(f"--copy: {folder} is no folder; make it, or name another")
     for name, text in texts(suffix).items():
         path = Path(folder) / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:

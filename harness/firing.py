@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from harness.programs import binary
 from harness.rules import RULES, read
@@ -28,6 +28,10 @@ _QUERY: Final = re.compile(
     r"time\(\) - (?P<first>\d+)\).*?\n\s*exp: .*?\n\s*got: (?P<got>.*)", re.MULTILINE
 )
 _SAMPLE: Final = re.compile(r'\{(?P<labels>(?:[^{}"]|"(?:\\.|[^"\\])*")*)\} (?P<value>[-+.\dE]+)')
+_AT_TIME: Final = re.compile(r'__name__!=\\"(?P<at>\d+).*?\n\s*exp: .*?\n\s*got: (?P<got>.*)')
+_NAMED: Final = re.compile(
+    r'(?P<labels>(?:[\w:]+)?\{(?:[^{}"]|"(?:\\.|[^"\\])*")*\}) (?P<value>[-+.\dEa-zN]+)'
+)
 _LABEL: Final = re.compile(r'(\w+)=("(?:\\.|[^"\\])*")')
 _TOLD: Final = re.compile(
     r"alertname:\s*(\w+), time:\s*\S+\s*\n(.*?)(?=\balertname:|\Z)", re.DOTALL
@@ -110,27 +114,85 @@ def play(
     texts = list(texts)
     groups = _chosen(_groups(rules), only, with_texts=bool(texts))
     steps = int(lasting // step) + 1
+    asked = [{"alertname": name, "eval_time": f"{int(at // step) * step}s"} for name, at in texts]
+    scraped = _scraped(groups, world, step, steps)
+    said = _evaluated(groups, scraped, step, step, _queries(step, steps), asked)
+    return Timeline(_firings(said, step, steps), _texts(said, texts))
+
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Of a series, its name among them as `__name__`."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All series of a world that some alerts look at."""
+
+    scraped: Sequence[Mapping[str, str]]
+    """As promtool takes them: `series` and `values`."""
+    recorded: Mapping[Labels, Mapping[int, float]]
+    """Values of what the rules recorded, by the time, seconds."""
+
+
+def evaluated(
+    world: World,
+    lasting: float,
+    *,
+    step: int,
+    pace: int,
+    rules: Path = RULES,
+    only: Iterable[str] | None = None,
+) -> Evaluated:
+    """What is scraped of `world`, every `step` seconds, and what the recording rules make of it,
+    every `pace` seconds. As in `play`."""
+    groups = _chosen(read(rules)["groups"], only, with_texts=False)
+    queries = (
+        {"expr": f'{{__name__=~"\\\\w+:.+", __name__!="{at}"}}', "eval_time": f"{at}s"}
+        for at in range(0, int(lasting) + 1, pace)
+    )
+    scraped = _scraped(groups, world, step, int(lasting // step) + 1)
+    said = _evaluated(groups, scraped, step, pace, queries)
+    found: dict[str, dict[int, float]] = {}
+    for query in _AT_TIME.finditer(said):
+        for sample in _NAMED.finditer(query["got"]):
+            found.setdefault(sample["labels"], {})[int(query["at"])] = float(sample["value"])
+    own = {tuple(_labels(labels).items()): values for labels, values in found.items()}
+    return Evaluated(scraped, own)
+
+
+def _scraped(
+    groups: Sequence[Mapping[str, Any]], world: World, step: int, steps: int
+) -> Sequence[Mapping[str, str]]:
     names = {name for group in groups for name in _NAME.findall(json.dumps(group))} | {"up"}
+    return list(series(world, step, steps, names))
+
+
+def _evaluated(
+    groups: Sequence[Mapping[str, Any]],
+    scraped: Sequence[Mapping[str, str]],
+    step: int,
+    pace: int,
+    queries: Iterable[Mapping[str, str]],
+    texts: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """What promtool says, which was told that every query gives nothing."""
     test = {
         "interval": f"{step}s",
-        "input_series": list(series(world, step, steps, names)),
-        "promql_expr_test": list(_queries(step, steps)),
-        "alert_rule_test": [
-            {"alertname": name, "eval_time": f"{int(at // step) * step}s"} for name, at in texts
-        ],
+        "input_series": scraped,
+        "promql_expr_test": list(queries),
+        "alert_rule_test": list(texts),
     }
     with TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "rules.json").write_text(json.dumps({"groups": groups}))
         case = {
             "rule_files": ["rules.json"],
-            "evaluation_interval": f"{step}s",
+            "evaluation_interval": f"{pace}s",
             "group_eval_order": [group["name"] for group in groups],
             "tests": [test],
         }
         (folder / "case.json").write_text(json.dumps(case))
-        said = _promtool(folder / "case.json")
-    return Timeline(_firings(said, step, steps), _texts(said, texts))
+        return _promtool(folder / "case.json")
 
 
 @lru_cache

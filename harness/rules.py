@@ -11,13 +11,13 @@ ROOT: Final = Path(__file__).parent.parent
 FOLDER: Final = ROOT / "deploy/prometheus"
 RULES: Final = FOLDER / "asterisk-fax.rules.yml"
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PACE: Final = r"^\s*(?:for|keep_firing_for|interval):\ "
+_DURATION: Final = r"(?P<duration>(?:\d+[smhdw])+)\b"
 _WAITS: Final = re.compile(
-    r"""(?P<before> \[ | (?<=\d[smhd]):(?=\d) | \boffset\ | ^\s*(?:for|keep_firing_for|interval):\ )
-        (?P<number>\d+) (?P<unit>[smhd])
-        (?= \] | \b )""",
-    re.VERBOSE | re.MULTILINE,
+    rf"(?P<before>{_PACE}|\[|:(?=\w+\])|\boffset\ ){_DURATION}", re.MULTILINE
 )
+_PACES: Final = re.compile(rf"(?P<before>{_PACE}){_DURATION}", re.MULTILINE)
 _QUOTED: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`")
 _NAME: Final = re.compile(r"\b(?:\w+:)?asterisk_fax(?:_\w+)?(?::\w+)*")
 
@@ -56,9 +56,19 @@ def shortened(text: str, factor: float) -> str:
     For an end-to-end test, which cannot wait for an hour to pass: nothing else about the rules may
     differ from what is shipped.
     """
+    return _shortened(_WAITS, text, factor)
 
+
+def hastened(text: str, factor: float) -> str:
+    """A rules file of which only `for:`, `keep_firing_for:` and `interval:` are shorter by
+    `factor`: for a test with the whole time before it that the rules look at."""
+    return _shortened(_PACES, text, factor)
+
+
+def _shortened(waits: re.Pattern[str], text: str, factor: float) -> str:
     def shorter(wait: re.Match[str]) -> str:
-        seconds = int(wait["number"]) * _UNITS[wait["unit"]] / factor
-        return f"{wait['before']}{round(1000 * seconds)}ms"
+        parts = re.findall(r"(\d+)([smhdw])", wait["duration"])
+        seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
+        return f"{wait['before']}{round(1000 * seconds / factor)}ms"
 
-    return _WAITS.sub(shorter, text)
+    return waits.sub(shorter, text)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from exporter.fax import Operation, Reason
 from exporter.ledger import Ledger
 from exporter.peer_file import FORGOTTEN, MAX_BYTES, TOUCHED, PeerFile
-from exporter.polling import Fleet, Poller
+from exporter.polling import Fleet, Poller, cancel_and_wait
 from exporter.settings import AmiSettings, SettingsError
 from harness.running import Exporter
 from tests.ledger.watch import RECEIVE, SEND, Watch
@@ -86,6 +86,15 @@ def test_the_peers_seen_last_come_first_and_those_long_gone_not_at_all(tmp_path:
     peers = {f"PJSIP/{name}": {"seen": at, "send": []} for name, at in seen.items()}
     file = PeerFile(written(tmp_path / "peers.json", {"fax": peers}), lambda: NOW)
     assert list(file.remembered("fax")) == ["PJSIP/b", "PJSIP/a"]
+
+
+async def test_a_peer_that_is_only_remembered_was_seen_no_later_for_it(tmp_path: Path) -> None:
+    seen = NOW - FORGOTTEN + 60
+    path = written(tmp_path / "peers.json", {"fax": {BERLIN: {"seen": seen, "send": []}}})
+    file = PeerFile(path, lambda: NOW)
+    await file.save(fleet_of(fax=Ledger(10, file.remembered("fax"))))
+    assert json.loads(path.read_text())["targets"]["fax"][BERLIN]["seen"] == seen
+    assert PeerFile(path, lambda: NOW + 120).remembered("fax") == {}
 
 
 async def test_targets_that_are_not_watched_now_are_remembered_too(tmp_path: Path) -> None:
@@ -181,6 +190,22 @@ async def test_that_it_cannot_be_written_is_said_once_and_so_is_that_it_can_agai
     await file.save(fleet)
     assert caplog.text.count("is written again") == 1
     assert os.listdir(folder) == ["peers.json"]
+
+
+async def test_what_could_not_be_put_in_its_place_is_not_left_behind(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    file = PeerFile(path)
+    path.mkdir()
+    await file.save(fleet_of(fax=failed_once().ledger))
+    assert os.listdir(tmp_path) == ["peers.json"]
+
+
+async def test_what_is_new_when_the_exporter_ends_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    following = asyncio.create_task(PeerFile(path).follow(fleet_of(fax=failed_once().ledger)))
+    await asyncio.sleep(0)
+    await cancel_and_wait(following)
+    assert PeerFile(path).remembered("fax").keys() == {BERLIN, PARIS}
 
 
 @pytest.mark.parametrize(

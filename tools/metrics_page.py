@@ -147,7 +147,8 @@ _EXPORTER: Final = metrics.Exporter(1, config=_FILE, web_config=_FILE)
 _ABOUT: Final = """\
 With several PBXs, the metrics of a PBX stand at `/probe?target=NAME` and those of the
 exporter itself at `/metrics`; with one PBX all of them are at `/metrics`. Beside them are
-those of the process (`process_*`, by the Prometheus client library).
+those of the two processes (`process_*`, by the Prometheus client library, and
+`asterisk_fax_exporter_web_process_*`).
 
 From the first poll that was answered, be it by a refusal, every counter that can occur stands
 there with 0. While the PBX cannot be reached, session gauges and FAXStats values are absent,
@@ -159,14 +160,16 @@ With `--metrics.peer-label` there are also metrics by peer, `asterisk_fax_peer_*
 stay as they are. Which peers there are, and why their faxes will fail, is not known beforehand,
 and Prometheus takes the first value of a series for no increase. So a new series of these stands
 at 0 for two minutes, and then shows all that was counted. With `--metrics.peer-file` they are
-remembered, and stand there at once after a restart of the exporter.
+remembered, and stand there at once after a restart of the exporter. The file has what is new
+within 30 s; a peer that had no fax for 90 days is forgotten. Each exporter needs one of its own.
+A peer whose faxes also go through a T.38 gateway has two more, of `gateway`.
 
 In OpenMetrics, failures and the `session_*` histograms of faxes have exemplars: the Uniqueid of
 the last fax that was counted there, which leads to CDR, CEL and log. Prometheus stores them with
 `--enable-feature=exemplar-storage`.
 
 The column *samples* says what each costs at one scrape: of a PBX without a fax, or of one peer
-that sends and receives. Beside those of the process, which are about 12, an idle PBX has {idle},
+that sends and receives. Beside those of the processes, which are about 12, an idle PBX has {idle},
 and a peer {peer} and one for each reason that its faxes failed for. Those with a + come and go,
 or come with the first fax.
 """

@@ -13,9 +13,9 @@ from exporter.fax.reasons import Reason
 from exporter.words import visible
 
 MAX_TEXT: Final = 1024
+"""Characters kept of free text. Channel names have at most 80; a far end can write more."""
 MAX_UNIQUE_ID: Final = 64
 """Characters; an exemplar may have 128 with its label."""
-"""Characters kept of free text. Channel names have at most 80; a far end can write more."""
 MAX_NUMBER: Final = 2**31 - 1
 MAX_PAGES: Final = 10_000
 """More pages than a day of faxing has: a larger reading is no page count."""

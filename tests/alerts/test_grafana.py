@@ -31,14 +31,10 @@ def expression(rule: Json, ref: str = "alert") -> str:
 
 def test_each_alert_is_there_with_its_waiting_time_and_severity() -> None:
     assert {
-        rule["title"]: (
-            rule.get("for", "0s"),
-            rule.get("keepFiringFor"),
-            rule["labels"]["severity"],
-        )
+        rule["title"]: (rule["for"], rule.get("keepFiringFor"), rule["labels"]["severity"])
         for rule in managed()
     } == {
-        name: (alert["for"], alert.get("keep_firing_for"), alert["labels"]["severity"])
+        name: (alert.get("for", "0s"), alert.get("keep_firing_for"), alert["labels"]["severity"])
         for name, alert in alerts().items()
     }
 
@@ -83,7 +79,7 @@ def test_they_fire_where_those_of_prometheus_do(promtool: str, name: str, tmp_pa
         {
             "alert": rule["title"],
             "expr": expression(rule),
-            "for": rule.get("for", "0s"),
+            "for": rule["for"],
             "labels": rule["labels"] | {"rules": "asterisk-fax"},
         }
         for rule in managed()

@@ -22,7 +22,7 @@ def test_bad_lines_are_told_with_the_lines_pages_and_faxes_of_day_and_hour() -> 
     faxes = [
         fax
         for time in every(5 * MINUTE, 0, now)
-        for fax in Mix(ecm=0, bad_lines=noisy(0.4 if time < now - 5 * HOUR else 30)).at(
+        for fax in Mix(ecm=0, bad_lines=noisy(0.4 if time < now - 16 * HOUR else 30)).at(
             random, [time]
         )
     ]
@@ -45,7 +45,7 @@ def test_bad_lines_are_told_with_the_lines_pages_and_faxes_of_day_and_hour() -> 
 def test_restarts_are_told_with_how_many_there_were_and_the_faxes_that_they_dropped() -> None:
     crashes = [2 * HOUR + number * 20 * MINUTE for number in range(5)]
     now = 4 * HOUR
-    # Three pages: 102 seconds from one begin to the end, every 90 seconds.
+    # One page: 42 to 102 seconds from the begin to the end, every 45 seconds.
     faxes = Mix(pages=1, page_seconds=60).at(Random(1), every(45, 0, now))
     stops = [AsteriskStops(at, 20) for at in crashes]
     dropped = sum(fax.begin < at < fax.end for fax in faxes for at in crashes)

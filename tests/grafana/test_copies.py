@@ -70,3 +70,8 @@ def test_the_command_writes_a_second_set(
     with pytest.raises(SystemExit):
         generator.main()
     assert "--copy 'Berlin'" in capsys.readouterr().err
+    missing = tmp_path / "missing"
+    monkeypatch.setattr(sys, "argv", ["grafana", "--copy", "berlin", str(missing)])
+    with pytest.raises(SystemExit):
+        generator.main()
+    assert f"{missing} is no folder" in capsys.readouterr().err

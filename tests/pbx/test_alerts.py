@@ -1,242 +1,201 @@
-"""The whole way of an alert: bad faxes of a real Asterisk, the exporter, Prometheus with the
-shipped rules, Alertmanager, and who is told. Then Prometheus is asked every shipped expression.
+"""The whole way of an alert: faxes of a real Asterisk, exporters, Prometheus with the shipped
+rules, Alertmanager, and who is told. Then Prometheus is asked every expression of the dashboards.
 
 Only the waiting times are shorter than what is shipped, see `harness.rules.shortened`.
 """
 
 import json
-import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from harness.monitoring import Alertmanager, Notified, Prometheus, Webhook
-from harness.rules import ROOT, RULES, alerts, names, rules, shortened
+from harness.rules import RULES, shortened
 from harness.running import Exporter
-from tests.pbx.asterisk import Asterisk, bad_fax_lines
+from tests.pbx import panels
+from tests.pbx.alerting import INSTANCE, Scraped, alerting, firing, over
+from tests.pbx.asterisk import Asterisk, Message
 
 FACTOR: Final = 20
 HOUR: Final = 3600 / FACTOR
 """Seconds that the rules take for an hour."""
-FAXES: Final = 6
-"""More than the fewest that are evidence to the rules."""
-GOOD: Final = FAXES + 1
-"""Faxes that succeed, more than half of all."""
+BAD, GOOD = "PJSIP/peer", "Local/fax"
+"""The trunks, as peers: one of SIP and T.38, and one of sound."""
+CALLS: Final = {BAD: 11, GOOD: 8}
+"""How many over each: both ends of the bad ones are more than the rules' twenty, and no more than
+Asterisk has ports for here."""
 FAX_SECONDS: Final = 120
-SETTLE_SECONDS: Final = 60
-BAD_LINES: Final = "AsteriskFaxBadLinesRising"
-FAILURES: Final = "AsteriskFaxFailureRatioHigh"
+FAILED: Final = "call_dropped"
+TICKETS: Final = {"AsteriskFaxFailureBudgetBurning", "AsteriskFaxPeerFailureRatioHigh"}
+"""Of the same failures, and later; perhaps later than the test."""
 
 NOTHING_TO_SHOW: Final = {
+    "line-quality: Bad lines per received page, by PBX: asterisk_fax_bad_lines_total, "
+    "asterisk_fax_pages_received_total, asterisk_fax_pages_rejected_total",
+    "line-quality: Bad lines, by PBX: asterisk_fax_bad_lines_total",
+    "line-quality: Rate fallbacks, by PBX: asterisk_fax_rate_fallbacks_total",
+    "line-quality: Rejected pages, by PBX: asterisk_fax_pages_rejected_total",
+    "peers: Bad lines per received page, by peer: asterisk_fax_peer_bad_lines_total, "
+    "asterisk_fax_peer_pages_total",
+    "peers: How many faxes, and how did they end?: asterisk_fax_peer_failures_total",
     "exporter-health: Failed polls, by reason: asterisk_fax_poll_failures_total",
     "exporter-health: Logins, by PBX: asterisk_fax_connects_total",
-    "fax-overview: Pages: asterisk_fax_pages_relayed_total",
     "fax-overview: Restarts of Asterisk, by PBX: asterisk_fax_asterisk_restarts_total",
     "fax-overview: Which PBX needs attention?: asterisk_fax_down_since_timestamp_seconds, "
     "asterisk_fax_up",
-    "pbx:asterisk_fax_scrape:absent",
 }
-"""In a test without a failed poll, a restart and a gateway, where nothing that must be scraped is
-named; rules, and panels with what they ask for."""
-
-Predicate = Callable[[Notified], bool]
+"""Panels, and what they ask for, in a test without a failed poll, a restart, a bad line
+and a fax that failed for a reason of the other end."""
 
 
-def watched(asterisk: Asterisk, directory: Path) -> Exporter:
-    """The exporter with files that can be read again, so that it has every metric there is."""
-    targets = {
-        "pbx": {
-            "host": asterisk.host,
-            "port": asterisk.ami_port,
-            "username": asterisk.username,
-            "secret_env": "PBX_SECRET",
-        }
+def watching(asterisk: Asterisk, folder: Path) -> Exporter:
+    """An exporter with files that can be read again, so that it has every metric there is, and
+    knows both trunks: else it shows them for two minutes before it counts."""
+    folder.mkdir()
+    pbx = {
+        "host": asterisk.host,
+        "port": asterisk.ami_port,
+        "username": asterisk.username,
+        "secret_env": "PBX_SECRET",
     }
-    (directory / "targets.yml").write_text(json.dumps({"targets": targets}))
-    (directory / "web.yml").write_text("{}")
+    (folder / "targets.yml").write_text(json.dumps({"targets": {"pbx": pbx}}))
+    (folder / "web.yml").write_text("{}")
+    known = {"seen": time.time(), "send": [FAILED], "receive": [FAILED]}
+    (folder / "peers.json").write_text(json.dumps({"targets": {"pbx": {BAD: known, GOOD: known}}}))
     return Exporter(
-        f"--config.file={directory / 'targets.yml'}",
-        f"--web.config.file={directory / 'web.yml'}",
+        f"--config.file={folder / 'targets.yml'}",
+        f"--web.config.file={folder / 'web.yml'}",
         "--metrics.peer-label",
+        f"--metrics.peer-file={folder / 'peers.json'}",
         environment={"PBX_SECRET": asterisk.secret},
     )
 
 
-def settings_of(alertmanager: Alertmanager, exporter: Exporter) -> dict[str, object]:
-    """Prometheus' configuration, with everything every second."""
-    return {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [RULES.name],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.address]}]}]},
-        "scrape_configs": [
-            {
-                "job_name": "asterisk-fax",
-                "static_configs": [{"targets": [exporter.url.split("/")[2]]}],
-            }
-        ],
-    }
+def trunk_of(message: Message) -> str:
+    """`Local/fax` of `Local/recv@fax-0000002a;1`, `PJSIP/peer` of `PJSIP/peer-0000002a`."""
+    channel = message.get("Channel").rpartition("-")[0]
+    return re.sub(r"/.*@", "/", channel)
 
 
-def routes_to(webhook: Webhook) -> dict[str, object]:
-    """Alertmanager's configuration: everything at once, and again while it lasts."""
-    return {
-        "route": {
-            "receiver": "webhook",
-            "group_by": ["..."],
-            "group_wait": "0s",
-            "group_interval": "1s",
-            "repeat_interval": "1s",
-        },
-        "receivers": [{"name": "webhook", "webhook_configs": [{"url": webhook.url}]}],
-    }
-
-
-def near(figure: str, truth: float) -> bool:
-    """Whether a figure is the truth as Prometheus can know it: increase() extrapolates from the
-    scrapes within a range to the whole of it, here by 1 % at most."""
-    return abs(float(figure) - truth) <= 0.5 + 0.01 * truth
-
-
-def of_bad_lines(lines: int, pages: int) -> Predicate:
-    """Whether it fires with these figures."""
-
-    def fits(alert: Notified) -> bool:
-        told = re.match(
-            r"(\d+) bad lines on (\d+) pages in the past hour: ([\d.]+) a page, after 0\.0 "
-            rf"in the day before \(0\.0 also if no page came\)\. Faxes with bad lines: {GOOD}\.$",
-            alert.annotations["description"],
-        )
-        return (
-            (alert.name, alert.status) == (BAD_LINES, "firing")
-            and told is not None
-            and near(told[1], lines)
-            and near(told[2], pages)
-            and abs(float(told[3]) - lines / pages) <= 0.1
-        )
-
-    return fits
-
-
-def of_failures(operation: str, failed: int, ended: int) -> Predicate:
-    """Whether it fires with these figures."""
-
-    def fits(alert: Notified) -> bool:
-        told = re.match(
-            rf"call_dropped: ([\d.]+)% of the {ended} faxes \({operation}\) that ended in the past "
-            rf"hour\. All that failed: call_dropped {failed}\.$",
-            alert.annotations["description"],
-        )
-        return (
-            (alert.name, alert.status) == (FAILURES, "firing")
-            and told is not None
-            and abs(float(told[1]) - 100 * failed / ended) <= 1
-        )
-
-    return fits
-
-
-def of_the_end(name: str, operation: str | None) -> Predicate:
-    """Whether this alert is over."""
-    return lambda alert: (
-        (alert.name, alert.status, alert.labels.get("operation")) == (name, "resolved", operation)
-    )
-
-
-def panels() -> Iterator[tuple[str, str]]:
-    """Every expression of every dashboard: where it stands, and as Grafana would ask it."""
-
-    def expressions(node: Any, title: str) -> Iterator[tuple[str, str]]:
-        if isinstance(node, dict):
-            title = str(node.get("title", title))
-            if isinstance(node.get("expr"), str):
-                yield title, node["expr"]
-        for child in node.values() if isinstance(node, dict) else node:
-            if isinstance(child, dict | list):
-                yield from expressions(child, title)
-
-    for path in sorted((ROOT / "grafana/dashboards").glob("*.json")):
-        dashboard = json.loads(path.read_text())
-        for title, expression in expressions(dashboard, path.stem):
-            text = expression.replace("$__rate_interval", "20s").replace("$__range", "10m")
-            text = text.replace("$__interval", "16s").replace("$__from", "0")
-            named = ", ".join(sorted(names(expression)))
-            yield f"{path.stem}: {title}: {named}", re.sub(r"\$\{?\w+(:\w+)?\}?", ".*", text)
-
-
-def has_data(prometheus: Prometheus, expression: str, start: float, end: float) -> bool:
-    """Whether it has a value at any time of the test. Raises ApiError if it is an error."""
-    return any(
-        not math.isnan(value)
-        for series in prometheus.query_range(expression, start, end, 2)
-        for _, value in series.points
-    )
-
-
-def test_bad_lines_and_failures_reach_the_receiver_with_true_figures_and_resolve(
-    three_pages: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "prometheus").mkdir()
-    (tmp_path / "prometheus" / RULES.name).write_text(shortened(RULES.read_text(), FACTOR))
-    with (
-        Asterisk("sid") as asterisk,
-        asterisk.sampler() as sampler,
-        watched(asterisk, tmp_path) as exporter,
-        Webhook() as webhook,
-        Alertmanager(routes_to(webhook), tmp_path / "alertmanager") as alertmanager,
-        Prometheus(settings_of(alertmanager, exporter), tmp_path / "prometheus") as prometheus,
-    ):
-        polls = "changes(asterisk_fax_last_poll_timestamp_seconds[15s]) > 0"
-        prometheus.wait_until(lambda now: bool(now.query(polls)), SETTLE_SECONDS, "two polls")
-        start = time.time()
-
-        with asterisk.noise():
-            for _ in range(GOOD):
-                asterisk.send_fax(three_pages)
-            asterisk.driver.wait_for_count(GOOD, "ReceiveFAX", timeout=FAX_SECONDS)
-        marks = [bad_fax_lines(path) for path in asterisk.received()]
-        lines, pages = sum(map(sum, marks)), sum(map(len, marks))
-        assert lines == sampler.bad_lines
-        assert lines > pages
-        webhook.wait_for(of_bad_lines(lines, pages), HOUR)
-
-        for _ in range(FAXES):
-            asterisk.send_fax(three_pages)
-        exporter.wait_until(
-            lambda now: (
-                now.sum("negotiated_sessions", operation="receive", state="Active") == FAXES
-            ),
-            FAX_SECONDS,
-            "all faxes negotiated",
-        )
-        for entry in asterisk.driver.sessions():
-            if entry.get("Operation") == "receive":
-                asterisk.hangup(entry.get("Channel"))
-        ended = asterisk.driver.wait_for_count(
-            2 * (GOOD + FAXES), "SendFAX", "ReceiveFAX", timeout=FAX_SECONDS
-        )
-        for operation, event in (("send", "SendFAX"), ("receive", "ReceiveFAX")):
-            results = [one.variable("FAXSTATUS") for one in ended if one.event == event]
-            assert results.count("FAILED") == FAXES
-            webhook.wait_for(of_failures(operation, FAXES, len(results)), HOUR)
-
-        for name, operation_of in ((BAD_LINES, None), (FAILURES, "send"), (FAILURES, "receive")):
-            webhook.wait_for(of_the_end(name, operation_of), HOUR + SETTLE_SECONDS)
-        told = {(alert.name, alert.labels.get("operation")) for alert in webhook.notified}
-        assert told == {(BAD_LINES, None), (FAILURES, "send"), (FAILURES, "receive")}
-
-        assert [r for r in prometheus.rules() if r["health"] != "ok"] == []
-        end = time.time()
-        shipped = [
-            (rule.get("alert") or rule["record"], rule["expr"])
-            for rule in rules(tmp_path / "prometheus" / RULES.name)
+def negotiated(asterisk: Asterisk, trunk: str, count: int) -> list[str]:
+    """The receivers' channels, once there are so many that have agreed with their senders."""
+    deadline = time.monotonic() + FAX_SECONDS
+    while True:
+        found = [
+            entry.get("Channel")
+            for entry, session in asterisk.driver.readings()
+            if (entry.get("Operation"), trunk_of(entry)) == ("receive", trunk)
+            and session is not None
+            and session.get("ImageResolution") != "0x0"
         ]
-        shown = list(panels())
-        assert shown
-        empty = {
-            name
-            for name, expression in (*shipped, *shown)
-            if not has_data(prometheus, expression, start, end)
+        if len(found) == count:
+            return found
+        assert time.monotonic() < deadline, f"{len(found)} of {count} negotiated: {found}"
+        time.sleep(0.1)  # nothing tells of it; this one thing is asked again
+
+
+def results(ended: list[Message]) -> Mapping[tuple[str, str, str], int]:
+    """How many ended, by trunk, operation and FAXSTATUS."""
+    operations = {"SendFAX": "send", "ReceiveFAX": "receive"}
+    return Counter(
+        (
+            trunk_of(one),
+            operations[one.event],
+            one.variable("FAXSTATUS") or "",
+        )
+        for one in ended
+    )
+
+
+def listed(text: str) -> dict[str, int]:
+    """` all 24 receive 12 send 12`, as numbers."""
+    return {name: int(number) for name, number in re.findall(r" (\S+) (\d+)", text)}
+
+
+def of_the_trunk(truth: Mapping[tuple[str, str, str], int], text: str) -> bool:
+    """Whether this is said of the bad trunk."""
+    failed = sum(n for (peer, _, status), n in truth.items() if (peer, status) == (BAD, "FAILED"))
+    told = re.search(
+        rf"Of the faxes of {BAD} in the past 20 minutes (\d+) failed for reasons of this side or "
+        r"the line, 0 met no fax at the other end or were refused there, and 0 ended well; in the "
+        rf"past hour (\d+), 0 and 0\. All failures of the hour: {FAILED} (\d+)\.$",
+        text,
+    )
+    return told is not None and [int(one) for one in told.groups()] == [failed] * 3
+
+
+def of_all(truth: Mapping[tuple[str, str, str], int], text: str) -> bool:
+    """Whether this is said of the PBX."""
+    told = re.search(
+        r"In the past hour failed:(.*); ended well:(.*)\. All failures of the hour:(.*)\. Peers "
+        r"with most of them:(.*)\.$",
+        text,
+    )
+    by = {
+        status: {
+            operation: sum(n for (_, o, s), n in truth.items() if (o, s) == (operation, status))
+            for operation in ("receive", "send")
         }
-    assert empty == alerts().keys() - {BAD_LINES, FAILURES} | NOTHING_TO_SHOW
+        for status in ("FAILED", "SUCCESS")
+    }
+    failed = sum(by["FAILED"].values())
+    return told is not None and [listed(one) for one in told.groups()] == [
+        {"all": failed, **by["FAILED"]},
+        {"all": sum(by["SUCCESS"].values()), **by["SUCCESS"]},
+        {FAILED: failed},
+        {BAD: failed},
+    ]
+
+
+def test_a_trunk_that_fails_is_told_once_with_true_figures_though_two_exporters_watch_and_resolves(
+    one_page: Path, three_pages: Path, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        asterisk = stack.enter_context(Asterisk("sid"))
+        first, second = (stack.enter_context(watching(asterisk, tmp_path / name)) for name in "ab")
+        chain = stack.enter_context(
+            alerting(
+                shortened(RULES.read_text(), FACTOR),
+                [Scraped(first, replica="a"), Scraped(second, replica="b")],
+                tmp_path,
+            )
+        )
+        for _ in range(CALLS[BAD]):
+            asterisk.send_fax(three_pages, channel="PJSIP/recv@peer", options="z")
+        for _ in range(CALLS[GOOD]):
+            asterisk.send_fax(one_page)
+        for channel in negotiated(asterisk, BAD, CALLS[BAD]):
+            asterisk.hangup(channel)
+        ended = asterisk.driver.wait_for_count(
+            2 * sum(CALLS.values()), "SendFAX", "ReceiveFAX", timeout=FAX_SECONDS
+        )
+        truth = results(ended)
+        assert truth == {
+            (peer, operation, status): CALLS[peer]
+            for peer, status in ((BAD, "FAILED"), (GOOD, "SUCCESS"))
+            for operation in ("send", "receive")
+        }
+        trunk = "AsteriskFaxPeerFailing"
+        whole = "AsteriskFaxFailureRatioHigh"
+        chain.webhook.wait_for(
+            firing(trunk, lambda text: of_the_trunk(truth, text), instance=INSTANCE, peer=BAD), HOUR
+        )
+        chain.webhook.wait_for(
+            firing(whole, lambda text: of_all(truth, text), instance=INSTANCE), HOUR
+        )
+
+        second.stop()
+        for name in (trunk, whole):
+            chain.webhook.wait_for(over(name, instance=INSTANCE), 2 * HOUR)
+        alone = "AsteriskFaxReplicaDown"
+        chain.webhook.wait_for(firing(alone, lambda _: True, instance=INSTANCE, replica="b"), HOUR)
+        told = [(name, dict(labels)) for name, labels in chain.told() if name not in TICKETS]
+        assert sorted(name for name, _ in told) == sorted((trunk, whole, alone))
+        assert {labels.get("peer") for _, labels in told} == {None, BAD}
+        assert [name for name, labels in told if "replica" in labels] == [alone]
+
+        empty = panels.empty(chain.prometheus, chain.start, time.time())
+    assert empty == NOTHING_TO_SHOW

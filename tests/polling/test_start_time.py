@@ -158,6 +158,25 @@ async def test_without_strftime_polls_go_on_and_nothing_is_told_or_said(
 
 
 @in_virtual_time
+async def test_where_strftime_is_never_answered_it_is_asked_once_for_each_connection() -> None:
+    async with watched(start=False) as (pbx, poller):
+        asked = 0
+
+        def swallow(action: str, answer: bytes) -> bytes:
+            nonlocal asked
+            asked += action == "Getvar"
+            return b"" if action == "Getvar" else answer
+
+        pbx.rewrite = swallow
+        pbx.accept_connections()
+        await asyncio.sleep(300)
+        assert (poller.status.connects, asked) == (1, 1)
+        pbx.drop_connections()
+        await until(partial(logged_in, poller, 2))
+        assert asked == 2
+
+
+@in_virtual_time
 async def test_a_module_that_is_loaded_late_is_asked_again_and_less_and_less() -> None:
     async with watched(start=False) as (pbx, poller):
         pbx.func_strings = False
