@@ -31,6 +31,7 @@ GROUPS: Final = tuple(
         site.GROUP,
         reachability.GROUP,
         failures.GROUP,
+        results.GROUP,
         low_traffic.GROUP,
         attempts.GROUP,
         silence.GROUP,
@@ -43,7 +44,6 @@ GROUPS: Final = tuple(
         slow.GROUP,
         sessions.GROUP,
         restarts.GROUP,
-        results.GROUP,
     )
     for part in group.parts()
 )

@@ -103,13 +103,16 @@ some sites nearly all have.
             severity="warning",
             summary="Faxes from {labels.peer} at {labels.instance} have many bad lines",
             description="{lines} bad lines on {pages} pages of {faxes} faxes from this peer in the "
-            "past day, {bad} of them with bad lines. All other peers have {others:.1f} a page.",
+            "past hour, {bad} of them with bad lines; {lines_day} on {pages_day} pages in the day "
+            "until its last full hour. All other peers have {others:.1f} a page.",
             figures={
-                "lines": Figure(f'{LINES}{{window="1d"}}'),
-                "pages": Figure(f'{PAGES}{{window="1d"}}'),
-                "faxes": Figure(f'{FAXES}{{window="1d"}}'),
-                "bad": Figure(f'{BAD_FAXES}{{window="1d"}}'),
-                "others": Figure(f'{OTHERS_PER_PAGE}{{window="1d"}}'),
+                "lines": Figure(f'{LINES}{{window="1h"}}'),
+                "pages": Figure(f'{PAGES}{{window="1h"}}'),
+                "faxes": Figure(f'{FAXES}{{window="1h"}}'),
+                "bad": Figure(f'{BAD_FAXES}{{window="1h"}}'),
+                "lines_day": Figure(f'{LINES}{{window="1d"}} or 0 * {LINES}{{window="1h"}}'),
+                "pages_day": Figure(f'{PAGES}{{window="1d"}} or 0 * {PAGES}{{window="1h"}}'),
+                "others": Figure(f'{OTHERS_PER_PAGE}{{window="1h"}}'),
             },
             dashboard=PEERS,
         ),

@@ -51,3 +51,10 @@ def increase(counter: str, range_: str, *away: str) -> str:
     """
     grown = f"max without (replica) (increase({counter}[{range_}]))"
     return f"sum without ({', '.join(away)}) ({grown})" if away else grown
+
+
+def lacked(counter: str, range_: str, *away: str) -> str:
+    """As `increase`, of a counter of what an exporter was not told: of two, the one that was told
+    more counts."""
+    grown = f"min without (replica) (increase({counter}[{range_}]))"
+    return f"sum without ({', '.join(away)}) ({grown})" if away else grown

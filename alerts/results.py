@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from alerts.promql import increase
+from alerts.promql import increase, lacked
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import RESULTS_MISSING
 
@@ -13,13 +13,13 @@ GROUP: Final = Group(
     "asterisk-fax-results",
     (
         *(
-            Record(f"pbx:{counter.removesuffix('_total')}:increase{time}", increase(counter, time))
+            Record(f"pbx:{counter.removesuffix('_total')}:increase{time}", grown(counter, time))
             for time in ("15m", "2h")
-            for counter in (COMPLETED, UNOBSERVED)
+            for counter, grown in ((COMPLETED, increase), (UNOBSERVED, lacked))
         ),
         Record(
             "pbx:asterisk_fax_results_unknown:increase1h",
-            increase("asterisk_fax_results_unknown_total", "1h", "operation"),
+            lacked("asterisk_fax_results_unknown_total", "1h", "operation"),
         ),
         Record(
             "pbx:asterisk_fax_finished:increase1h",
@@ -34,9 +34,9 @@ or
     pbx:asterisk_fax_unobserved_completions:increase2h
     > {RESULTS_MISSING} * pbx:asterisk_fax_completed:increase2h
   and ignoring (rules)
-    max without (replica) (changes({UNOBSERVED}[2h])) >= 3
+    min without (replica) (changes({UNOBSERVED}[2h])) >= 3
 or ignoring (rules)
-    max without (replica, collector) (1 - asterisk_fax_collector_up{{collector="events"}}) == 1
+    min without (replica, collector) (1 - asterisk_fax_collector_up{{collector="events"}}) == 1
   and
     max without (replica) (asterisk_fax_up) == 1
 """,
