@@ -173,7 +173,7 @@ def test_a_t38_gateway_in_the_middle(suite: str, watch: Start, three_pages: Path
             FAX_SECONDS,
         )
         now = exporter.wait_until(
-            lambda now: now.value("session_pages_count", operation="gateway") == 1,
+            lambda now: now.value("sessions_ended_total", operation="gateway") == 1,
             FAX_SECONDS + SETTLE_SECONDS,
         )
         assert middle.alive
