@@ -60,9 +60,9 @@ def _by(counts: Counts, window: str, result: str = "") -> Listing:
 
 
 _LISTED: Final = Listing(f"sum without (operation) ({_REASONS}) >= 0.5", by="reason", none="none")
+_OF_PEERS: Final = f'asterisk_fax_peer_failures_total{{reason!~"{THEIRS}"}}'
 _PEERS: Final = Listing(
-    "topk(3, sum without (operation, reason) (max without (replica) "
-    f'(increase(asterisk_fax_peer_failures_total{{reason!~"{THEIRS}"}}[1h]))) >= 0.5)',
+    f"topk(3, {increase(_OF_PEERS, '1h', 'operation', 'reason')} >= 0.5)",
     by="peer",
     none="not told",
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from alerts.promql import increase
+from alerts.promql import increase, kept
 from alerts.rules import Alert, Figure, Group, Listing, Record
 from alerts.thresholds import FAILING_SECONDS
 
@@ -10,8 +10,6 @@ _LAST: Final = "pbx_operation:asterisk_fax_last_judged:timestamp_seconds"
 _SUCCESS: Final = "pbx_operation:asterisk_fax_last_success:timestamp_seconds"
 _SINCE: Final = "pbx_operation:asterisk_fax_failing_since:timestamp_seconds"
 _FAILED: Final = 'pbx_operation:asterisk_fax_ended:increase{result=~"ours|theirs", window="1h"}'
-_KEPT: Final = "30 * 86400"
-"""How long it is known what was last, seconds."""
 
 GROUP: Final = Group(
     "asterisk-fax-low-traffic",
@@ -21,8 +19,7 @@ GROUP: Final = Group(
             f"""\
   max without (replica) (asterisk_fax_last_success_timestamp_seconds)
 or ignoring (rules)
-  last_over_time({_SUCCESS}[1h])
-  > time() - {_KEPT}
+  {kept(_SUCCESS)}
 """,
             comment="When the last fax ended well, also if the exporter was restarted since.",
         ),
@@ -33,8 +30,7 @@ or ignoring (rules)
   and ignoring (rules)
     max without (result, window) ({_FAILED} > 0)
 or ignoring (rules)
-  last_over_time({_LAST}[1h])
-  > time() - {_KEPT}
+  {kept(_LAST)}
 """,
             comment="The same of the last fax in an hour in which one failed.",
         ),

@@ -4,6 +4,7 @@ from typing import Final
 
 from alerts import windows
 from alerts.peers import DASHBOARD as PEERS
+from alerts.promql import increase
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import BAD_LINES, BAD_LINES_FACTOR
 
@@ -20,8 +21,7 @@ VERDICT: Final = "pbx_peer:asterisk_fax_peer_bad_lines:verdict"
 
 
 def _grown(counter: str, range_: str = "1h") -> str:
-    counter = f'asterisk_fax_peer_{counter}{{operation="receive"}}'
-    return f"sum without (operation) (max without (replica) (increase({counter}[{range_}])))"
+    return increase(f'asterisk_fax_peer_{counter}{{operation="receive"}}', range_, "operation")
 
 
 def _hour(name: str, counter: str) -> Record:

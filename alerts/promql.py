@@ -49,12 +49,21 @@ def increase(counter: str, range_: str, *away: str) -> str:
     Of two exporters that watch the same PBX, and differ in the label `replica`, the one that saw
     more counts.
     """
-    grown = f"max without (replica) (increase({counter}[{range_}]))"
-    return f"sum without ({', '.join(away)}) ({grown})" if away else grown
+    return _grown("max", counter, range_, away)
 
 
 def lacked(counter: str, range_: str, *away: str) -> str:
     """As `increase`, of a counter of what an exporter was not told: of two, the one that was told
     more counts."""
-    grown = f"min without (replica) (increase({counter}[{range_}]))"
+    return _grown("min", counter, range_, away)
+
+
+def _grown(of_two: str, counter: str, range_: str, away: tuple[str, ...]) -> str:
+    grown = f"{of_two} without (replica) (increase({counter}[{range_}]))"
     return f"sum without ({', '.join(away)}) ({grown})" if away else grown
+
+
+def kept(name: str) -> str:
+    """What `name` was recorded as, a time, for as long as it is no longer ago than a month: so it
+    outlasts a restart of the exporter, which begins anew."""
+    return f"last_over_time({name}[1h])\n  > time() - 30 * 86400"

@@ -13,19 +13,35 @@ REASONS: Final = Listing(
     none="none counted",
 )
 
+
+def _away(series: str) -> str:
+    """Where it is 0, or much of half an hour, in two pieces or more."""
+    return f"""\
+  {series} == 0
+or
+    avg_over_time({series}[30m]) < 1 - {MISSING}
+  and
+    changes({series}[30m]) >= 4
+"""
+
+
+def _stands_still(timestamp: str, time: str) -> str:
+    """Where three scrapes or more have all had the same."""
+    return f"""\
+      max without (replica) (changes({timestamp}[{time}])) == 0
+    and
+      max without (replica) (count_over_time({timestamp}[{time}])) > 2"""
+
+
+_LAST_POLL: Final = "asterisk_fax_last_poll_timestamp_seconds"
+
 GROUP: Final = Group(
     "asterisk-fax-reachability",
     (
         Record("pbx:asterisk_fax_up:max", "max without (replica) (asterisk_fax_up)"),
         Alert(
             "AsteriskFaxExporterDown",
-            f"""\
-  pbx:asterisk_fax_scrape:up == 0
-or
-    avg_over_time(pbx:asterisk_fax_scrape:up[30m]) < 1 - {MISSING}
-  and
-    changes(pbx:asterisk_fax_scrape:up[30m]) >= 4
-""",
+            _away("pbx:asterisk_fax_scrape:up"),
             wait="5m",
             severity="critical",
             summary="Prometheus gets no fax metrics of {labels.instance}",
@@ -69,13 +85,7 @@ and ignoring (replica)
         ),
         Alert(
             "AsteriskFaxPbxUnreachable",
-            f"""\
-  pbx:asterisk_fax_up:max == 0
-or
-    avg_over_time(pbx:asterisk_fax_up:max[30m]) < 1 - {MISSING}
-  and
-    changes(pbx:asterisk_fax_up:max[30m]) >= 4
-""",
+            _away("pbx:asterisk_fax_up:max"),
             wait="3m",
             severity="critical",
             summary="The exporter cannot poll Asterisk at {labels.instance}",
@@ -85,19 +95,15 @@ or
         ),
         Alert(
             "AsteriskFaxNotPolling",
-            """\
-  time() - max without (replica) (asterisk_fax_last_poll_timestamp_seconds)
+            f"""\
+  time() - max without (replica) ({_LAST_POLL})
 and
   max without (replica) (asterisk_fax_up) == 1
 and
   (
-      max without (replica) (changes(asterisk_fax_last_poll_timestamp_seconds[5m])) == 0
-    and
-      max without (replica) (count_over_time(asterisk_fax_last_poll_timestamp_seconds[5m])) > 2
+{_stands_still(_LAST_POLL, "5m")}
   or
-      max without (replica) (changes(asterisk_fax_last_poll_timestamp_seconds[20m])) == 0
-    and
-      max without (replica) (count_over_time(asterisk_fax_last_poll_timestamp_seconds[20m])) > 2
+{_stands_still(_LAST_POLL, "20m")}
   )
 """,
             wait="2m",

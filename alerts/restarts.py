@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.promql import increase
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import RESTARTS
 
@@ -22,6 +23,10 @@ round(max without (replica) (
 """
 
 
+def _faxes(counted: str) -> str:
+    return f'asterisk_fax_{counted}_total{{operation=~"send|receive"}}'
+
+
 GROUP: Final = Group(
     "asterisk-fax-restarts",
     (
@@ -38,19 +43,11 @@ happened twice between two scrapes; neither has too many.
         Record(RESTARTED, _restarts("1d"), labels={"window": "1d"}),
         Record(
             DROPPED,
-            """\
+            f"""\
 clamp_min(
-    sum without (operation) (
-      max without (replica) (
-        increase(asterisk_fax_sessions_ended_total{operation=~"send|receive"}[2h])
-      )
-    )
+    {increase(_faxes("sessions_ended"), "2h", "operation")}
   -
-    sum without (operation, transport) (
-      max without (replica) (
-        increase(asterisk_fax_finished_total{operation=~"send|receive"}[2h])
-      )
-    ),
+    {increase(_faxes("finished"), "2h", "operation", "transport")},
   0
 )
 """,

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import Final
 
+from alerts.promql import kept
 from alerts.rules import Alert, Figure, Group, Record
 from alerts.thresholds import MISSED
 
@@ -77,8 +78,7 @@ or
     > max without (replica) (asterisk_fax_peer_finished_total offset 15m)
   )
 or ignoring (rules)
-  last_over_time({_LAST_FAX}[1h])
-  > time() - 30 * 86400
+  {kept(_LAST_FAX)}
 """,
             comment="""
 When the last fax ended, also if the exporter was restarted since; and the same of each peer, where
