@@ -11,7 +11,6 @@ from grafana.boards import board, filled
 from grafana.drill import HEALTH, LINE_QUALITY, OVERVIEW, PEERS, by_row, by_series
 from grafana.figures import figures, ranking, stat_panel
 from grafana.limits import BAD_LINES, FAILURES, WAITING, alert_above, failures_above
-from grafana.limits import THEIRS as THEIRS_SHARE
 from grafana.panels import (
     GREEN,
     GREY,
@@ -48,7 +47,7 @@ from grafana.promql import (
     series,
     shown_most,
 )
-from grafana.tables import Column, rows
+from grafana.tables import Column, failing, rows
 
 _FINISHED: Final = "asterisk_fax_finished_total"
 _SUCCEEDED: Final = "asterisk_fax_succeeded_total"
@@ -212,22 +211,7 @@ def _pbxs() -> Panel:
             Column("Down for", f"time() - {down} and {reached()} == 0", unit="s", no_value="-"),
             Column("Faxes now", gauge(_SESSIONS, FAX, into=each)),
             Column("Ended", count(_FINISHED, into=each)),
-            Column(
-                "Failed",
-                ours(period, into=each),
-                unit="percentunit",
-                decimals=1,
-                steps=FAILURES,
-                no_value="no results",
-            ),
-            Column(
-                "By the other side",
-                failed(period, into=each, reasons=THEIRS),
-                unit="percentunit",
-                decimals=1,
-                steps=THEIRS_SHARE,
-                no_value="no results",
-            ),
+            *failing(ours(period, into=each), failed(period, into=each, reasons=THEIRS)),
             Column(
                 "Bad lines/page",
                 bad_lines(period, into=each),

@@ -1,5 +1,6 @@
 """Fax peers: which trunk or endpoint is bad, and why its faxes fail; with --metrics.peer-label."""
 
+from dataclasses import replace
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -8,8 +9,7 @@ from alerts import thresholds
 from grafana.boards import board, filled
 from grafana.drill import LINE_QUALITY, PEERS, by_row, by_series
 from grafana.figures import figures, ranking, stat_panel
-from grafana.limits import BAD_LINES, FAILURES, alert_above, failures_above
-from grafana.limits import THEIRS as THEIRS_SHARE
+from grafana.limits import BAD_LINES, alert_above, failures_above
 from grafana.panels import (
     GREEN,
     ORANGE,
@@ -46,7 +46,7 @@ from grafana.promql import (
     some,
     total,
 )
-from grafana.tables import Column, rows
+from grafana.tables import Column, failing, rows
 
 NO_PEERS: Final = "No faxes of peers: see --metrics.peer-label"
 _OF: Final = "asterisk_fax_peer"
@@ -114,21 +114,9 @@ def worst_peers(
         {"instance": "PBX", "peer": "Peer", "job": "Job"},
         [
             Column("Ended", some(count(_FINISHED, *chosen, into=each), worst)),
-            Column(
-                "Failed",
+            *failing(
                 some(ours(period, *chosen, into=each, of=_OF), worst),
-                unit="percentunit",
-                decimals=1,
-                steps=FAILURES,
-                no_value="no results",
-            ),
-            Column(
-                "By the other side",
                 some(failed(period, *chosen, into=each, reasons=THEIRS, of=_OF), worst),
-                unit="percentunit",
-                decimals=1,
-                steps=THEIRS_SHARE,
-                no_value="no results",
             ),
             Column(
                 "Bad lines/page",
@@ -137,10 +125,7 @@ def worst_peers(
                 steps=BAD_LINES,
                 no_value="no pages",
             ),
-            *(
-                Column(c.title, some(c.expression, worst), c.unit, c.steps, c.no_value, c.decimals)
-                for c in more
-            ),
+            *(replace(one, expression=some(one.expression, worst)) for one in more),
         ],
         sort=(("Failed", True), ("Bad lines/page", True), ("By the other side", True)),
         links={

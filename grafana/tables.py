@@ -10,6 +10,8 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as query_model
 
 from grafana.drill import DataLink
+from grafana.limits import FAILURES
+from grafana.limits import THEIRS as THEIRS_SHARE
 from grafana.panels import (
     DATASOURCE,
     NO_DATA,
@@ -37,6 +39,15 @@ class Column:
     no_value: str = "no data"
     decimals: int | None = None
     texts: dict[str, tuple[str, str]] | None = None
+
+
+def failing(ours: str, theirs: str) -> tuple[Column, Column]:
+    """The shares of faxes that failed for reasons of this side or the line, and of the other's."""
+    nothing = "no results"
+    return (
+        Column("Failed", ours, "percentunit", FAILURES, nothing, decimals=1),
+        Column("By the other side", theirs, "percentunit", THEIRS_SHARE, nothing, decimals=1),
+    )
 
 
 def rows(
