@@ -54,8 +54,8 @@ class PeerFile:
         self._wall = wall
         self._failing = False
         self._targets: dict[str, Peers] = {}
-        self._written: dict[str, tuple[int, int, int]] = {}
-        """How many peers and reasons of each target are in the file, and of which poller."""
+        self._written: dict[str, tuple[int, int]] = {}
+        """How many peers and reasons of each target are in the file."""
         self._written_at = 0.0
         self._lock = threading.Lock()
         try:
@@ -181,9 +181,9 @@ class PeerFile:
             raise
 
 
-def _state(poller: Poller) -> tuple[int, int, int]:
+def _state(poller: Poller) -> tuple[int, int]:
     totals = poller.ledger.peers.totals
-    return poller.identity, len(totals.pages), len(totals.failures)
+    return len(totals.pages), len(totals.failures)
 
 
 def _targets(content: object, since: float) -> Iterator[tuple[str, Peers]]:
