@@ -6,9 +6,8 @@ is not known beforehand, so a new series stands at 0 for a while before it shows
 Prometheus, which cannot see a series begin, would take its first value for no increase.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Mapping
-from copy import copy
 from dataclasses import dataclass, field, fields
 from typing import Final, TypeAlias
 
@@ -62,8 +61,11 @@ class Peers:
         self.seen_at: dict[str, float] = {}
         """When the last session or event of each peer began or came."""
         self._limit = limit
-        self._held: deque[tuple[float, OfPeer | Failed]] = deque()
-        """Until when, and which keys: in the order in which they came."""
+        self._shown = PeerTotals()
+        """The same with 0 where a series is new. Beside the totals and not made from them, since
+        there can be ten thousand peers, and it is asked for while polls wait."""
+        self._held: dict[OfPeer | Failed, float] = {}
+        """Which keys are new, in the order in which they came, and until when."""
         self._known: set[str] = set()
         for peer, operations in (remembered or {}).items():
             if peer != OTHER_PEER and not self._is_known(peer):
@@ -71,7 +73,8 @@ class Peers:
             for operation, reasons in operations.items():
                 self._open_counters(operation, peer)
                 if operation in RESULT_OPERATIONS:
-                    self.totals.failures.update({(operation, why, peer): 0 for why in reasons})
+                    for reason in reasons:
+                        self._set("failures", (operation, reason, peer), 0)
 
     @property
     def told_apart(self) -> bool:
@@ -98,77 +101,81 @@ class Peers:
         self.seen_at[peer] = at
         if operation in PAGE_OPERATIONS and (operation, peer) not in self.totals.pages:
             self._open_counters(operation, peer)
-            self._held.append((at + HELD, (operation, peer)))
+            self._held[operation, peer] = at + HELD
 
     def _open_counters(self, operation: Operation, peer: str) -> None:
-        key, totals = (operation, peer), self.totals
         if operation not in PAGE_OPERATIONS:
             return
-        totals.pages[key] = 0
+        names = ["pages"]
         if operation in RESULT_OPERATIONS:
-            totals.finished[key] = totals.succeeded[key] = totals.pages_timed[key] = 0
-            totals.page_seconds[key] = 0.0
+            names += "finished", "succeeded", "pages_timed", "page_seconds"
         if operation is Operation.RECEIVE:
-            totals.bad_lines[key] = totals.sessions_with_bad_lines[key] = 0
+            names += "bad_lines", "sessions_with_bad_lines"
+        for name in names:
+            self._set(name, (operation, peer), 0)
+
+    def _set(self, table: str, key: OfPeer | Failed, value: float | Exemplar) -> None:
+        """In both, but shown only where the key is not new."""
+        getattr(self.totals, table)[key] = value
+        if key not in self._held:
+            getattr(self._shown, table)[key] = value
+
+    def _add(self, table: str, key: OfPeer | Failed, more: float) -> None:
+        if more:
+            self._set(table, key, getattr(self.totals, table)[key] + more)
 
     def add(self, added: Added, operation: Operation, peer: str) -> None:
         """What a reading, or an event, adds to what was seen of its session."""
         if not peer:
             return
         key = operation, peer
-        if added.pages:
-            self.totals.pages[key] += added.pages
-            if added.page_seconds is not None and key in self.totals.page_seconds:
-                self.totals.page_seconds[key] += added.page_seconds * added.pages
-                self.totals.pages_timed[key] += added.pages
-        if added.bad_lines:
-            self.totals.bad_lines[key] += added.bad_lines
+        self._add("pages", key, added.pages)
+        if added.pages and added.page_seconds is not None and key in self.totals.page_seconds:
+            self._add("page_seconds", key, added.page_seconds * added.pages)
+            self._add("pages_timed", key, added.pages)
+        self._add("bad_lines", key, added.bad_lines)
 
     def add_result(self, result: FaxResult, peer: str, at: float, wall: float) -> None:
         """How a fax ended. `at`: now; `wall`: when its event came, seconds since the epoch."""
         if not peer:
             return
         self.open(result.operation, peer, at)
-        key, totals = (result.operation, peer), self.totals
-        totals.finished[key] += 1
-        totals.succeeded[key] += bool(result.succeeded)
+        key = (result.operation, peer)
+        self._add("finished", key, 1)
+        self._add("succeeded", key, bool(result.succeeded))
         if result.reason is None:
             return
         failed = (result.operation, result.reason, peer)
-        if failed not in totals.failures:
-            self._held.append((at + HELD, failed))
-        totals.failures[failed] += 1
+        if failed not in self.totals.failures:
+            self._set("failures", failed, 0)
+            self._held[failed] = at + HELD
+        self._add("failures", failed, 1)
         if result.unique_id:
-            totals.exemplars[failed] = Exemplar(result.unique_id, 1, wall)
+            self._shown.exemplars.setdefault(failed, None)
+            self._set("exemplars", failed, Exemplar(result.unique_id, 1, wall))
 
     def add_ended(self, fax: EndedFax, peer: str) -> None:
         """What is known of a fax once, when it is over."""
         if peer and fax.bad_lines:
-            self.totals.sessions_with_bad_lines[fax.operation, peer] += 1
+            self._add("sessions_with_bad_lines", (fax.operation, peer), 1)
 
     def add_unlisted(self, fax: EndedFax, peer: str) -> None:
         """A fax that began and ended between two lists: all that its event tells."""
         if peer:
-            self.totals.pages[fax.operation, peer] += fax.pages or 0
+            self._add("pages", (fax.operation, peer), fax.pages or 0)
 
     def shown(self, at: float) -> PeerTotals:
         """The totals as they are to be shown: with 0 where a series is new."""
-        while self._held and self._held[0][0] <= at:
-            self._held.popleft()
-        if not self._held:
-            return self.totals
-        shown = PeerTotals(*(copy(getattr(self.totals, name)) for name in _TABLES))
-        for _, key in self._held:
-            if len(key) == 3:
-                shown.failures[key] = 0
-                if key in shown.exemplars:
-                    shown.exemplars[key] = None
-                continue
+        while self._held:
+            key, until = next(iter(self._held.items()))
+            if until > at:
+                return self._shown
+            del self._held[key]
             for name in _TABLES:
-                table = getattr(shown, name)
+                table = getattr(self.totals, name)
                 if key in table:
-                    table[key] = 0
-        return shown
+                    self._set(name, key, table[key])
+        return self.totals
 
     def known(self) -> dict[str, dict[Operation, list[Reason]]]:
         """Every peer, what it did and why that failed: what is to be remembered."""
