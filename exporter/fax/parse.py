@@ -4,6 +4,7 @@ No parser raises: what cannot be read is left out and named in `problems`. How o
 in fields.py.
 """
 
+import re
 from typing import Final
 
 from exporter.ami import Headers, read_event, read_headers
@@ -37,7 +38,6 @@ from exporter.fax.values import (
     Problem,
     State,
     Transport,
-    printable,
 )
 
 _TRANSPORTS: Final = {
@@ -194,9 +194,14 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
     )
 
 
+_UNIQUE_ID: Final = re.compile(rf"[\w.:@/+-]{{1,{MAX_UNIQUE_ID}}}", re.ASCII)
+"""A name of this system, a time and a number. Who originates a call may write another one: what
+would have to be escaped, where not every reader of metrics can, is taken for none."""
+
+
 def _unique_id(headers: Headers) -> str:
-    unique_id = printable(text(headers, "Uniqueid"))
-    return unique_id if len(unique_id) <= MAX_UNIQUE_ID else ""
+    unique_id = text(headers, "Uniqueid")
+    return unique_id if _UNIQUE_ID.fullmatch(unique_id) else ""
 
 
 def _channel_variables(headers: Headers) -> dict[str, str]:

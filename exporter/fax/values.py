@@ -194,7 +194,8 @@ class FaxResult:
     """Whether the two ends had agreed on a resolution; None if the event does not tell."""
     unique_id: str = ""
     """Of its channel: what names the call in CDR, CEL and the log. Empty if it is longer than
-    MAX_UNIQUE_ID: cut off it would name none."""
+    MAX_UNIQUE_ID, or has characters that Asterisk does not make one of: changed it would name
+    none."""
     missing: tuple[str, ...] = ()
     """Those of RESULT_VARIABLES that `channelvars` did not put on the event."""
 

@@ -457,3 +457,35 @@ def test_no_message_makes_a_parser_raise(headers: dict[str, str | list[str]]) ->
         assert parse_result(text(completion), problems) is not None
     if session is not None:
         assert session.pages is None or 0 <= session.pages <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("1795638975.26", True),
+        ("asterisk-23.0.0_pbx.example:5060-1795638975.26", True),
+        ("x" * 64, True),
+        ("x" * 65, False),
+        ("", False),
+        ('a"} 9\\', False),
+        ("a\tb", False),
+        ("\u202eevil", False),
+        ("a,uniqueid=b", False),
+    ],
+)
+def test_a_uniqueid_is_one_that_asterisk_makes_or_none(written: str, known: bool) -> None:
+    result = parse_result(text({**event(), "Uniqueid": written}), [])
+    assert result is not None
+    assert result.unique_id == (written if known else "")
+
+
+def test_a_fax_on_a_real_asterisk_has_the_uniqueid_that_its_event_tells() -> None:
+    """Asterisk 11 tells none."""
+    messages = recorded("SendFAX") + recorded("ReceiveFAX")
+    telling = [one for one in messages if "\r\nUniqueid: " in one]
+    assert len(telling) > len(messages) / 2
+    for message in messages:
+        result = parse_result(message, [])
+        assert result is not None
+        assert bool(result.unique_id) is (message in telling)
+        assert f"\r\nUniqueid: {result.unique_id}\r\n" in message or message not in telling
