@@ -222,6 +222,16 @@ SCENARIOS = (
         seeds=(1,),
     ),
     Scenario(
+        "Of 300 faxes an hour every one meets no fax for half an hour: sound goes one way only",
+        lambda random: [Pbx(_faxes(random, 300, 5 * HOUR, (2 * HOUR, 2.5 * HOUR, {"no_fax": 1})))],
+        lasting=5 * HOUR,
+        begins=2 * HOUR,
+        ends=2.5 * HOUR,
+        fires=[Fires(PAGE, within=0.5 * HOUR, clears=0.75 * HOUR)],
+        silent=(NEVER,),
+        seeds=(1,),
+    ),
+    Scenario(
         "Of 20 faxes a day two fail in one hour",
         lambda random: [
             Pbx(
