@@ -87,6 +87,12 @@ def _resolution(headers: Headers, problems: list[Problem]) -> tuple[int, int] | 
     return None
 
 
+def pixels(value: str) -> tuple[int, int] | None:
+    """What a resolution says, per metre; None if it is none, or 0x0, by which "not yet" is meant."""
+    found = _pixels(value) if re.fullmatch(_PIXELS, value) else None
+    return None if found == (0, 0) else found
+
+
 @lru_cache(maxsize=64)  # faxes have few resolutions
 def _pixels(value: str) -> tuple[int, int]:
     x, _, y = value.partition("x")

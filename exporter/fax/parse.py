@@ -16,6 +16,7 @@ from exporter.fax.fields import (
     data_rate,
     number,
     number_field,
+    pixels,
     text,
     text_field,
     word,
@@ -184,7 +185,11 @@ def parse_result(message: str, problems: list[Problem]) -> FaxResult | None:
         file=text(headers, "FileName"),
         files=(files if isinstance(files, str) else ",".join(files))[:MAX_TEXT],
         began=began,
-        unique_id=_unique_id(headers),
+        unique_id=_unique_id(headers, "Uniqueid"),
+        linked_id=_unique_id(headers, "Linkedid"),
+        caller=_caller(headers),
+        status_text=status_string,
+        resolution=pixels(resolution),
         agreed=resolution != "0x0" if resolution else None,
         missing=tuple(
             name
@@ -199,9 +204,15 @@ _UNIQUE_ID: Final = re.compile(rf"[\w.:@/+-]{{1,{MAX_UNIQUE_ID}}}", re.ASCII)
 would have to be escaped, where not every reader of metrics can, is taken for none."""
 
 
-def _unique_id(headers: Headers) -> str:
-    unique_id = text(headers, "Uniqueid")
+def _unique_id(headers: Headers, name: str) -> str:
+    unique_id = text(headers, name)
     return unique_id if _UNIQUE_ID.fullmatch(unique_id) else ""
+
+
+def _caller(headers: Headers) -> str:
+    # Asterisk 11 and 12 have one header for both number and name.
+    caller = text(headers, "CallerIDNum") or text(headers, "CallerID")
+    return "" if caller == "<unknown>" else caller
 
 
 def _channel_variables(headers: Headers) -> dict[str, str]:

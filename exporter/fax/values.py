@@ -196,6 +196,14 @@ class FaxResult:
     """Of its channel: what names the call in CDR, CEL and the log. Empty if it is longer than
     MAX_UNIQUE_ID, or has characters that Asterisk does not make one of: changed it would name
     none."""
+    linked_id: str = ""
+    """Of the first channel of its call, under the same condition. Asterisk 13.5 and later."""
+    caller: str = ""
+    """Its channel's caller id; empty if there is none."""
+    status_text: str = ""
+    """FAXSTATUSSTRING; empty without `channelvars`."""
+    resolution: tuple[int, int] | None = None
+    """Pixels per metre, x and y; None if none was agreed."""
     missing: tuple[str, ...] = ()
     """Those of RESULT_VARIABLES that `channelvars` did not put on the event."""
 

@@ -13,7 +13,7 @@ KEPT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class EndedFax:
-    """One fax that is over."""
+    """One fax that is over, or never began."""
 
     ended_at: float
     """Seconds, monotonic."""
@@ -25,6 +25,7 @@ class EndedFax:
     reason: Reason | None
     """Why it failed; None unless `succeeded` is False."""
     pages: int | None
+    """Of the whole fax, as far as known; None if it never began, or its event tells none."""
     bad_lines: int | None
     """None where they are not counted: only received faxes that a list showed have them."""
     seconds: float | None
@@ -38,11 +39,42 @@ class EndedFax:
     """Of its channel, by its event; empty if none came."""
     heard_at: float | None = None
     """Seconds since the epoch: when its event came; None if none did."""
+    ended: float = 0.0
+    """Seconds since the epoch: the moment of `ended_at`."""
+    linked_id: str = ""
+    """Of the call that its channel is part of; empty if Asterisk, up to 13.4, tells none."""
+    peer: str = ""
+    """Its channel's technology and endpoint, limit or not; see `peer_of`."""
+    caller: str = ""
+    """Its channel's caller id, a number mostly."""
+    status_text: str = ""
+    """FAXSTATUSSTRING, as Asterisk wrote it."""
+    began: bool = True
+    """False if no modem ever ran."""
+    rejected: int = 0
+    """Pages that were rejected and sent again, as far as seen."""
+    fallbacks: int = 0
+    """How often its two ends were seen to agree on a lower rate."""
+    ecm: bool | None = None
+    """None if it was not seen to be agreed."""
+    resolution: tuple[int, int] | None = None
+    """Pixels per metre, x and y; None if none was agreed."""
+    counted_pages: int = 0
+    """What the counters have of `pages`: less, if it began before the exporter did."""
+    counted_bad_lines: int = 0
+    """The same of `bad_lines`."""
+    counted_transport: Transport | None = None
+    """The one under which it is counted as finished; None if it is not, since no event came."""
+    went_on: bool = False
+    """Whether this is only what was counted of a fax after it had been told as over: a list that
+    contradicts an event shows one going on."""
 
     @classmethod
-    def never_listed(cls, result: FaxResult, at: float, wall: float) -> "EndedFax":
+    def never_listed(
+        cls, result: FaxResult, at: float, wall: float, *, peer: str = ""
+    ) -> "EndedFax":
         """A fax that no list showed, by its event, which came `at` that time; `wall`: the same
-        since the epoch."""
+        since the epoch. None of its pages is counted yet."""
         return cls(
             ended_at=at,
             operation=result.operation,
@@ -59,6 +91,14 @@ class EndedFax:
             file=result.file,
             unique_id=result.unique_id,
             heard_at=wall,
+            ended=wall,
+            linked_id=result.linked_id,
+            peer=peer,
+            caller=result.caller,
+            status_text=result.status_text,
+            began=result.began,
+            resolution=result.resolution,
+            counted_transport=result.transport,
         )
 
 

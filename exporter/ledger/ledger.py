@@ -5,13 +5,14 @@ Asterisk was restarted; totals.py, gauges.py, unobserved.py and history.py hold 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from exporter.fax import CoreStatus, FaxResult, ListedSession, Operation, State
+from exporter.fax import CoreStatus, FaxResult, ListedSession, Operation, State, peer_of
 from exporter.ledger.gauges import Gauges
 from exporter.ledger.history import EndedFax, History
 from exporter.ledger.lives import Lives, is_another
-from exporter.ledger.matching import EVENT_LATENESS, Heard, Matching, Outcome
+from exporter.ledger.matching import EVENT_LATENESS, Heard, Matching, Outcome, Phase
 from exporter.ledger.observation import Observation
 from exporter.ledger.peers import Peers, Remembered
 from exporter.ledger.session import NOT_BEGUN, Added, RunningSession, Session, Start
@@ -26,8 +27,15 @@ class Ledger:
     There is no clock: every time is an argument, in seconds of a monotonic clock.
     """
 
-    def __init__(self, peer_limit: int | None = None, remembered: Remembered | None = None) -> None:
-        """`peer_limit` and `remembered`: see `Peers`."""
+    def __init__(
+        self,
+        peer_limit: int | None = None,
+        remembered: Remembered | None = None,
+        tell: Callable[[EndedFax], None] | None = None,
+    ) -> None:
+        """`peer_limit` and `remembered`: see `Peers`. `tell`: called once for each fax that is
+        over, or never began, with all that was counted of it; it may not raise."""
+        self._tell = tell
         self.totals = Totals()
         self.gauges = Gauges()
         self.unobserved = Unobserved()
@@ -100,6 +108,8 @@ class Ledger:
                 added = session.read(detail, entry.transport, seen.at)
                 if added is not None:
                     self._add(added, session, detail.state)
+                    if session.phase is Phase.BACK and not added.nothing:
+                        self._over(session.went_on(added, seen.at, self._epoch))
         if self._first_poll_at is None:
             self._first_poll_at = seen.at
         for session in self._matching.leave(listed.keys(), seen.at, whole=seen.whole):
@@ -114,6 +124,12 @@ class Ledger:
             self._first_poll_at = at
         self._now = at
         self._close(self._matching.settle(at, None))
+
+    def close(self) -> None:
+        """No poll or event will come any more: nothing waits any longer to be told. What still runs
+        is not over."""
+        self._close(self._matching.settle(math.inf, None))
+        self._close(self._matching.rest())
 
     def _shows_others(self, seen: Observation) -> bool:
         """Whether a list, the first over a connection, has another fax under the number and channel
@@ -140,6 +156,7 @@ class Ledger:
         return session
 
     def _add(self, added: Added, session: Session, state: State) -> None:
+        session.counted.add(added)
         self.totals.add(added, session.operation, state)
         self.peers.add(added, session.operation, session.peer)
 
@@ -159,25 +176,35 @@ class Ledger:
                 self._count_unlisted(outcome.heard)
 
     def _close_session(self, session: Session, heard: Heard | None) -> None:
-        result = wall = None
+        result, heard_at = None, 0.0
         if heard is not None:
-            result, wall = heard.result, heard.at + self._epoch
+            result, heard_at = heard.result, heard.at
+            wall = heard_at + self._epoch
             self.peers.add_result(result, session.peer, self._now, wall)
             if session.ended_at is None:
                 self._end(session, heard.at)  # while the list still has it
             self._add(session.read_event(result), session, State.COMPLETE)
-        fax = session.ended(result, wall)
+        fax = session.ended(result, self._epoch, heard_at)
         self.totals.add_ended(fax, session.page_reader.total)
         self.peers.add_ended(fax, session.peer)
-        if fax.operation in PAGE_OPERATIONS:
+        self._over(fax)
+
+    def _over(self, fax: EndedFax) -> None:
+        if fax.operation not in PAGE_OPERATIONS:
+            return
+        if not fax.went_on:
             self.history.add(fax)
+        if self._tell is not None:
+            self._tell(fax)
 
     def _count_unlisted(self, heard: Heard) -> None:
-        peer, wall = self.peers.name(heard.result.channel), heard.at + self._epoch
+        channel, wall = heard.result.channel, heard.at + self._epoch
+        peer = self.peers.name(channel)
         self.peers.add_result(heard.result, peer, self._now, wall)
-        fax = EndedFax.never_listed(heard.result, heard.at, wall)
-        self.history.add(fax)
+        fax = EndedFax.never_listed(heard.result, heard.at, wall, peer=peer_of(channel))
         # No fax is over so soon after the first poll: one that ended until then began before it.
         if self._first_poll_at is None or heard.at > self._first_poll_at + EVENT_LATENESS:
+            fax = replace(fax, counted_pages=fax.pages or 0)
             self.totals.add_unlisted(fax)
             self.peers.add_unlisted(fax, peer)
+        self._over(fax)

@@ -197,6 +197,11 @@ class Matching(Generic[S]):
         self._heard = deque(sorted([*self._heard, *undecided], key=lambda heard: heard.at))
         return outcomes
 
+    def rest(self) -> list[Outcome[S]]:
+        """Every event that still waits, as of no session. To be asked when nothing more comes."""
+        events, self._heard = self._heard, deque()
+        return [Outcome(None, heard) for heard in events]
+
     def _pair_with_listed(
         self,
         events: Iterable[Heard],

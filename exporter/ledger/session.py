@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
-from exporter.fax import FaxResult, FaxSession, ListedSession, Operation, State, Transport
+from exporter.fax import (
+    FaxResult,
+    FaxSession,
+    ListedSession,
+    Operation,
+    State,
+    Transport,
+    peer_of,
+)
 from exporter.ledger.history import EndedFax, trained
 from exporter.ledger.matching import Phase
 from exporter.ledger.readings import BadLineReader, PageReader
@@ -36,6 +44,28 @@ class Added:
     """Whether a page was rejected, and is sent again."""
     fell_back: bool = False
     """Whether the two ends agreed on a lower rate."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it adds nothing."""
+        return not (self.pages or self.bad_lines or self.rejected or self.fell_back)
+
+
+@dataclass(slots=True)
+class Counted:
+    """What the counters have of one session."""
+
+    pages: int = 0
+    bad_lines: int = 0
+    rejected: int = 0
+    fallbacks: int = 0
+
+    def add(self, added: Added) -> None:
+        """Takes what one reading, or the event, adds."""
+        self.pages += added.pages
+        self.bad_lines += added.bad_lines
+        self.rejected += added.rejected
+        self.fallbacks += added.fell_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +117,11 @@ class Session:
     bad_lines_total: int = 0
     """Of the whole session, as far as seen."""
     data_rate: int | None = None
-    """bit/s; None until one was agreed by the present transport."""
+    """bit/s; None until one was agreed by the present transport, as are the next two."""
+    ecm: bool | None = None
+    resolution: tuple[int, int] | None = None
+    """Pixels per metre, x and y."""
+    counted: Counted = field(default_factory=Counted)
     page_began: float | None = None
     """When the page under way did; None if nobody saw it."""
     progress_at: float = field(init=False)
@@ -148,7 +182,7 @@ class Session:
         added = Added()
         if self.page_reader.switches(transport):
             self.bad_line_reader = BadLineReader()
-            self.data_rate = None
+            self.data_rate = self.ecm = self.resolution = None
             if self.page_reader.total == 0:
                 self.page_began = None
         if detail.pages is not None:
@@ -167,6 +201,7 @@ class Session:
                 self.page_began = at  # the first page is timed from the agreement on
             added.fell_back = self.data_rate is not None and detail.data_rate < self.data_rate
             self.data_rate = detail.data_rate
+            self.ecm, self.resolution = detail.ecm, detail.resolution
         return added
 
     def _count_from(self, detail: FaxSession, transport: Transport) -> None:
@@ -176,7 +211,9 @@ class Session:
         self.bad_line_reader = BadLineReader.starting_at(
             self.page_reader.last, self.bad_lines_total
         )
-        self.data_rate = detail.data_rate if detail.negotiated else None
+        if detail.negotiated:
+            self.data_rate, self.ecm = detail.data_rate, detail.ecm
+            self.resolution = detail.resolution
 
     def read_event(self, result: FaxResult) -> Added:
         """What its event adds: often the last page, which no list showed any more."""
@@ -190,9 +227,34 @@ class Session:
             self._last_reading = None
         return added
 
-    def ended(self, result: FaxResult | None, wall: float | None = None) -> EndedFax:
-        """What became of it. `result`: its event, None if none came; `wall`: when it came, seconds
-        since the epoch."""
+    def went_on(self, added: Added, at: float, epoch: float) -> EndedFax:
+        """What a reading adds `at` that time, though it was told as over. `epoch`: see `ended`."""
+        return EndedFax(
+            ended_at=at,
+            operation=self.operation,
+            transport=self.transport,
+            channel=self.channel,
+            succeeded=None,
+            reason=None,
+            pages=added.pages,
+            bad_lines=added.bad_lines if self.operation is Operation.RECEIVE else None,
+            seconds=None,
+            data_rate=self.data_rate,
+            file=self.files,
+            ended=at + epoch,
+            peer=peer_of(self.channel),
+            rejected=int(added.rejected),
+            fallbacks=int(added.fell_back),
+            ecm=self.ecm,
+            resolution=self.resolution,
+            counted_pages=added.pages,
+            counted_bad_lines=added.bad_lines,
+            went_on=True,
+        )
+
+    def ended(self, result: FaxResult | None, epoch: float, heard_at: float = 0.0) -> EndedFax:
+        """What became of it. `result`: its event, None if none came; `heard_at`: when it came,
+        seconds of the monotonic clock; `epoch`: of that clock, seconds since 1970."""
         assert self.ended_at is not None  # the ledger sets it first
         seen = EndedFax(
             ended_at=self.ended_at,
@@ -206,6 +268,14 @@ class Session:
             seconds=self.ended_at - self.first_seen if self.start is Start.SEEN else None,
             data_rate=self.data_rate,
             file=self.files,
+            ended=self.ended_at + epoch,
+            peer=peer_of(self.channel),
+            rejected=self.counted.rejected,
+            fallbacks=self.counted.fallbacks,
+            ecm=self.ecm,
+            resolution=self.resolution,
+            counted_pages=self.counted.pages,
+            counted_bad_lines=self.counted.bad_lines,
         )
         if result is None:
             return seen
@@ -221,5 +291,11 @@ class Session:
             remote_station=result.remote_station,
             file=result.file,
             unique_id=result.unique_id,
-            heard_at=wall,
+            heard_at=heard_at + epoch,
+            linked_id=result.linked_id,
+            caller=result.caller,
+            status_text=result.status_text,
+            began=result.began,
+            resolution=self.resolution or result.resolution,
+            counted_transport=result.transport,
         )

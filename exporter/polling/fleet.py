@@ -5,9 +5,10 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
-from exporter.ledger import Ledger, Remembered
+from exporter.ledger import EndedFax, Ledger, Remembered
 from exporter.polling.clock import Clock
 from exporter.polling.poller import Poller
 from exporter.settings import AmiSettings
@@ -26,14 +27,16 @@ class Fleet:
         peer_limit: int | None,
         remembered: Callable[[str], Remembered] | None = None,
         *,
+        tell: Callable[[str, EndedFax], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`interval`: seconds from poll to poll. `peer_limit`: see `Ledger`; `remembered`: the
-        peers that are known of a target."""
+        peers that are known of a target; `tell`: takes each fax that is over, and its target."""
         self.pollers: dict[str, Poller] = {}
         self._interval = interval
         self._peer_limit = peer_limit
         self._remembered = remembered
+        self._tell = tell
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -52,6 +55,8 @@ class Fleet:
             for name in before.keys() - kept:
                 if (task := self._tasks.pop(name, None)) is not None:  # None after `close`
                     await cancel_and_wait(task)
+                if name not in targets or not _same_asterisk(before[name].settings, targets[name]):
+                    before[name].ledger.close()
             pollers: dict[str, Poller] = {}
             for name, settings in targets.items():
                 if name in kept:
@@ -77,10 +82,12 @@ class Fleet:
     async def close(self) -> None:
         """Ends all pollers."""
         while self._tasks:
-            await cancel_and_wait(self._tasks.popitem()[1])
+            name, task = self._tasks.popitem()
+            await cancel_and_wait(task)
+            self.pollers[name].ledger.close()
 
     def _poller(self, name: str, settings: AmiSettings, before: Poller | None) -> Poller:
-        if before is not None and _address(before.settings) == _address(settings):
+        if before is not None and _same_asterisk(before.settings, settings):
             before.log_in_with(settings)
             return before
         # By a hash of the name, as Prometheus spreads its scrapes, so that the polls of a fleet do
@@ -88,12 +95,13 @@ class Fleet:
         digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
         phase = int.from_bytes(digest[:4], "big") / _PHASES
         remembered = self._remembered and self._remembered(name)
-        ledger = Ledger(self._peer_limit, remembered)
+        tell = self._tell and partial(self._tell, name)
+        ledger = Ledger(self._peer_limit, remembered, tell)
         return Poller(settings, self._interval, ledger, name=name, phase=phase, clock=self._clock)
 
 
-def _address(settings: AmiSettings) -> tuple[str, int]:
-    return settings.host, settings.port
+def _same_asterisk(before: AmiSettings, now: AmiSettings) -> bool:
+    return (before.host, before.port) == (now.host, now.port)
 
 
 async def cancel_and_wait(task: asyncio.Task[None]) -> None:

@@ -23,6 +23,10 @@ RESULT = FaxResult(
     file="/fax/a.tif",
     files=LISTED_FILES,
     unique_id="pbx-1.7",
+    linked_id="pbx-1.6",
+    caller="+49 30 2",
+    status_text="The call dropped prematurely",
+    resolution=(8031, 7700),
 )
 TOLD = EndedFax(
     ended_at=0.0,
@@ -39,6 +43,12 @@ TOLD = EndedFax(
     remote_station="far end",
     file="/fax/a.tif",
     unique_id="pbx-1.7",
+    linked_id="pbx-1.6",
+    peer="Local/fax",
+    caller="+49 30 2",
+    status_text="The call dropped prematurely",
+    resolution=(8031, 7700),
+    counted_transport=Transport.T38,
 )
 
 
@@ -66,7 +76,7 @@ def test_a_fax_that_was_never_listed_is_what_its_event_says(
 ) -> None:
     watch = Watch.running()
     at = watch.now
-    expected = replace(TOLD, ended_at=at, heard_at=at + EPOCH)
+    expected = replace(TOLD, ended_at=at, ended=at + EPOCH, heard_at=at + EPOCH, counted_pages=3)
     expected = replace(expected, reason=result.reason, data_rate=data_rate)
     assert ended(watch, result) == expected
 
@@ -75,10 +85,19 @@ def test_of_a_listed_fax_it_is_what_was_seen_and_what_only_its_event_says() -> N
     watch = Watch.running()
     watch.poll(Seen(0, 2, files=LISTED_FILES, data_rate=12000))
     watch.poll(Seen(1, 5, files=LISTED_FILES, data_rate=12000))
-    seen = replace(TOLD, ended_at=watch.now + 1, bad_lines=2 + 5, seconds=2.0, data_rate=12000)
+    at = watch.now + 1
+    seen = replace(TOLD, ended_at=at, ended=at + EPOCH, seconds=2.0, data_rate=12000, ecm=False)
     watch.poll()
     # It switched to T.38 after the last list: its pages are those by each.
-    assert ended(watch, RESULT) == replace(seen, pages=1 + 3, heard_at=watch.now - 111 + EPOCH)
+    assert ended(watch, RESULT) == replace(
+        seen,
+        pages=1 + 3,
+        counted_pages=1 + 3,
+        bad_lines=2 + 5,
+        counted_bad_lines=2 + 5,
+        resolution=(8031, 3850),
+        heard_at=at + EPOCH,
+    )
 
 
 def test_where_channelvars_do_not_tell_how_a_fax_travelled_the_list_does() -> None:
@@ -105,6 +124,11 @@ def test_of_a_fax_whose_event_never_comes_it_is_what_was_seen() -> None:
         seconds=1.0,
         data_rate=14400,
         file=LISTED_FILES,
+        ended=gone + EPOCH,
+        peer="Local/fax",
+        ecm=False,
+        resolution=(8031, 3850),
+        counted_pages=2,
     )
 
 
@@ -112,8 +136,9 @@ def test_what_nobody_saw_of_a_fax_running_at_the_start_is_what_its_event_says() 
     watch = Watch()
     watch.poll(Seen(transport=Transport.NONE, asked=False))
     watch.poll()
+    at = watch.now
     assert ended(watch, RESULT) == replace(
-        TOLD, ended_at=watch.now - 111, bad_lines=0, heard_at=watch.now - 111 + EPOCH
+        TOLD, ended_at=at, ended=at + EPOCH, bad_lines=0, heard_at=at + EPOCH
     )
 
 
