@@ -110,9 +110,8 @@ class Today:
         self._began = min(self._began, since)
         begun = max(self._midnight, self._began)
         self._day = Day(begun, self._day.figures, self._day.peers)
-        oldest = self._oldest_hour(now)
         for fax, peer in faxes:
-            if oldest <= fax.ended <= now:
+            if _oldest(now) < fax.ended <= now:
                 self._take(fax, peer, fax.ended)
 
     def day(self, now: float) -> Day:
@@ -123,9 +122,8 @@ class Today:
     def hours(self, now: float) -> list[Hour]:
         """The last HOURS in which a fax ended, the oldest first."""
         self._turn(now)
-        oldest = self._oldest_hour(now)
         return sorted(
-            (hour for hour in self._hours.values() if oldest <= hour.start <= now),
+            (hour for hour in self._hours.values() if _oldest(now) < hour.start <= now),
             key=lambda hour: hour.start,
         )
 
@@ -156,11 +154,13 @@ class Today:
         back = self._midnight is not None and midnight < self._midnight
         self._midnight = midnight
         self._day = Day(now if back else max(midnight, self._began), Figures(), {})
-        oldest = self._oldest_hour(now)
-        self._hours = {s: hour for s, hour in self._hours.items() if oldest <= s <= now}
+        self._hours = {s: hour for s, hour in self._hours.items() if _oldest(now) < s <= now}
 
-    def _oldest_hour(self, now: float) -> float:
-        return last_hours(now)[0]
+
+def _oldest(now: float) -> float:
+    """The last HOURS began after that. Where a zone shifts by half hours, half of one is missing
+    on that day."""
+    return now - HOURS * 3600
 
 
 def midnight_of(instant: float) -> float:

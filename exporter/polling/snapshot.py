@@ -56,8 +56,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is told of one PBX among many. All times are seconds since the epoch, so that it is the
-    same as long as nothing has happened; all texts can be shown as they are."""
+    """What is told of one PBX among many. It is the same as long as nothing has happened: times
+    are seconds since the epoch, and none is of polls that go well. All texts can be shown as they
+    are."""
 
     name: str
     health: Health
@@ -68,8 +69,6 @@ class Row:
     """Since when polls are tried."""
     down_since: float | None
     """When the last successful poll ended; None while it is up, and if there never was one."""
-    last_poll: float | None
-    """When the last successful poll ended; None if there was none."""
     asterisk_version: str
     """Empty if it was not told."""
     sessions: int | None
@@ -78,6 +77,9 @@ class Row:
     today_since: float
     """Midnight, or when counting began if that was later."""
     today: Figures
+    hours: list[Hour]
+    """As in Shown, and so is `counted_since`."""
+    counted_since: float
 
     @classmethod
     def of(cls, name: str, poller: Poller) -> "Row":
@@ -85,7 +87,8 @@ class Row:
         status, ledger = poller.status, poller.ledger
         lately = _lately(poller)
         health, why = health_of(status, poller.hints, lately)
-        day = ledger.today.day(poller.clock.wall())
+        wall = poller.clock.wall()
+        day = ledger.today.day(wall)
         return cls(
             name=name,
             health=health,
@@ -93,12 +96,13 @@ class Row:
             up=status.up,
             watched_since=status.watched_since,
             down_since=None if status.up else status.last_success,
-            last_poll=status.last_success,
             asterisk_version=visible(status.asterisk_version),
             sessions=len(ledger.running) if status.up and status.sessions_listed else None,
             lately=lately,
             today_since=day.since,
             today=day.figures,
+            hours=ledger.today.hours(wall),
+            counted_since=ledger.today.began,
         )
 
 
