@@ -88,6 +88,8 @@ class FaxLog:
         self._details = details
         self.lost = 0
         """Lines for which there was no room."""
+        self._losing = 0
+        """How many of them since a line was last taken."""
 
     def tell(self, target: str, fax: EndedFax) -> None:
         """Writes the line of a fax, or nothing. Never blocks, raises nothing."""
@@ -96,13 +98,16 @@ class FaxLog:
         record = logging.LogRecord(__name__, logging.INFO, "", 0, kind(fax), None, None)
         record.__dict__["fields"] = fields(target, fax, details=self._details)
         if self._lines.put(self._formatter.format(record) + "\n"):
+            if self._losing:
+                logger.warning("%d lines of faxes were lost", self._losing)
+            self._losing = 0
             return
         self.lost += 1
-        if self.lost == 1:
+        self._losing += 1
+        if self._losing == 1:
             logger.error(
                 "lines of faxes are lost: what cannot be written is held, and there is no room for "
-                "more than %d; asterisk_fax_exporter_fax_lines_lost_total counts them",
-                MOST_LINES,
+                "more; asterisk_fax_exporter_fax_lines_lost_total counts them"
             )
 
 
