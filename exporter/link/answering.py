@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from exporter.link import columns
 from exporter.link.messages import Answer, FileState, FleetState, Keys, packed, send_frame
-from exporter.polling import Counts, Fleet, Shown
+from exporter.polling import Counts, Fleet, Row, Shown
 from exporter.settings import ConfigFile, SettingsError
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ class Answering:
         """Reads the files again, and raises SettingsError; None if there are no files."""
         self.web_restarts = 0
         """How often the web process was started again."""
+        self.fax_lines_lost: Callable[[], int] | None = None
+        """How many lines of faxes were lost; None if there are none."""
         self._worked = 0.0
         self._slots = asyncio.Semaphore(MAX_ASKS)
         self._asks: set[asyncio.Task[None]] = set()
@@ -74,6 +76,8 @@ class Answering:
                 return await self._counts(ask, writer)
             case "shown":
                 return await self._shown(ask["name"])
+            case "rows":
+                return await self._rows()
             case "reload":
                 return await self._reloaded()
             case what:
@@ -86,6 +90,7 @@ class Answering:
             stale=tuple((name, pollers[name].status.outage) for name in self._fleet.stale),
             config=None if file is None else FileState(file.successful, file.success_timestamp),
             web_restarts=self.web_restarts,
+            fax_lines_lost=None if self.fax_lines_lost is None else self.fax_lines_lost(),
         )
 
     async def _counts(
@@ -122,6 +127,15 @@ class Answering:
             shown.append((each, packed(Shown.of(poller))))
             await self._pause(begun)
         return shown
+
+    async def _rows(self) -> list[bytes]:
+        """A `Row` of each target as a pickle."""
+        rows = []
+        for name, poller in list(self._fleet.pollers.items()):
+            begun = time.perf_counter()
+            rows.append(packed(Row.of(name, poller)))
+            await self._pause(begun)
+        return rows
 
     async def _reloaded(self) -> tuple[bool, str]:
         """Whether there is something to read again, and what is wrong with it; empty if nothing."""
