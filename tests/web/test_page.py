@@ -241,7 +241,7 @@ async def test_a_fleet_is_a_line_for_each_the_worst_first_and_each_has_a_page_of
     assert (rows[2]["State"], rows[2]["Why"], rows[2]["Now"]) == ("Up", "", "1")
     assert [rows[2][c] for c in ("Today", "Failed", "Well", "Pages")] == ["1", "1", "0 %", "0"]
     (drawn,) = (one.attributes["aria-label"] for one in html.all("svg")[-1:])
-    assert drawn == "1 faxes in the last 24 hours, 1 failed; 1 in the busiest hour"
+    assert drawn == "1 fax in the last 24 hours, 1 failed; 1 in the busiest hour"
     assert [one.text for one in only.all("h1")] == ["pbx-0"]
     assert "All 3 PBXs" in only.text
 
