@@ -1,0 +1,107 @@
+"""Entries for journald: what its protocol asks for, and only where standard error is the journal's;
+tests/pbx/test_journal.py has a real one take them."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from exporter.journal import IDENTIFIER, Journal, entry_of
+from harness.systemd import Journald
+
+
+def journal_stream(descriptor: int) -> dict[str, str]:
+    """As systemd names what it connected."""
+    found = os.fstat(descriptor)
+    return {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+
+
+def flood(journal: Journal) -> None:
+    """More than any socket holds."""
+    for _ in range(100_000):
+        journal.send("line", {"target": "berlin"})
+
+
+def test_each_value_is_a_field_and_the_line_is_the_message(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with Journald(path) as journald:
+        journal = Journal(path)
+        journal.send(
+            "target=berlin reason=no_fax",
+            {"target": "berlin", "reason": "no_fax", "pages": 0, "ecm": True, "data_rate": None},
+        )
+        journal.close()
+        assert journald.entry() == {
+            "MESSAGE": "target=berlin reason=no_fax",
+            "PRIORITY": "6",
+            "SYSLOG_IDENTIFIER": IDENTIFIER,
+            "FAX_TARGET": "berlin",
+            "FAX_REASON": "no_fax",
+            "FAX_PAGES": "0",
+            "FAX_ECM": "true",
+        }
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "\n", "MESSAGE=x\nPRIORITY=0\n", "\ud800", "é="])
+def test_no_value_makes_a_field_of_its_own(tmp_path: Path, value: str) -> None:
+    path = str(tmp_path / "socket")
+    with Journald(path) as journald:
+        journal = Journal(path)
+        journal.send("line", {"status_text": value})
+        journal.close()
+        entry = journald.entry()
+        assert list(entry) == ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "FAX_STATUS_TEXT"]
+        assert entry["FAX_STATUS_TEXT"] == value.replace("\ud800", "?")
+
+
+@pytest.mark.parametrize("name", ["", "Reason", "rea son", "a=b", "_a", "x" * 61, "ümlaut"])
+def test_a_name_that_journald_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no name of a field"):
+        entry_of("line", {name: 1})
+
+
+def test_only_where_standard_error_is_the_journal_s(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    ours, theirs = socket.socketpair()
+    with ours, theirs, Journald(path):
+        of_ours = journal_stream(ours.fileno())
+        for environment in ({}, {"JOURNAL_STREAM": ""}, journal_stream(theirs.fileno())):
+            assert Journal.of_this_process(environment, ours.fileno(), path) is None
+        made = Journal.of_this_process(of_ours, ours.fileno(), path)
+        assert made is not None
+        made.close()
+        assert Journal.of_this_process(of_ours, ours.fileno(), str(tmp_path / "none")) is None
+
+
+def test_a_closed_standard_error_is_no_journal(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        gone = ours.fileno()
+        environment = journal_stream(gone)
+        ours.close()
+        assert Journal.of_this_process(environment, gone, str(tmp_path / "socket")) is None
+
+
+def test_a_journald_that_takes_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with Journald(path) as journald:
+        journal = Journal(path)
+        with pytest.raises(BlockingIOError):
+            flood(journal)
+        assert journald.entry()["FAX_TARGET"] == "berlin"
+        journal.send("the next", {})
+        journal.close()
+
+
+def test_a_journald_that_was_started_anew_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with Journald(str(path)):
+        journal = Journal(str(path))
+    with pytest.raises(ConnectionRefusedError):
+        journal.send("while it is away", {})
+    path.unlink()
+    with Journald(str(path)) as journald:
+        journal.send("when it is back", {})
+        assert journald.entry()["MESSAGE"] == "when it is back"
+    journal.close()
