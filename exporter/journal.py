@@ -15,6 +15,8 @@ SOCKET: Final = "/run/systemd/journal/socket"
 IDENTIFIER: Final = "asterisk-fax-exporter"
 """What `journalctl -t` chooses by, and what stands before each line."""
 PREFIX: Final = "FAX_"
+MESSAGE_ID: Final = "39b8c01f8998439a95a291d0ce454269"
+"""Of every entry about a fax, whatever fields it has: what chooses them all."""
 _INFO: Final = 6
 """syslog's number of what is no warning."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -74,6 +76,7 @@ def entry_of(message: str, fields: Mapping[str, object]) -> bytes:
     """The datagram; see `Journal.send`."""
     entry = {
         "MESSAGE": message,
+        "MESSAGE_ID": MESSAGE_ID,
         "PRIORITY": str(_INFO),
         "SYSLOG_IDENTIFIER": IDENTIFIER,
     }

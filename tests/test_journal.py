@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.journal import IDENTIFIER, Journal, entry_of
+from exporter.journal import IDENTIFIER, MESSAGE_ID, Journal, entry_of
 from harness.systemd import Journald
 
 
@@ -34,6 +34,7 @@ def test_each_value_is_a_field_and_the_line_is_the_message(tmp_path: Path) -> No
         journal.close()
         assert journald.entry() == {
             "MESSAGE": "target=berlin reason=no_fax",
+            "MESSAGE_ID": MESSAGE_ID,
             "PRIORITY": "6",
             "SYSLOG_IDENTIFIER": IDENTIFIER,
             "FAX_TARGET": "berlin",
@@ -51,7 +52,9 @@ def test_no_value_makes_a_field_of_its_own(tmp_path: Path, value: str) -> None:
         journal.send("line", {"status_text": value})
         journal.close()
         entry = journald.entry()
-        assert list(entry) == ["MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "FAX_STATUS_TEXT"]
+        assert (entry.pop("MESSAGE"), entry.pop("MESSAGE_ID")) == ("line", MESSAGE_ID)
+        assert (entry.pop("PRIORITY"), entry.pop("SYSLOG_IDENTIFIER")) == ("6", IDENTIFIER)
+        assert list(entry) == ["FAX_STATUS_TEXT"]
         assert entry["FAX_STATUS_TEXT"] == value.replace("\ud800", "?")
 
 

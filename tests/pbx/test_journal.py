@@ -4,47 +4,38 @@ import json
 from pathlib import Path
 from typing import Final
 
-from tests.pbx.systemd import said_by
+from exporter.journal import IDENTIFIER, MESSAGE_ID
+from tests.pbx.systemd import PYTHON, UNIT, said_by
 
-ENTRY: Final = {
-    "target": "berlin",
-    "reason": "no_fax",
-    "pages": 0,
-    "ecm": True,
-    "data_rate": None,
-    "status_text": "two\nlines",
-    "uniqueid": "1764149000.7",
-}
-SENDS: Final = f"""
+SENDS: Final = """
 from exporter.journal import Journal
 journal = Journal.of_this_process()
-journal.send("target=berlin reason=no_fax", {ENTRY!r})
-journal.send("target=paris", {{"target": "paris", "reason": "busy"}})
+journal.send("reason=no_fax", {"reason": "no_fax", "status_text": chr(10).join(("two", "lines"))})
+journal.send("reason=busy", {"reason": "busy"})
 journal.close()
 """
-JOURNALD: Final = r"""
-systemctl start systemd-journald.socket systemd-journald.service dbus.socket
-systemctl is-active systemd-journald
+DROP_IN: Final = f"""
+Type=oneshot
+WatchdogSec=0
+Restart=no
+ExecStart=
+ExecStart=/opt/python/bin/{PYTHON} -c '{SENDS.strip().replace(chr(10), "; ")}'
+"""
+PROBE: Final = f"""
+systemctl start systemd-journald.socket systemd-journald.service
+systemctl start $unit; echo "sent $?"
+journalctl --sync
+journalctl --no-pager -o json FAX_REASON=no_fax
+echo "all" $(journalctl --no-pager -o cat MESSAGE_ID={MESSAGE_ID} _SYSTEMD_UNIT=$unit.service)
+journalctl --no-pager -n 30
 """
 
 
 def test_an_entry_is_found_by_its_fields(tmp_path: Path) -> None:
-    probe = rf"""
-{JOURNALD}
-cat >/run/sends.py <<'EOF'
-import sys
-sys.path.insert(0, "/opt/tree")
-{SENDS}
-EOF
-systemd-run --quiet --wait -p DynamicUser=yes -p StandardError=journal -p StandardOutput=journal \
-  -E LD_LIBRARY_PATH=/opt/python/lib -E PYTHONPATH=/opt/site:/opt/tree -E PYTHONDONTWRITEBYTECODE=1 \
-  /opt/python/bin/$PYTHON /run/sends.py
-echo "sent $?"
-journalctl --sync
-journalctl FAX_REASON=no_fax -o json --no-pager
-journalctl -n 30 --no-pager
-"""
-    said = said_by(probe, tmp_path, drop_in="")
-    print(said)
+    said = said_by(PROBE, tmp_path, drop_in=DROP_IN)
+    assert said.told["sent"] == "0", said
     (entry,) = (json.loads(line) for line in said.text.splitlines() if line.startswith("{"))
+    assert entry["MESSAGE"] == "reason=no_fax"
     assert entry["FAX_STATUS_TEXT"] == "two\nlines"
+    assert (entry["SYSLOG_IDENTIFIER"], entry["_SYSTEMD_UNIT"]) == (IDENTIFIER, UNIT.name)
+    assert said.told["all"].split() == ["reason=no_fax", "reason=busy"]
