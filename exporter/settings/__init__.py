@@ -7,7 +7,7 @@ from exporter.settings.cautions import secret_cautions
 from exporter.settings.command_line import PROGRAM, argument_parser
 from exporter.settings.declarations import SETTINGS, Setting
 from exporter.settings.loading import load
-from exporter.settings.models import AmiSettings, Settings, WebSettings
+from exporter.settings.models import AmiSettings, LogSettings, Settings, WebSettings
 from exporter.settings.problems import Accepts, SettingsError
 from exporter.settings.rereading import ConfigFile, OneTarget, WebConfigFile
 from exporter.settings.targets import Targets, load_targets, share_of
@@ -24,6 +24,7 @@ __all__ = [
     "AmiSettings",
     "ConfigFile",
     "ListenAddress",
+    "LogSettings",
     "OneTarget",
     "Protection",
     "Setting",
