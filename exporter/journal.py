@@ -5,6 +5,8 @@ and whoever speaks the protocol may send there what a line alone cannot carry: a
 value, by which `journalctl FAX_REASON=no_fax` chooses. An entry is one datagram.
 """
 
+import errno
+import fcntl
 import os
 import re
 import socket
@@ -17,6 +19,7 @@ IDENTIFIER: Final = "asterisk-fax-exporter"
 PREFIX: Final = "FAX_"
 MESSAGE_ID: Final = "39b8c01f8998439a95a291d0ce454269"
 """Of every entry about a fax, whatever fields it has: what chooses them all."""
+_SEALS: Final = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _INFO: Final = 6
 """syslog's number of what is no warning."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -24,7 +27,8 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 class Journal:
-    """Sends entries to the journal; one thread at a time."""
+    """Where entries go; a `Sink` of line_writer.py, so one thread at a time, which may wait here
+    while journald is busy."""
 
     def __init__(self, path: str = SOCKET) -> None:
         """Connects to journald's socket; OSError if there is none."""
@@ -49,31 +53,46 @@ class Journal:
         except OSError:
             return None
 
-    def send(self, message: str, fields: Mapping[str, object]) -> None:
-        """An entry with this message and FAX_NAME for each field; those that are None are left out.
-
-        OSError if journald does not take it now, which may be that it is too busy: this never
-        waits. ValueError if a name is not of a-z, 0-9 and _.
-        """
-        entry = entry_of(message, fields)
+    def write(self, entry: bytes) -> None:
+        """Sends what `entry_of` has made. Raises OSError."""
         try:
-            self._socket.send(entry)
-        except BlockingIOError:
-            raise
+            self._send(entry)
         except OSError:
             # journald was started anew, with another socket.
-            fresh = _connected(self._path)
-            self._socket.close()
-            self._socket = fresh
-            self._socket.send(entry)
+            self.reopen()
+            self._send(entry)
+
+    def reopen(self) -> None:
+        """Connects anew. Raises OSError."""
+        fresh = _connected(self._path)
+        self._socket.close()
+        self._socket = fresh
 
     def close(self) -> None:
         """Closes the socket."""
         self._socket.close()
 
+    def _send(self, entry: bytes) -> None:
+        try:
+            self._socket.send(entry)
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            # Larger than a datagram: then journald takes a sealed file in memory.
+            with open(
+                os.memfd_create("entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "wb"
+            ) as file:
+                file.write(entry)
+                file.flush()
+                fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
+                socket.send_fds(self._socket, [b""], [file.fileno()])
+
 
 def entry_of(message: str, fields: Mapping[str, object]) -> bytes:
-    """The datagram; see `Journal.send`."""
+    """An entry with this message and FAX_NAME for each field; those that are None are left out.
+
+    ValueError if a name is not of a-z, 0-9 and _.
+    """
     entry = {
         "MESSAGE": message,
         "MESSAGE_ID": MESSAGE_ID,
@@ -101,9 +120,8 @@ def _field(name: str, value: bytes) -> bytes:
 
 
 def _connected(path: str) -> socket.socket:
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        made.setblocking(False)
         made.connect(path)
     except OSError:
         made.close()

@@ -53,7 +53,12 @@ class Journald:
 
     def entry(self) -> dict[str, str]:
         """The fields of the next entry."""
-        rest, fields = self.socket.recv(1 << 20), {}
+        rest, files, _, _ = socket.recv_fds(self.socket, 1 << 20, 1)
+        if files:
+            with open(files[0], "rb") as file:
+                file.seek(0)
+                rest = file.read()
+        fields: dict[str, str] = {}
         while rest:
             line, newline, rest = rest.partition(b"\n")
             assert newline, line

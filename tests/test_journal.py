@@ -3,11 +3,17 @@ tests/pbx/test_journal.py has a real one take them."""
 
 import os
 import socket
+import threading
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from exporter.fax import Operation, Reason, Transport
+from exporter.fax_log import FaxJournal, FaxLog
 from exporter.journal import IDENTIFIER, MESSAGE_ID, Journal, entry_of
+from exporter.ledger import EndedFax
+from harness.logfmt import parse
 from harness.systemd import Journald
 
 
@@ -17,19 +23,21 @@ def journal_stream(descriptor: int) -> dict[str, str]:
     return {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
 
 
-def flood(journal: Journal) -> None:
-    """More than any socket holds."""
-    for _ in range(100_000):
-        journal.send("line", {"target": "berlin"})
-
-
 def test_each_value_is_a_field_and_the_line_is_the_message(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with Journald(path) as journald:
         journal = Journal(path)
-        journal.send(
-            "target=berlin reason=no_fax",
-            {"target": "berlin", "reason": "no_fax", "pages": 0, "ecm": True, "data_rate": None},
+        journal.write(
+            entry_of(
+                "target=berlin reason=no_fax",
+                {
+                    "target": "berlin",
+                    "reason": "no_fax",
+                    "pages": 0,
+                    "ecm": True,
+                    "data_rate": None,
+                },
+            )
         )
         journal.close()
         assert journald.entry() == {
@@ -49,7 +57,7 @@ def test_no_value_makes_a_field_of_its_own(tmp_path: Path, value: str) -> None:
     path = str(tmp_path / "socket")
     with Journald(path) as journald:
         journal = Journal(path)
-        journal.send("line", {"status_text": value})
+        journal.write(entry_of("line", {"status_text": value}))
         journal.close()
         entry = journald.entry()
         assert (entry.pop("MESSAGE"), entry.pop("MESSAGE_ID")) == ("line", MESSAGE_ID)
@@ -86,15 +94,13 @@ def test_a_closed_standard_error_is_no_journal(tmp_path: Path) -> None:
         assert Journal.of_this_process(environment, gone, str(tmp_path / "socket")) is None
 
 
-def test_a_journald_that_takes_nothing_is_not_waited_for(tmp_path: Path) -> None:
+def test_an_entry_that_is_larger_than_a_datagram_is_taken_whole(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with Journald(path) as journald:
         journal = Journal(path)
-        with pytest.raises(BlockingIOError):
-            flood(journal)
-        assert journald.entry()["FAX_TARGET"] == "berlin"
-        journal.send("the next", {})
+        journal.write(entry_of("line", {"file": "f" * 1_000_000}))
         journal.close()
+        assert journald.entry()["FAX_FILE"] == "f" * 1_000_000
 
 
 def test_a_journald_that_was_started_anew_is_found(tmp_path: Path) -> None:
@@ -102,9 +108,68 @@ def test_a_journald_that_was_started_anew_is_found(tmp_path: Path) -> None:
     with Journald(str(path)):
         journal = Journal(str(path))
     with pytest.raises(ConnectionRefusedError):
-        journal.send("while it is away", {})
+        journal.write(entry_of("while it is away", {}))
     path.unlink()
     with Journald(str(path)) as journald:
-        journal.send("when it is back", {})
+        journal.write(entry_of("when it is back", {}))
         assert journald.entry()["MESSAGE"] == "when it is back"
     journal.close()
+
+
+FAX: Final = EndedFax(
+    ended_at=5.0,
+    operation=Operation.SEND,
+    transport=Transport.G711,
+    channel="PJSIP/berlin-00000001",
+    succeeded=False,
+    reason=Reason.NO_FAX,
+    pages=0,
+    bad_lines=None,
+    seconds=None,
+    data_rate=None,
+    caller="5551234",
+    unique_id="1764149000.7",
+    ended=1764149000.0,
+)
+
+
+def test_a_fax_s_line_comes_with_its_fields(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with Journald(path) as journald:
+        lines = FaxJournal(Journal(path))
+        FaxLog(lines, "logfmt", "all", details=False).tell("berlin", FAX)
+        entry = journald.entry()
+        lines.close()
+    assert parse(entry["MESSAGE"])["uniqueid"] == "1764149000.7"
+    assert (entry["FAX_TARGET"], entry["FAX_REASON"], entry["FAX_PAGES"]) == (
+        "berlin",
+        "no_fax",
+        "0",
+    )
+    assert "FAX_CHANNEL" not in entry
+    assert "FAX_DATA_RATE_BPS" not in entry
+
+
+def test_what_journald_does_not_take_is_said_once_and_sent_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = threading.Event()
+
+    class Watched(FaxJournal):
+        def failed(self, error: OSError) -> None:
+            super().failed(error)
+            failed.set()
+
+    path = tmp_path / "socket"
+    with Journald(str(path)):
+        lines = Watched(Journal(str(path)))
+    log = FaxLog(lines, "json", "failed", details=True)
+    for target in ("berlin", "paris"):
+        log.tell(target, FAX)
+    assert failed.wait(20)
+    path.unlink()
+    with Journald(str(path)) as journald:
+        assert [journald.entry()["FAX_TARGET"] for _ in range(2)] == ["berlin", "paris"]
+    lines.close()
+    assert log.lost == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
