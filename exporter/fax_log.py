@@ -92,27 +92,32 @@ class FaxLog:
         self._details = details
         self.lost = 0
         """Lines for which there was no room."""
+        self._losing = 0
+        """How many of them since a line was last taken."""
 
     def tell(self, target: str, fax: EndedFax) -> None:
         """Writes the line of a fax, or nothing. Never blocks, raises nothing."""
         if self._which == "failed" and fax.succeeded is not False:
             return
         record = logging.LogRecord(__name__, logging.INFO, "", 0, kind(fax), None, None)
-        record.__dict__["fields"] = found = fields(target, fax, details=self._details)
-        line = self._formatter.format(record)
-        if isinstance(self._lines, FaxJournal):
-            taken = self._lines.put(line, found)
-        else:
-            taken = self._lines.put(line + "\n")
-        if taken:
+        found = record.__dict__["fields"] = fields(target, fax, details=self._details)
+        if self._put(self._formatter.format(record), found):
+            if self._losing:
+                logger.warning("%d lines of faxes were lost", self._losing)
+            self._losing = 0
             return
         self.lost += 1
-        if self.lost == 1:
+        self._losing += 1
+        if self._losing == 1:
             logger.error(
                 "lines of faxes are lost: what cannot be written is held, and there is no room for "
-                "more than %d; asterisk_fax_exporter_fax_lines_lost_total counts them",
-                MOST_LINES,
+                "more; asterisk_fax_exporter_fax_lines_lost_total counts them"
             )
+
+    def _put(self, line: str, found: Mapping[str, Value]) -> bool:
+        if isinstance(self._lines, FaxJournal):
+            return self._lines.put(line, found)
+        return self._lines.put(line + "\n")
 
 
 class FaxFile:

@@ -118,6 +118,8 @@ class _StandardError(logging.StreamHandler["TextIO | _Queue"]):
 
     _lost = 0
     """Lines for which there was no room, since nobody reads standard error."""
+    _patience = FLUSH_SECONDS
+    """Seconds that the end may still wait: all of it no more than once."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, seconds: float = SECONDS
@@ -155,7 +157,8 @@ class _StandardError(logging.StreamHandler["TextIO | _Queue"]):
     def wait(self) -> None:
         """Until everything is written, but not for more than FLUSH_SECONDS."""
         if isinstance(self.stream, _Queue):
-            self.stream.writer.flush(FLUSH_SECONDS)
+            written = self.stream.writer.flush(self._patience)
+            self._patience = FLUSH_SECONDS if written else 0.0
 
     def close(self) -> None:
         with self.lock or contextlib.nullcontext():
@@ -163,7 +166,7 @@ class _StandardError(logging.StreamHandler["TextIO | _Queue"]):
             if self._timer is not None:
                 self._timer.cancel()
         if isinstance(self.stream, _Queue):
-            self.stream.writer.close(FLUSH_SECONDS)
+            self.stream.writer.close(self._patience)
         super().close()
 
     def _write(self, record: logging.LogRecord) -> None:
