@@ -116,6 +116,26 @@ def test_peers_are_remembered_only_where_they_are_told_apart() -> None:
     assert loaded(" ".join(flags)).metrics.peer_file == Path("/peers.json")
 
 
+def test_where_lines_of_faxes_can_never_be_written_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    assert "--log.fax-file: it is a folder; takes a file, there or" in refusal(
+        f"--log.fax-file={tmp_path}"
+    )
+    said = refusal(f"--log.fax-file={tmp_path / 'no' / 'faxes.log'}")
+    assert "its folder is missing (systemd makes one in /var/log with LogsDirectory=)" in said
+    file = tmp_path / "faxes.log"
+    assert loaded(f"--log.fax-file={file}").log.fax_file == file
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("flag", ["--log.fax-file=/faxes.log", "--log.fax-details"])
+def test_what_is_only_for_lines_of_faxes_needs_them(flag: str) -> None:
+    said = refusal(f"{flag} --log.faxes=off")
+    assert flag.partition("=")[0] in said
+    assert "--log.faxes is off" in said
+
+
 def test_what_is_only_for_tls_needs_tls(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text(CERTIFICATE)
