@@ -21,6 +21,7 @@ import (
 	"github.com/go-logfmt/logfmt"
 	"github.com/grafana/alloy/syntax/ast"
 	"github.com/grafana/alloy/syntax/parser"
+	"github.com/grafana/alloy/syntax/printer"
 	"github.com/grafana/alloy/syntax/vm"
 )
 
@@ -140,7 +141,17 @@ func read(path string) (*config, error) {
 		return nil, err
 	}
 	made := &config{}
-	return made, vm.New(file.Body).Evaluate(scope(file.Body), made)
+	if err := vm.New(file.Body).Evaluate(scope(file.Body), made); err != nil {
+		return nil, err
+	}
+	var formatted bytes.Buffer
+	if err := printer.Fprint(&formatted, file); err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(formatted.String()) != strings.TrimSpace(string(text)) {
+		return nil, errors.New("`alloy fmt` would have it so:\n" + formatted.String())
+	}
+	return made, nil
 }
 
 // What Loki is sent.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter import metrics
+from exporter.ledger import Exemplar
 from exporter.settings import read_yaml
 from grafana import __main__ as generator
 from grafana import panels, promql
@@ -279,3 +280,21 @@ def test_provisioning_is_in_the_layout_that_grafana_reads() -> None:
     assert provider["options"]["path"] in readme
     (source,) = sources["datasources"]
     assert (source["type"], source["access"]) == ("prometheus", "proxy")
+    log = read_yaml(root / "datasources" / "asterisk-fax-loki.yml")
+    assert isinstance(log, dict)
+    (of_the_log,) = log["datasources"]
+    assert (of_the_log["type"], of_the_log["access"]) == ("loki", "proxy")
+
+
+def test_an_exemplar_leads_to_the_line_of_its_fax() -> None:
+    root = generator.DIRECTORY.parent / "provisioning"
+    sources = read_yaml(root / "datasources" / "asterisk-fax.yml")
+    assert isinstance(sources, dict)
+    (leads,) = sources["datasources"][0]["jsonData"]["exemplarTraceIdDestinations"]
+    exemplar = metrics._exemplar(Exemplar("1764149000.7", 1.0, 1764149000.0))
+    assert set(exemplar.labels) == {leads["name"]}
+    # Doubled, or Grafana would look for a variable of its environment.
+    path, variable = leads["url"].removesuffix("=$${__value.raw}").split("?var-")
+    board = BOARDS["fax-log.json"]
+    assert path == f"/d/{board['uid']}"
+    assert variable in {one["name"] for one in board["templating"]["list"]}
