@@ -4,6 +4,7 @@ alloy.go has what stands for Alloy."""
 
 import json
 import logging
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,31 @@ def as_in_alloy(name: str, value: Any) -> Json:
         case "labeldrop":
             return {"label_drop": {"values": value}}
     return {name: value}
+
+
+@pytest.mark.parametrize("kept", ["file", "journal"])
+def test_the_source_that_is_not_used_can_be_deleted(tmp_path: Path, kept: str) -> None:
+    gone = {"file": ["loki.source.journal"], "journal": ["local.file_match", "loki.source.file"]}
+    text = ALLOY.read_text()
+    for block in gone[kept]:
+        text, times = re.subn(rf'(//.*\n)?{block} "faxes" {{\n(.+\n)+?}}\n\n', "", text)
+        assert times == 1
+    config = tmp_path / "config.alloy"
+    config.write_text(text)
+    (said,) = alloy(config)
+    assert (said["File"] is None, said["Journal"] is None) == (kept != "file", kept != "journal")
+
+
+def test_instance_can_be_the_exporter_s_address(tmp_path: Path) -> None:
+    config = tmp_path / "config.alloy"
+    text, times = re.subn(
+        r"// (stage.static_labels {\n.*)// (.*\n.*)// }", r"\1\2}", ALLOY.read_text()
+    )
+    assert times == 1
+    config.write_text(text)
+    _, sent = alloy(config, line("berlin", FAILED, "json"))
+    assert sent["labels"]["instance"] == "pbx.example:10329"
+    assert sent["labels"]["target"] == "berlin"
 
 
 @pytest.mark.parametrize(
