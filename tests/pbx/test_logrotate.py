@@ -28,7 +28,7 @@ def test_the_unit_s_faxes_go_on_in_a_new_file(tmp_path: Path) -> None:
     said = said_by(
         PROBE,
         tmp_path,
-        drop_in="LogsDirectory=asterisk-fax-exporter\n",
+        drop_in="",
         arguments=f"--demo --log.fax-file={FILE}",
     )
     told = said.told
