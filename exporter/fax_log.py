@@ -161,6 +161,7 @@ class FaxJournal:
     """systemd's journal, where standard error leads there: a line's fields are fields there too."""
 
     def __init__(self, journal: Journal) -> None:
+        self._journal = journal
         self._writer = LineWriter(journal, self)
 
     def put(self, line: str, found: Mapping[str, Value]) -> bool:
@@ -171,6 +172,7 @@ class FaxJournal:
         """Sends what is held, for CLOSE_SECONDS at most."""
         if lost := self._writer.close(CLOSE_SECONDS):
             logger.error("the journal: %d lines of faxes could not be sent", lost)
+        self._journal.close()  # if there was none, no thread has
 
     def failed(self, error: OSError) -> None:
         """Says what is wrong with it."""
