@@ -1,5 +1,5 @@
 // Reads a configuration of Grafana Alloy with Alloy's own parser and evaluator, and prints as JSON
-// what it says, then what its stages make of each line of standard input. .ci/go-tools builds it,
+// what it says, then what its stages make of each line of standard input, from each source. .ci/go-tools builds it,
 // test_loki.py runs it. Alloy itself is not to be had there: its components are declared below with
 // the arguments that its documentation gives them, of those that ours use. What is not among them,
 // has another type, or is missing where it must stand, is an error with its line, as in Alloy. The
@@ -270,6 +270,32 @@ func or(first, second string) string {
 	return first
 }
 
+// The labels that a line has from each source.
+func sources(made *config) []map[string]string {
+	found := []map[string]string{}
+	for range made.File {
+		for _, target := range made.FileMatch[0].PathTargets {
+			labels := map[string]string{"filename": target["__path__"]}
+			for name, value := range target {
+				if !strings.HasPrefix(name, "__") {
+					labels[name] = value
+				}
+			}
+			found = append(found, labels)
+		}
+	}
+	for _, journal := range made.Journal {
+		labels := map[string]string{}
+		for name, value := range journal.Labels {
+			labels[name] = value
+		}
+		// Whatever `labels` say.
+		labels["job"] = "loki.source.journal." + journal.Label
+		found = append(found, labels)
+	}
+	return found
+}
+
 func run(path string) error {
 	made, err := read(path)
 	if err != nil {
@@ -281,15 +307,13 @@ func run(path string) error {
 	}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		labels := map[string]string{"filename": "/var/log/faxes.log"}
-		for name, value := range made.FileMatch[0].PathTargets[0] {
-			if !strings.HasPrefix(name, "__") {
-				labels[name] = value
+		sent := []entry{}
+		for _, labels := range sources(made) {
+			one, err := process(made.Process[0].Stages, labels, lines.Text())
+			if err != nil {
+				return err
 			}
-		}
-		sent, err := process(made.Process[0].Stages, labels, lines.Text())
-		if err != nil {
-			return err
+			sent = append(sent, one)
 		}
 		if err := out.Encode(sent); err != nil {
 			return err
