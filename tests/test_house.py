@@ -20,6 +20,7 @@ OF_A_WHOLE_FOLDER = {
     "check_pbx/test_command.py",
     "demo/test_faults.py",
     "polling/test_faults.py",
+    "polling/test_reasons.py",
     "polling/test_states.py",
     "web/test_api.py",
     "web/test_hostile.py",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from exporter.link import columns
 from exporter.link.messages import Answer, FileState, FleetState, Keys, packed, send_frame
-from exporter.polling import Counts, Fleet, Shown
+from exporter.polling import Counts, Fleet, Row, Shown
 from exporter.settings import ConfigFile, SettingsError
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,8 @@ class Answering:
                 return await self._counts(ask, writer)
             case "shown":
                 return await self._shown(ask["name"])
+            case "rows":
+                return await self._rows()
             case "reload":
                 return await self._reloaded()
             case what:
@@ -125,6 +127,15 @@ class Answering:
             shown.append((each, packed(Shown.of(poller))))
             await self._pause(begun)
         return shown
+
+    async def _rows(self) -> list[bytes]:
+        """A `Row` of each target as a pickle."""
+        rows = []
+        for name, poller in list(self._fleet.pollers.items()):
+            begun = time.perf_counter()
+            rows.append(packed(Row.of(name, poller)))
+            await self._pause(begun)
+        return rows
 
     async def _reloaded(self) -> tuple[bool, str]:
         """Whether there is something to read again, and what is wrong with it; empty if nothing."""

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from exporter import __version__
 from exporter.fax import Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, KEPT
-from exporter.polling import Clock, Fleet, Poller, Shown
+from exporter.polling import Clock, Fleet, Poller, Shown, troubles
 from exporter.web.page import (
     CONTENT_SECURITY_POLICY,
     MAX_SECTIONS,
@@ -320,7 +320,7 @@ async def test_without_a_target_it_says_what_to_do() -> None:
 async def test_a_target_not_yet_polled_is_not_up_and_nothing_is_known() -> None:
     async with not_yet_polled() as pollers:
         text = page_of(pollers).text
-        assert "Not up: not yet polled" in text
+        assert f"Not up: {troubles.FIRST_TRY}" in text
         assert "What runs now is not known." in text
         assert f"last poll {unknown('never')}" in text
 
