@@ -169,7 +169,7 @@ def test_on_paper_it_is_black_on_white_with_everything_and_nothing_to_press(
         page.emulate_media(media="print")
         if javascript:
             page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        for pressed in page.locator("nav, button, form, .skip").all():
+        for pressed in page.locator("nav, button, form, .skip, .facts a, .ago").all():
             expect(pressed).to_be_hidden()
         for said in page.locator("main h1, main h2, main td:not(.why), details > p, time").all():
             expect(said).to_be_visible()
