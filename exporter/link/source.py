@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Generic, TypeVar
 
 from exporter.link.columns import Columns
@@ -149,7 +149,7 @@ class Source:
 
     async def _ask_rows(self) -> Versioned[list[Row]]:
         packed: list[bytes] = await self._ask("rows")
-        return Versioned(_version(packed), partial(_read_rows, packed))
+        return Versioned(_version(packed), cache(partial(_read_rows, packed)))
 
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""

@@ -28,24 +28,42 @@ _AS_OF: Final = re.compile(rb'<p id="as-of">.*?</p>', re.DOTALL)
 K = TypeVar("K", SessionView, EndedView)
 
 
-def fleet_page(rows: Sequence[Row], wanted: Wanted, layout: Layout) -> str:
-    """Those of the targets that are wanted. Reads nothing but its arguments, as do the others here,
-    so it may run in any thread."""
-    selection: Selection = select(rows, wanted)
-    starts = last_hours(layout.as_of or 0.0)
-    return _FLEET.render(
-        layout=layout,
-        wanted=wanted,
-        fleet=selection,
-        most=MAX_ROWS,
-        hourly={row.name: _hourly_of(row, starts) for row in selection.rows},
-    )
+class FleetPage:
+    """The page of a fleet. The lines of those of which nothing has changed are kept: they are most
+    of it, whatever of the fleet is wanted. Thread-safe."""
+
+    def __init__(self) -> None:
+        """No line is made yet."""
+        self._lines: dict[str, tuple[Row, float, str, str]] = {}
+        """By the target's name: what each was made from, which is also the present hour and the way
+        to `/`; and the line."""
+
+    def render(self, rows: Sequence[Row], wanted: Wanted, layout: Layout) -> str:
+        """Those of the targets that are wanted, as HTML."""
+        selection: Selection = select(rows, wanted)
+        starts = last_hours(layout.as_of or 0.0)
+        lines = {row.name: self._line(row, starts, layout) for row in selection.rows}
+        if len(self._lines) > len(rows):  # some are no longer watched
+            names = {row.name for row in rows}
+            self._lines = {name: line for name, line in self._lines.items() if name in names}
+        return _FLEET.render(
+            layout=layout, wanted=wanted, fleet=selection, most=MAX_ROWS, lines=lines
+        )
+
+    def _line(self, row: Row, starts: Sequence[float], layout: Layout) -> str:
+        kept = self._lines.get(row.name)
+        made_from = row, starts[-1], layout.root
+        if kept is None or kept[:-1] != made_from:
+            line = _ROW.render(row=row, hours=_hourly_of(row, starts), layout=layout)
+            kept = self._lines[row.name] = *made_from, line
+        return kept[-1]
 
 
 def target_page(
     target: TargetView, sessions: Sequence[SessionView], layout: Layout, *, watched: int
 ) -> str:
-    """Everything of one PBX. `watched`: how many there are."""
+    """Everything of one PBX. `watched`: how many there are. Reads nothing but its arguments, as do
+    the others here, so it may run in any thread."""
     return _TARGET.render(
         layout=layout,
         target=target,
@@ -107,6 +125,7 @@ environment.filters.update(hourly=_hourly, pairs=_pairs, trend=trend, word=word)
 environment.globals.update(trend_height=HEIGHT)
 
 _FLEET: Final = template("fleet.html")
+_ROW: Final = template("fleet_row.html")
 _TARGET: Final = template("target.html")
 _MISSING: Final = template("missing.html")
 _REASONS: Final = template("reasons.html")

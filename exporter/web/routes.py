@@ -96,6 +96,7 @@ class _Routes:
         self._main_process = main_process
         self._clock = clock
         self._renderings = Renderings()
+        self._fleet_page = page.FleetPage()
 
     async def close(self, app: web.Application) -> None:
         self._renderings.close()
@@ -246,7 +247,7 @@ class _Routes:
             request,
             ("fleet", wanted),
             rows.version,
-            lambda: page.fleet_page(rows.read(), wanted, self._layout(request)),
+            lambda: self._fleet_page.render(rows.read(), wanted, self._layout(request)),
         )
 
     async def target(self, request: web.Request) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Clock, Fleet, Poller, Row, Shown
 from exporter.web.fleet import Wanted
-from exporter.web.page import fleet_page, target_page
+from exporter.web.page import FleetPage, target_page
 from exporter.web.templating import Layout
 from exporter.web.views import session_views, target_view
 from harness.pbx import FaultyPbx
@@ -126,7 +126,7 @@ def fleet_of(pollers: Mapping[str, Poller], *, details: bool = False, **query: s
     """The page of these, as the query wants it."""
     of = next(iter(pollers.values())).clock if pollers else Clock()
     rows = [Row.of(name, poller) for name, poller in pollers.items()]
-    return Html(fleet_page(rows, Wanted.of(query), layout(of, details=details)))
+    return Html(FleetPage().render(rows, Wanted.of(query), layout(of, details=details)))
 
 
 def page_of(pollers: Mapping[str, Poller], *, details: bool = False) -> Html:

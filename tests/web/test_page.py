@@ -1,8 +1,10 @@
 """What the pages say, and what they hide, in every situation; how they are made."""
 
 import asyncio
+import copy
 import re
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,10 +13,10 @@ from freezegun import freeze_time
 from exporter import __version__
 from exporter.fax import REASON_WORDS, Reason
 from exporter.ledger import EVENT_LATENESS
-from exporter.polling import Clock, Poller, troubles
+from exporter.polling import Clock, Poller, Row, troubles
 from exporter.web.causes import CAUSES
-from exporter.web.fleet import MAX_ROWS, ROWS
-from exporter.web.page import MAX_SESSIONS, missing_page, reasons_page, tag
+from exporter.web.fleet import MAX_ROWS, ROWS, Wanted
+from exporter.web.page import MAX_SESSIONS, FleetPage, missing_page, reasons_page, tag
 from exporter.web.templating import CONTENT_SECURITY_POLICY, STATIC, root_from
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
@@ -342,6 +344,30 @@ async def test_nothing_on_a_page_changes_by_itself_but_the_time_it_is_of() -> No
             tags = {tag(page.source.encode()) for page in (before, after)}
             assert len(tags) == 1, times
             assert tag(before.source.replace("</main>", "more</main>").encode()) not in tags
+
+
+@in_virtual_time
+async def test_lines_of_a_fleet_are_made_again_once_something_changed() -> None:
+    async with watched() as (pbx, poller):
+        page, of = FleetPage(), layout(poller.clock)
+
+        def shown(*names: str) -> str:
+            # As if it came from the other process: nothing of it changes any more.
+            rows = [copy.deepcopy(Row.of(name, poller)) for name in names]
+            html = Html(page.render(rows, Wanted(), layout(poller.clock)))
+            assert [row[""] for row in html.rows("summary")] == list(names)
+            return html.rows("summary")[0]["Today"]
+
+        assert shown("a", "b") == "0"
+        pbx.drop(begin(pbx))
+        await asyncio.sleep(2)
+        assert shown("a", "b") == "1"
+        kept = page.render([Row.of("a", poller)], Wanted(), of)
+        assert 'href="./targets/a"' in kept
+        elsewhere = page.render([Row.of("a", poller)], Wanted(), replace(of, root="../"))
+        assert 'href="../targets/a"' in elsewhere
+        assert shown("b") == "1"
+        assert list(page._lines) == ["b"]
 
 
 @in_virtual_time
