@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from exporter import __version__, log
-from exporter.fax_log import fax_log
+from exporter.fax_log import FaxFile, fax_log
 from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
@@ -117,9 +117,9 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         peer_file = None
         if settings.metrics.peer_file is not None:
             peer_file = PeerFile(settings.metrics.peer_file)
-        faxes, fax_file = fax_log(settings.log, standard_error)
-        if fax_file is not None:
-            stack.callback(fax_file.close)  # once the fleet is closed, which tells what waits
+        faxes, lines = fax_log(settings.log, standard_error)
+        if lines is not None:
+            stack.callback(lines.close)  # once the fleet is closed, which tells what waits
         fleet = Fleet(
             settings.poll.interval,
             peers,
@@ -139,7 +139,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         web = WebProcess(settings, sockets, answering)
         web_file = web.reload if settings.web.config_file is not None else None
         read_again = one if one is not None and one.can_change else file
-        reopen = fax_file.reopen if fax_file else None
+        reopen = lines.reopen if isinstance(lines, FaxFile) else None
         reload = Reload(fleet, read_again, web_file, notifier, reopen)
         if reload.possible:
             answering.reload = reload

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from pydantic import TypeAdapter
@@ -18,8 +18,16 @@ from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
 from exporter.web import negotiation, origins, page
 from exporter.web.auth import logged_in, may_see
+from exporter.web.fleet import NotToBeHad, Wanted
 from exporter.web.http import InPieces
 from exporter.web.rendering import Renderings
+from exporter.web.templating import (
+    CONTENT_SECURITY_POLICY,
+    STATIC,
+    Layout,
+    root_from,
+    target_url,
+)
 from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
 
 Targets = Sequence[tuple[str, Shown]]
@@ -31,7 +39,7 @@ _TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
 _SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
 
 _PAGE_HEADERS: Final = {
-    "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -63,6 +71,8 @@ def application(
     app.router.add_get("/api/v1/targets", routes.targets)
     app.router.add_get("/api/v1/sessions", routes.sessions)
     app.router.add_get("/", routes.page)
+    app.router.add_get("/targets/{name:.+}", routes.target)
+    app.router.add_get("/reasons", routes.reasons)
     app.router.add_get("/static/{name}", routes.static)
     app.on_cleanup.append(routes.close)
     return app
@@ -218,10 +228,85 @@ class _Routes:
         return await self._shown(request, "sessions", self._sessions_json, _JSON)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        only = _target_name(request)
-        watched = len((await self._source.fleet()).names)
-        render = partial(self._page, only=only, watched=watched)
-        return await self._shown(request, "page", render, _HTML)
+        if (name := _target_name(request)) is not None:
+            if name not in (await self._source.fleet()).names:
+                return self._missing(request)
+            raise web.HTTPFound(target_url(name), headers=_PAGE_HEADERS)
+        if len(set(request.query)) < len(request.query):
+            raise web.HTTPBadRequest(text="takes each of them once\n")
+        try:
+            wanted = Wanted.of(request.query)
+        except NotToBeHad as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        names = await self._source.names()
+        if len(names) == 1:
+            return await self._target_page(request, names[0])
+        rows = await self._source.rows()
+        return await self._page(
+            request,
+            ("fleet", wanted),
+            rows.version,
+            lambda: page.fleet_page(rows.read(), wanted, self._layout(request)),
+        )
+
+    async def target(self, request: web.Request) -> web.StreamResponse:
+        return await self._target_page(request, request.match_info["name"])
+
+    async def _target_page(self, request: web.Request, name: str) -> web.StreamResponse:
+        watched = len(await self._source.names())
+        try:
+            shown = await self._source.shown(name)
+        except NoSuchTarget:
+            return self._missing(request)
+
+        def render() -> str:
+            ((_, one),) = shown.read()
+            layout = self._layout(request)
+            target = target_view(name, one, self._clock, details=self._details)
+            sessions = session_views(name, one, self._clock, details=self._details)
+            return page.target_page(target, sessions, layout, watched=watched)
+
+        return await self._page(request, ("target", name), (shown.version, watched), render)
+
+    def _missing(self, request: web.Request) -> web.StreamResponse:
+        body = page.missing_page(self._layout(request, here=None)).encode()
+        return web.Response(status=404, body=body, headers=_HTML)
+
+    async def reasons(self, request: web.Request) -> web.StreamResponse:
+        layout = self._layout(request, here=None, as_of=None, live=False)
+        return web.Response(body=page.reasons_page(layout).encode(), headers=_HTML)
+
+    def _layout(self, request: web.Request, **other: Any) -> Layout:
+        layout = Layout(
+            root=root_from(request.rel_url.raw_path),
+            details=self._details,
+            telemetry_path=self._settings.telemetry_path,
+            as_of=self._clock.wall(),
+            here="pbxs",
+        )
+        return dataclasses.replace(layout, **other)
+
+    async def _page(
+        self,
+        request: web.Request,
+        key: tuple[object, ...],
+        version: object,
+        render: Callable[[], str],
+    ) -> web.StreamResponse:
+        """A page that is asked for again and again: to who has it is only said that he does."""
+        tagged = await self._renderings.get_tagged(
+            ("page", root_from(request.rel_url.raw_path), *key),
+            version,
+            lambda: render().encode(),
+            tag=page.tag,
+            known=_header(request, hdrs.IF_NONE_MATCH).replace(" ", "").split(","),
+            compress=_gzip_accepted(request),
+            lasts=OWN_SECONDS,
+        )
+        headers = {**_HTML, hdrs.ETAG: tagged.tag, hdrs.VARY: "Accept-Encoding"}
+        if tagged.body is None:
+            return web.Response(status=304, headers=headers)
+        return _response(tagged.body, tagged.compressed, headers)
 
     async def _shown(
         self,
@@ -252,18 +337,8 @@ class _Routes:
         views = (session_views(*one, self._clock, details=self._details) for one in targets)
         return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
 
-    def _page(self, targets: Targets, *, only: str | None, watched: int) -> bytes:
-        text = page.render(
-            page.sections_of(targets, self._clock, details=self._details),
-            details=self._details,
-            telemetry_path=self._settings.telemetry_path,
-            only=only,
-            watched=watched,
-        )
-        return text.encode()
-
     async def static(self, request: web.Request) -> web.StreamResponse:
-        found = page.STATIC.get(request.match_info["name"])
+        found = STATIC.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
         body, content_type = found
