@@ -137,8 +137,8 @@ class Source:
             raise NoSuchTarget
         version = _version(
             part
-            for name, content in packed
-            for part in (name.encode("utf-8", "surrogatepass"), content)
+            for name, *contents in packed
+            for part in (name.encode("utf-8", "surrogatepass"), *contents)
         )
         return Versioned(version, partial(_read_shown, packed))
 
@@ -222,5 +222,10 @@ def _read_rows(packed: list[bytes]) -> list[Row]:
     return [unpacked(content) for content in packed]
 
 
-def _read_shown(packed: list[tuple[str, bytes]]) -> list[tuple[str, Shown]]:
-    return [(name, unpacked(content)) for name, content in packed]
+def _read_shown(packed: list[tuple[str, bytes, bytes]]) -> list[tuple[str, Shown]]:
+    read = []
+    for name, content, history in packed:
+        shown: Shown = unpacked(content)
+        shown.failed, shown.others = unpacked(history)
+        read.append((name, shown))
+    return read

@@ -60,3 +60,25 @@ async def test_the_state_of_the_fleet_names_who_is_not_fresh_and_why() -> None:
         assert state.names == ("fax",)
         assert state.stale == (("fax", troubles.FIRST_TRY),)
         assert state.config is None
+
+
+async def test_nothing_is_kept_for_who_looks_once_nobody_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answering, "UNUSED_SECONDS", 0.05)
+    kept: list[answering.Answering] = []
+    made = answering.Answering.__init__
+
+    def remember(self: answering.Answering, *of: object) -> None:
+        made(self, *of)  # type: ignore[arg-type]
+        kept.append(self)
+
+    monkeypatch.setattr(answering.Answering, "__init__", remember)
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {"fax": poller("fax")}
+    async with linked(fleet) as source:
+        await source.shown("fax")
+        assert len(kept[0]._histories) == 1
+        async with asyncio.timeout(10):
+            while kept[0]._histories:
+                await asyncio.sleep(0.01)
