@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from exporter import __version__, log
+from exporter.history import FaxHistory
+from exporter.history import fault as history_fault
 from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
@@ -32,7 +34,7 @@ from exporter.settings import (
     load,
 )
 from exporter.web_process import WebProcess
-from exporter.words import say
+from exporter.words import say, visible
 
 _LOOK_SECONDS: Final = 0.05
 """Between two looks whether the demo is watched."""
@@ -73,11 +75,17 @@ async def _check_files(settings: Settings) -> int:
             say(f"{settings.config.file}: no fault found; targets: {names}")
         except SettingsError as error:
             problems.append(str(error))
+    if settings.history.file is not None:
+        if (fault := history_fault(settings.history.file)) is not None:
+            problems.append(f"--history.file: {visible(str(settings.history.file))}: {fault}")
+        else:
+            say(f"{settings.history.file}: no fault found")
     if problems:
         raise SettingsError("\n".join(problems))
     if settings.ami is not None and not settings.demo:
         await OneTarget(settings.ami).read()
-    if settings.config.file is None and settings.web.config_file is None:
+    files = (settings.config.file, settings.web.config_file, settings.history.file)
+    if not any(files):
         say("settings: no fault found")
     return 0
 
@@ -111,7 +119,9 @@ async def _run(settings: Settings) -> int:
         peer_file = None
         if settings.metrics.peer_file is not None:
             peer_file = PeerFile(settings.metrics.peer_file)
-        fleet = Fleet(settings.poll.interval, peers, peer_file.remembered if peer_file else None)
+        history = FaxHistory(settings.history, details=settings.web.show_details)
+        remembered = peer_file.remembered if peer_file else None
+        fleet = Fleet(settings.poll.interval, peers, remembered, tell=history.take)
         try:
             sockets = open_sockets(settings.web)
         except OSError as error:
@@ -119,7 +129,7 @@ async def _run(settings: Settings) -> int:
             return 1
         for each in sockets:
             stack.callback(each.close)
-        answering = Answering(fleet, file)
+        answering = Answering(fleet, file, history)
         web = WebProcess(settings, sockets, answering)
         web_file = web.reload if settings.web.config_file is not None else None
         read_again = one if one is not None and one.can_change else file
@@ -129,7 +139,10 @@ async def _run(settings: Settings) -> int:
         loop.add_signal_handler(signal.SIGHUP, reload.soon)
         if read_again_soon.is_set():
             reload.soon()
-        # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
+        # The stack unwinds in reverse: a reload ends first, since it could start new pollers, and
+        # what the pollers tell at their end is still kept.
+        history.start()
+        stack.push_async_callback(history.close)
         stack.push_async_callback(fleet.close)
         stack.push_async_callback(reload.close)
         stack.push_async_callback(web.stop)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from exporter.history import FaxHistory, Query, TooSlow, Unavailable
 from exporter.link import columns
 from exporter.link.messages import Answer, FileState, FleetState, Keys, packed, send_frame
 from exporter.polling import Counts, Fleet, Shown
@@ -27,9 +28,12 @@ MAX_ASKS: Final = 1000
 class Answering:
     """What the web process may ask for."""
 
-    def __init__(self, fleet: Fleet, file: ConfigFile | None) -> None:
+    def __init__(
+        self, fleet: Fleet, file: ConfigFile | None, history: FaxHistory | None = None
+    ) -> None:
         """`file`: that of the targets; None if there is none."""
         self._fleet = fleet
+        self._history = history
         self._file = file
         self.reload: Callable[[], Awaitable[None]] | None = None
         """Reads the files again, and raises SettingsError; None if there are no files."""
@@ -74,6 +78,8 @@ class Answering:
                 return await self._counts(ask, writer)
             case "shown":
                 return await self._shown(ask["name"])
+            case "faxes":
+                return await self._faxes(ask)
             case "reload":
                 return await self._reloaded()
             case what:
@@ -122,6 +128,18 @@ class Answering:
             shown.append((each, packed(Shown.of(poller))))
             await self._pause(begun)
         return shown
+
+    async def _faxes(self, ask: Mapping[str, Any]) -> bytes | str:
+        """A FaxPage, packed; or why there is none."""
+        query = Query.read(ask["query"])
+        try:
+            if self._history is None:
+                raise Unavailable
+            return await self._history.find(query, packed)
+        except TooSlow:
+            return "it takes too long: ask for less, by target, since or until"
+        except Unavailable:
+            return "the history cannot be read now; the log says why"
 
     async def _reloaded(self) -> tuple[bool, str]:
         """Whether there is something to read again, and what is wrong with it; empty if nothing."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
+from exporter.history import FaxPage, Query
 from exporter.link.columns import Columns
 from exporter.link.messages import (
     Answer,
@@ -30,6 +31,10 @@ MAX_IDLE: Final = 4096
 
 class NoSuchTarget(Exception):
     """No target has this name, or no longer."""
+
+
+class NoFaxes(Exception):
+    """The history cannot say; why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,13 @@ class Source:
             for part in (name.encode("utf-8", "surrogatepass"), content)
         )
         return Versioned(version, partial(_read_shown, packed))
+
+    async def faxes(self, query: Query) -> Callable[[], FaxPage]:
+        """Of the history what is asked for, to be read in any thread. Raises NoFaxes."""
+        answer: bytes | str = await self._ask("faxes", query=query.said())
+        if isinstance(answer, str):
+            raise NoFaxes(answer)
+        return partial(unpacked, answer)
 
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
