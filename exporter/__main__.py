@@ -11,12 +11,14 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from exporter import __version__, log
+from exporter.fax_log import fax_log
 from exporter.history import FaxHistory
 from exporter.history import fault as history_fault
+from exporter.ledger import EndedFax
 from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
@@ -50,13 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # it would end the process, until `_run` handles it
     try:
         settings = load(sys.argv[1:] if argv is None else argv)
-        log.setup(settings.log.level, settings.log.format)
+        standard_error = log.setup(settings.log.level, settings.log.format)
         if settings.config.check:
             return asyncio.run(_check_files(settings))
-        return asyncio.run(_check_pbxs(settings) if settings.check_pbx else _run(settings))
+        if settings.check_pbx:
+            return asyncio.run(_check_pbxs(settings))
+        return asyncio.run(_run(settings, standard_error))
     except SettingsError as error:
+        log.flush()
         say(str(error), sys.stderr)
         return 2
+    finally:
+        log.flush()  # before Python itself prints what ends the process
 
 
 async def _check_files(settings: Settings) -> int:
@@ -101,7 +108,7 @@ async def _check_pbxs(settings: Settings) -> int:
     return 1 if any(report.wrong for report in reports) else 0
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings, standard_error: log.Lines) -> int:
     """Watches and serves until a signal. Raises SettingsError before anything has started."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,8 +127,15 @@ async def _run(settings: Settings) -> int:
         if settings.metrics.peer_file is not None:
             peer_file = PeerFile(settings.metrics.peer_file)
         history = FaxHistory(settings.history, details=settings.web.show_details)
-        remembered = peer_file.remembered if peer_file else None
-        fleet = Fleet(settings.poll.interval, peers, remembered, tell=history.take)
+        faxes, fax_file = fax_log(settings.log, standard_error)
+        if fax_file is not None:
+            stack.callback(fax_file.close)  # once the fleet is closed, which tells what waits
+        fleet = Fleet(
+            settings.poll.interval,
+            peers,
+            peer_file.remembered if peer_file else None,
+            tell=_tell_all(*([faxes.tell] if faxes else []), history.take),
+        )
         try:
             sockets = open_sockets(settings.web)
         except OSError as error:
@@ -130,10 +144,13 @@ async def _run(settings: Settings) -> int:
         for each in sockets:
             stack.callback(each.close)
         answering = Answering(fleet, file, history)
+        if faxes is not None:
+            answering.fax_lines_lost = lambda: faxes.lost
         web = WebProcess(settings, sockets, answering)
         web_file = web.reload if settings.web.config_file is not None else None
         read_again = one if one is not None and one.can_change else file
-        reload = Reload(fleet, read_again, web_file, notifier)
+        reopen = fax_file.reopen if fax_file else None
+        reload = Reload(fleet, read_again, web_file, notifier, reopen)
         if reload.possible:
             answering.reload = reload
         loop.add_signal_handler(signal.SIGHUP, reload.soon)
@@ -167,10 +184,21 @@ async def _run(settings: Settings) -> int:
     return 0
 
 
+def _tell_all(*tell: Callable[[str, EndedFax], None]) -> Callable[[str, EndedFax], None]:
+    """Tells each of them of a fax that is over."""
+
+    def all_of_them(target: str, fax: EndedFax) -> None:
+        for one in tell:
+            one(target, fax)
+
+    return all_of_them
+
+
 async def _announce(page: str, fleet: Fleet) -> None:
     """Prints where the demo's page is, below what is logged until the demo is watched."""
     while fleet.stale:
         await asyncio.sleep(_LOOK_SECONDS)
+    await asyncio.to_thread(log.flush)
     say(f"The demo's page: {page}  (Ctrl-C ends it)")
 
 

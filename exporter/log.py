@@ -1,4 +1,5 @@
-"""Log lines for standard error, logfmt or JSON: one event, one printable line.
+"""Log lines for standard error, logfmt or JSON: one event, one printable line. Whoever logs never
+waits for standard error to be read: line_writer.py.
 
 Callers give the message and its fields: `log.info("listening", extra={"fields": {"url": url}})`.
 What concerns one Asterisk is logged by the logger that `about_target` makes.
@@ -10,48 +11,78 @@ import json
 import logging
 import math
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal, TextIO, TypeAlias
+from typing import Literal, Protocol, TextIO, TypeAlias
 
+from exporter.line_writer import Descriptor, LineWriter
 from exporter.log_limit import SECONDS, Kind, LeftOut, Limiter, has_words, without_values, words_of
 from exporter.words import visible
 
-# Characters of a value that are kept: the first of a text, the last of a traceback, whose end
-# names the error.
-MAX_TEXT = 1000
+# Characters of a value that are kept: the first of a text, as many as are kept of Asterisk's texts,
+# and the last of a traceback, whose end names the error.
+MAX_TEXT = 1024
 MAX_TRACEBACK = 10_000
+FLUSH_SECONDS = 1.0
+"""At the end, for what is not yet written."""
 
 _PACKAGE = "exporter"
 
 Value: TypeAlias = str | int | float | None
+Format: TypeAlias = Literal["logfmt", "json"]
 _ExcInfo: TypeAlias = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
 
 
-def setup(
-    level: Literal["debug", "info", "warning", "error"], format: Literal["logfmt", "json"]
-) -> None:
+class Lines(Protocol):
+    """What takes lines, each with its end, and never blocks."""
+
+    def put(self, line: str) -> bool:
+        """False if it is lost. Raises nothing."""
+
+
+def setup(level: Literal["debug", "info", "warning", "error"], format: Format) -> Lines:
     """Log to standard error from `level` up; a second call replaces the first. Of lines of one
-    kind some are written in a minute, and the others counted: see log_limit.py.
+    kind some are written in a minute, and the others counted: see log_limit.py. Returns what takes
+    further lines for standard error.
 
     Only this package's own loggers go below warnings: panoramisk logs the actions it sends, and
     the login is one of them.
     """
     root = logging.getLogger()
-    for old in [handler for handler in root.handlers if isinstance(handler, _StandardError)]:
+    for old in _standard_errors():
         root.removeHandler(old)
         old.close()
     handler = _StandardError()
-    handler.setFormatter(Json() if format == "json" else Logfmt())
+    if (queue := _queue_before(sys.stderr)) is not None:
+        handler.setStream(queue)
+    handler.setFormatter(formatter(format))
     root.addHandler(handler)
     threshold = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(max(threshold, logging.WARNING))
     logging.getLogger(_PACKAGE).setLevel(threshold)
+    return handler
+
+
+def formatter(format: Format) -> logging.Formatter:
+    """What makes a line, without its end, of a record."""
+    return Json() if format == "json" else Logfmt()
+
+
+def flush() -> None:
+    """Waits until what was logged is written, but not for more than FLUSH_SECONDS: before anything
+    else is written there, and before the end."""
+    for handler in _standard_errors():
+        handler.wait()
+
+
+def _standard_errors() -> list["_StandardError"]:
+    return [one for one in logging.getLogger().handlers if isinstance(one, _StandardError)]
 
 
 def about_target(logger: logging.Logger, name: str) -> "logging.LoggerAdapter[logging.Logger]":
@@ -59,13 +90,41 @@ def about_target(logger: logging.Logger, name: str) -> "logging.LoggerAdapter[lo
     return logging.LoggerAdapter(logger, {"fields": {"target": name}})
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
+class _Queue:
+    """A stream before a descriptor: what is written to it a thread writes there."""
+
+    def __init__(self, number: int, encoding: str) -> None:
+        self._encoding = encoding
+        self.writer = LineWriter(Descriptor(number))
+
+    def write(self, text: str) -> bool:
+        """Whether it is kept."""
+        return self.writer.put(text.encode(self._encoding, "backslashreplace"))
+
+    def flush(self) -> None:
+        """Called after each line: it waits for nothing."""
+
+
+def _queue_before(stream: TextIO | None) -> _Queue | None:
+    """None if it was closed when the process began, or is in memory, where it blocks nobody."""
+    try:
+        return None if stream is None else _Queue(stream.fileno(), stream.encoding)
+    except (OSError, ValueError):
+        return None
+
+
+class _StandardError(logging.StreamHandler["TextIO | _Queue"]):
     """What it leaves out it tells when the minute is over, and at its end."""
+
+    _lost = 0
+    """Lines for which there was no room, since nobody reads standard error."""
+    _patience = FLUSH_SECONDS
+    """Seconds that the end may still wait: all of it no more than once."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, seconds: float = SECONDS
     ) -> None:
-        super().__init__()
+        super().__init__(sys.stderr)
         self._clock = clock
         self._seconds = seconds
         self._limiter = Limiter(seconds)
@@ -82,14 +141,45 @@ class _StandardError(logging.StreamHandler[TextIO]):
         if count > 1 and record.exc_info:  # the first one's is enough
             record = copy.copy(record)
             record.exc_info = record.exc_text = None
-        super().emit(record)
+        self._write(record)
+
+    def put(self, line: str) -> bool:
+        """Writes a line of somebody who sees to it himself that there are not too many."""
+        with self.lock or contextlib.nullcontext():
+            try:
+                taken = self.stream.write(line) is not False
+                self.stream.flush()
+            except (AttributeError, OSError, ValueError):  # there is none, or it is closed
+                return False
+            self._lost += not taken
+            return taken
+
+    def wait(self) -> None:
+        """Until everything is written, but not for more than FLUSH_SECONDS."""
+        if isinstance(self.stream, _Queue):
+            written = self.stream.writer.flush(self._patience)
+            self._patience = FLUSH_SECONDS if written else 0.0
 
     def close(self) -> None:
         with self.lock or contextlib.nullcontext():
             self._tell(self._limiter.over(math.inf))
             if self._timer is not None:
                 self._timer.cancel()
+        if isinstance(self.stream, _Queue):
+            self.stream.writer.close(self._patience)
         super().close()
+
+    def _write(self, record: logging.LogRecord) -> None:
+        lost, self._lost = self._lost, 0
+        if lost:
+            text = "lines lost: %d, since nobody read standard error, or it could not be written"
+            told = logging.LogRecord(__name__, logging.WARNING, "", 0, text, (lost,), None)
+            if not self.put(self.format(told) + self.terminator):
+                self._lost = lost
+        try:
+            self.put(self.format(record) + self.terminator)
+        except Exception:
+            self.handleError(record)
 
     def _tell(self, left_out: Iterable[LeftOut]) -> None:
         for kind, count in left_out:
@@ -97,7 +187,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
             text, args = "left out within %g s: %d more %s", (self._seconds, count, what)
             line = logging.LogRecord(kind.logger, kind.level, "", 0, text, args, None)
             line.__dict__["fields"] = {"target": kind.target} if kind.target else {}
-            super().emit(line)
+            self._write(line)
 
     def _come_back(self, now: float) -> None:
         """Sees to it that what was left out is told even if nothing else is logged."""
@@ -142,9 +232,8 @@ class Json(logging.Formatter):
 
 def entry(record: logging.LogRecord) -> dict[str, Value]:
     """Return the keys and values of a record's line, in their order; times are UTC."""
-    time = datetime.fromtimestamp(record.created, UTC)
     pairs: dict[str, Value] = {
-        "ts": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "ts": rfc3339(record.created),
         "level": record.levelname.lower(),
         "logger": record.name,
         "msg": _cut(_message(record)),
@@ -160,6 +249,12 @@ def entry(record: logging.LogRecord) -> dict[str, Value]:
         cut = len(text) - MAX_TRACEBACK
         pairs["traceback"] = f"...({cut} more){text[cut:]}" if cut > 0 else text
     return pairs
+
+
+def rfc3339(seconds: float) -> str:
+    """A time since the epoch as lines have it: UTC, with milliseconds."""
+    time = datetime.fromtimestamp(seconds, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _kind(record: logging.LogRecord) -> Kind:

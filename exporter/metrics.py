@@ -82,6 +82,8 @@ class Exporter:
     web_config: File | None = None
     web_restarts: int = 0
     """How often the web process was started again."""
+    fax_lines_lost: int | None = None
+    """None if there are no lines of faxes."""
     main_process: int | None = None
     """Its id, if it is not this process."""
 
@@ -614,6 +616,14 @@ EXPORTER_COUNTERS: Final[tuple[Declared[Exporter], ...]] = (
         (),
         When.ALWAYS,
         lambda exporter: _one(exporter.web_restarts),
+    ),
+    Declared(
+        "asterisk_fax_exporter_fax_lines_lost_total",
+        "Lines of faxes that could not be written and for which there was no more room in memory, "
+        "as while the disk is full; absent with --log.faxes=off.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _one(exporter.fax_lines_lost),
     ),
 )
 

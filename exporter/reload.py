@@ -1,4 +1,5 @@
-"""Reading the settings' files again while the exporter runs: on SIGHUP, or POST /-/reload.
+"""Reading the settings' files again while the exporter runs, and opening the file of --log.fax-file
+again: on SIGHUP, or POST /-/reload.
 
 A file with a fault changes nothing: what was read from it before stays in use.
 """
@@ -32,21 +33,23 @@ class Reload:
         file: ConfigFile | OneTarget | None,
         web_file: Callable[[], Awaitable[None]] | None,
         notifier: Notifier,
+        reopen: Callable[[], None] | None = None,
     ) -> None:
-        """`web_file` reads that of --web.config.file again, and raises SettingsError; None if there
-        is none."""
+        """`web_file` reads that of --web.config.file again, and raises SettingsError; `reopen`
+        opens that of --log.fax-file again, and says itself if it cannot. None if there is none."""
         self._fleet = fleet
         self._notifier = notifier
         self._file = file
         self._web_file = web_file
+        self._reopen = reopen
         self._shared = Shared(self._read)
         self._begun = asyncio.Event()
         self._in_background: set[asyncio.Task[None]] = set()
 
     @property
     def possible(self) -> bool:
-        """Whether a file was named that can be read again."""
-        return self._file is not None or self._web_file is not None
+        """Whether a file was named that can be read, or opened, again."""
+        return not (self._file is None and self._web_file is None and self._reopen is None)
 
     async def __call__(self) -> None:
         """Reads both files. Raises SettingsError with what is wrong in either; what is read from
@@ -62,6 +65,8 @@ class Reload:
     async def _read(self) -> None:
         problems = []
         with self._notifier.reloading():
+            if self._reopen is not None:
+                self._reopen()
             if self._file is not None:
                 try:
                     targets = await self._file.read()
@@ -82,7 +87,8 @@ class Reload:
         """Reload in the background, for a signal handler; the log says how it went."""
         if not self.possible:
             logger.warning(
-                "nothing to read again: no --config.file, --ami.secret-file, --web.config.file"
+                "nothing to read again: no --config.file, --ami.secret-file, --web.config.file, "
+                "--log.fax-file"
             )
             return
         if len(self._in_background) > 1:

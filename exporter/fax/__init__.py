@@ -9,6 +9,7 @@ from exporter.fax.parse import (
 )
 from exporter.fax.peers import peer_of
 from exporter.fax.reasons import Reason
+from exporter.fax.resolution import Resolution, named_resolution
 from exporter.fax.values import (
     ASKABLE_OPERATIONS,
     ASKABLE_STATES,
@@ -46,11 +47,13 @@ __all__ = [
     "Operation",
     "Problem",
     "Reason",
+    "Resolution",
     "State",
     "Transport",
     "Version",
     "last_file",
     "may_ask",
+    "named_resolution",
     "parse_core_status",
     "parse_listed",
     "parse_result",

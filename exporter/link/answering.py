@@ -39,6 +39,8 @@ class Answering:
         """Reads the files again, and raises SettingsError; None if there are no files."""
         self.web_restarts = 0
         """How often the web process was started again."""
+        self.fax_lines_lost: Callable[[], int] | None = None
+        """How many lines of faxes were lost; None if there are none."""
         self._worked = 0.0
         self._slots = asyncio.Semaphore(MAX_ASKS)
         self._asks: set[asyncio.Task[None]] = set()
@@ -92,6 +94,7 @@ class Answering:
             stale=tuple((name, pollers[name].status.outage) for name in self._fleet.stale),
             config=None if file is None else FileState(file.successful, file.success_timestamp),
             web_restarts=self.web_restarts,
+            fax_lines_lost=None if self.fax_lines_lost is None else self.fax_lines_lost(),
         )
 
     async def _counts(

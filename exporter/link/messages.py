@@ -53,6 +53,8 @@ class FleetState:
     config: FileState | None
     """Of the file of targets; None if there is none."""
     web_restarts: int
+    fax_lines_lost: int | None = None
+    """None if there are no lines of faxes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,13 @@ from exporter.settings.command_line import PROGRAM, argument_parser
 from exporter.settings.declarations import SETTINGS, Setting
 from exporter.settings.file_modes import read_by_all
 from exporter.settings.loading import load
-from exporter.settings.models import AmiSettings, HistorySettings, Settings, WebSettings
+from exporter.settings.models import (
+    AmiSettings,
+    HistorySettings,
+    LogSettings,
+    Settings,
+    WebSettings,
+)
 from exporter.settings.problems import Accepts, SettingsError
 from exporter.settings.rereading import ConfigFile, OneTarget, WebConfigFile
 from exporter.settings.targets import Targets, load_targets, share_of
@@ -26,6 +32,7 @@ __all__ = [
     "ConfigFile",
     "HistorySettings",
     "ListenAddress",
+    "LogSettings",
     "OneTarget",
     "Protection",
     "Setting",

@@ -23,11 +23,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from exporter.settings.problems import Accepts
 from exporter.settings.secret_file import is_read_once, read_secret
 from exporter.settings.values import (
+    AppendedTo,
     Certificates,
     Count,
     HostName,
     ListenAddress,
     ListenOn,
+    LogFaxes,
     LogFormat,
     LogLevel,
     MetricsPath,
@@ -229,7 +231,7 @@ class WebSettings(_Group):
 
 
 class LogSettings(_Group):
-    """What is logged to standard error, and how."""
+    """What is logged to standard error, and how; and a line for each fax."""
 
     level: Annotated[
         LogLevel, Field(description="Least severe level logged: debug, info, warning or error.")
@@ -237,6 +239,35 @@ class LogSettings(_Group):
     format: Annotated[LogFormat, Field(description="Form of a log line: logfmt or json.")] = (
         "logfmt"
     )
+    faxes: Annotated[
+        LogFaxes,
+        Field(
+            description="Faxes that have a line when they are over: all, failed or off; at any "
+            "level."
+        ),
+    ] = "all"
+    fax_file: Annotated[
+        AppendedTo | None,
+        Field(
+            description="File to append the lines of faxes to, instead of standard error; opened "
+            "again on SIGHUP."
+        ),
+        Accepts("FILE", "a file, there or not, in a folder that the exporter may write in"),
+    ] = None
+    fax_details: Annotated[
+        bool,
+        Field(
+            description="Personal data in the lines of faxes too: channel, caller, station ids and "
+            "file name."
+        ),
+    ] = False
+
+    @field_validator("fax_file", "fax_details")
+    @classmethod
+    def _needs_lines(cls, value: object, info: ValidationInfo) -> object:
+        if value and info.data.get("faxes") == "off":
+            raise ValueError("--log.faxes is off")
+        return value
 
 
 class MetricsSettings(_Group):

@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from exporter.appended_file import refusal
 from exporter.settings.problems import Accepts
 from exporter.tls_files import load_trusted
 
@@ -156,6 +157,12 @@ def _check_certificates(path: Path) -> Path:
     return path
 
 
+def _check_appended(path: Path) -> Path:
+    if (reason := refusal(path)) is not None:
+        raise ValueError(reason)
+    return path
+
+
 Certificates = Annotated[Path, AfterValidator(_check_certificates)]
 HostName = Annotated[
     str, AfterValidator(_check_host), Accepts("HOST", "a host name or an IP address")
@@ -193,3 +200,5 @@ LogLevel = Annotated[
     Accepts("LEVEL", "debug, info, warning or error"),
 ]
 LogFormat = Annotated[Literal["logfmt", "json"], Accepts("FORMAT", "logfmt or json")]
+LogFaxes = Annotated[Literal["all", "failed", "off"], Accepts("WHICH", "all, failed or off")]
+AppendedTo = Annotated[Path, AfterValidator(_check_appended)]

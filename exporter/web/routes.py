@@ -100,6 +100,7 @@ class _Routes:
             config=fleet.config,
             web_config=web_config,
             web_restarts=fleet.web_restarts,
+            fax_lines_lost=fleet.fax_lines_lost,
             main_process=self._main_process,
         )
         read = web_config and (web_config.successful, web_config.success_timestamp)

@@ -6,17 +6,11 @@ channel names and station ids are personal data: they are None unless `details` 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-from exporter.fax import FaxSession, FaxStats, Operation, State
+from exporter.fax import FaxSession, FaxStats, Operation, State, named_resolution
 from exporter.ledger import PAGE_OPERATIONS, EndedFax, RunningSession
 from exporter.polling import Clock, Shown
 from exporter.words import visible
-
-_METRES_IN_AN_INCH: Final = 0.0254
-
-_RESOLUTION_NAMES: Final = {3850: "standard", 7700: "fine", 15400: "superfine"}
-"""By their pixels per metre down the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +170,7 @@ def _page(state: State, detail: FaxSession | None) -> int | None:
 
 def _resolution(resolution: tuple[int, int] | None) -> ResolutionView | None:
     """None for gateways, which have no resolution."""
-    if resolution is None:
-        return None
-    x, y = resolution
-    return ResolutionView(
-        _RESOLUTION_NAMES.get(y), round(x * _METRES_IN_AN_INCH), round(y * _METRES_IN_AN_INCH)
-    )
+    return None if resolution is None else ResolutionView(*named_resolution(resolution))
 
 
 def _all_ended(
