@@ -160,7 +160,8 @@ class Database:
             del found[query.limit :]
             cursor = _position(found[-1])
         faxes = [fax for row in found if (fax := rows.fax_of(row)) is not None]
-        return FaxPage(faxes, cursor, self.kept, self.in_file)
+        there = query.target is None or self.targets[rows.plain(query.target)] > 0
+        return FaxPage(faxes, cursor, self.kept, there, self.in_file)
 
     def since(self, ended: float, after: int, limit: int) -> tuple[list[Stored], int | None]:
         """Faxes that ended at that time or later, in the order in which they were stored, of those

@@ -5,7 +5,6 @@ nothing for granted.
 """
 
 import base64
-import binascii
 import math
 import struct
 from collections.abc import Mapping
@@ -19,10 +18,11 @@ MAX_LIMIT: Final = 1000
 """Faxes in one answer."""
 RESULTS: Final = {"success": 1, "failed": 0, "unknown": -1}
 """How a fax can have ended, and what stands for it in the database."""
-MAX_TIME: Final = 1e11
-"""Seconds since the epoch; the year 5138."""
+MAX_TIME: Final = 253_370_764_800.0
+"""Seconds since the epoch: the year 9999, the last that can be written."""
 
 _POSITION: Final = struct.Struct(">dq")
+_CURSOR_LENGTH: Final = 22
 
 
 class Position(NamedTuple):
@@ -40,10 +40,11 @@ class Position(NamedTuple):
     def read(cls, cursor: str) -> "Position":
         """The one that a cursor stands for. Raises ValueError."""
         try:
-            position = cls(*_POSITION.unpack(base64.b64decode(cursor + "==", b"-_", validate=True)))
-        except (binascii.Error, struct.error):
+            content = base64.b64decode(cursor + "==", b"-_", validate=True)
+            position = cls(*_POSITION.unpack(content))
+        except (ValueError, struct.error):
             raise ValueError("no cursor of an answer") from None
-        if not 0 <= position.ended <= MAX_TIME or position.id < 0 or str(position) != cursor:
+        if len(cursor) != _CURSOR_LENGTH or str(position) != cursor:
             raise ValueError("no cursor of an answer")
         return position
 
@@ -133,5 +134,7 @@ class FaxPage:
     """For the next page; None if there is no older fax."""
     kept: int
     """How many faxes there are in the history, whatever was asked for."""
+    there: bool
+    """Whether any of them is of the target that was named, if one was."""
     in_file: bool
     """Whether a restart leaves them there."""

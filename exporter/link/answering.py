@@ -132,13 +132,14 @@ class Answering:
             await self._pause(begun)
         return shown
 
-    async def _faxes(self, ask: Mapping[str, Any]) -> bytes | str:
-        """A FaxPage, packed; or why there is none."""
+    async def _faxes(self, ask: Mapping[str, Any]) -> tuple[bool, bytes] | str:
+        """Whether there are any faxes, of a target if one is named, and a FaxPage, packed; or why
+        there is none."""
         query = Query.read(ask["query"])
         try:
             if self._history is None:
                 raise Unavailable
-            return await self._history.find(query, packed)
+            return await self._history.find(query, lambda page: (page.there, packed(page)))
         except TooSlow:
             return "it takes too long: ask for less, by target, since or until"
         except Unavailable:

@@ -128,11 +128,15 @@ class Source:
         return Versioned(version, partial(_read_shown, packed))
 
     async def faxes(self, query: Query) -> Callable[[], FaxPage]:
-        """Of the history what is asked for, to be read in any thread. Raises NoFaxes."""
-        answer: bytes | str = await self._ask("faxes", query=query.said())
+        """Of the history what is asked for, to be read in any thread. Raises NoFaxes, and
+        NoSuchTarget if the target is neither watched nor in the history."""
+        answer: tuple[bool, bytes] | str = await self._ask("faxes", query=query.said())
         if isinstance(answer, str):
             raise NoFaxes(answer)
-        return partial(unpacked, answer)
+        there, packed = answer
+        if query.target is not None and not there:
+            await self._known(query.target)
+        return partial(unpacked, packed)
 
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""

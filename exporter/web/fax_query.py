@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from exporter.fax import MAX_TEXT, Operation, Reason
-from exporter.history import MAX_LIMIT, RESULTS, Query
-from exporter.history import MAX_TIME as _MAX_TIME
+from exporter.fax import MAX_TEXT, Reason
+from exporter.history import MAX_LIMIT, MAX_TIME, RESULTS, Query
+from exporter.ledger import PAGE_OPERATIONS
 
 LIMIT: Final = 100
 """Faxes of one answer, if nothing else is asked for."""
 
 _TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)([Zz]|[+ -]\d\d:\d\d)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)?", re.ASCII
 )
-_EPOCH: Final = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
+_EPOCH: Final = re.compile(r"\d{1,11}(?:\.\d{1,9})?", re.ASCII)
 _DURATION: Final = re.compile(r"(\d{1,6})(s|m|h|d|w)", re.ASCII)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _NUMBER: Final = re.compile(r"\d{1,4}", re.ASCII)
@@ -60,14 +60,14 @@ def time_of(text: str, now: float) -> float:
         time = float(text)
     elif (match := _TIME.fullmatch(text)) is not None:
         date, clock, zone = match.groups()
+        if date.startswith("0000"):  # RFC 3339 has that year, Python has not
+            date = f"0001{date[4:]}"
+        clock = clock.replace(":60", ":59")  # and a second that is put in
         # A + that is not escaped in a URL comes as a blank.
-        zone = (zone or "").upper().replace(" ", "+")
-        time = _timestamp(f"{date}T{clock}{zone}")
+        time = _timestamp(f"{date}T{clock}{(zone or '').upper().replace(' ', '+')}")
     else:
         raise ValueError(_TIMES)
-    if time > _MAX_TIME:
-        raise ValueError(_TIMES)
-    return time
+    return min(time, MAX_TIME)
 
 
 _TIMES: Final = (
@@ -108,7 +108,7 @@ def _limit(value: str, now: float) -> int:
 
 _READ: Final[dict[str, Callable[[str, float], object]]] = {
     "target": _text,
-    "operation": _word((Operation.SEND, Operation.RECEIVE, Operation.GATEWAY, Operation.V21)),
+    "operation": _word(PAGE_OPERATIONS),
     "result": _word(RESULTS),
     "reason": _word(Reason),
     "peer": _text,

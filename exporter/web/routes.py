@@ -12,18 +12,23 @@ from typing import Final
 from aiohttp import hdrs, web
 from pydantic import TypeAdapter
 
-from exporter.link import FleetState, NoSuchTarget, Source, Versioned
+from exporter.history import FaxPage, Query
+from exporter.link import FleetState, NoFaxes, NoSuchTarget, Source, Versioned
 from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
 from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
-from exporter.web import negotiation, origins, page
+from exporter.web import faxes, negotiation, origins, page
 from exporter.web.auth import logged_in, may_see
+from exporter.web.fax_query import BadQuery, read_query
 from exporter.web.http import InPieces
 from exporter.web.rendering import Renderings
+from exporter.web.templating import CONTENT_SECURITY_POLICY, Layout, root_from
 from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
 
 Targets = Sequence[tuple[str, Shown]]
 
+MAX_SEARCHES: Final = 32
+"""Clients that wait for what they look up among the faxes; one more is told to come again."""
 OWN_SECONDS: Final = 1.0
 """So long may be served what tells times or the exporter's own figures, if nothing else changes."""
 
@@ -31,7 +36,7 @@ _TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
 _SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
 
 _PAGE_HEADERS: Final = {
-    "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -62,7 +67,9 @@ def application(
     app.router.add_post("/-/reload", routes.reload)
     app.router.add_get("/api/v1/targets", routes.targets)
     app.router.add_get("/api/v1/sessions", routes.sessions)
+    app.router.add_get("/api/v1/faxes", routes.faxes_json)
     app.router.add_get("/", routes.page)
+    app.router.add_get("/faxes", routes.faxes_page)
     app.router.add_get("/static/{name}", routes.static)
     app.on_cleanup.append(routes.close)
     return app
@@ -80,6 +87,8 @@ class _Routes:
         clock: Clock,
     ) -> None:
         self._settings = settings.web
+        self._history = settings.history
+        self._searches = 0
         self._peer_label = settings.metrics.peer_label
         self._source = source
         self._config = config
@@ -223,6 +232,60 @@ class _Routes:
         render = partial(self._page, only=only, watched=watched)
         return await self._shown(request, "page", render, _HTML)
 
+    async def faxes_json(self, request: web.Request) -> web.StreamResponse:
+        try:
+            found = await self._faxes(read_query(request.query.items(), self._clock.wall()))
+        except BadQuery as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        except NoSuchTarget:
+            raise _no_such_target() from None
+        except NoFaxes as error:
+            raise _come_again(f"{error}\n") from None
+        body, compressed = await self._renderings.once(
+            lambda: faxes.as_json(found(), details=self._details),
+            compress=_gzip_accepted(request),
+        )
+        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
+
+    async def faxes_page(self, request: web.Request) -> web.StreamResponse:
+        query, wrong, found, status = Query(), None, None, 200
+        try:
+            query = read_query(request.query.items(), self._clock.wall())
+            found = await self._faxes(query)
+        except BadQuery as error:
+            wrong, status = str(error), 400
+        except NoSuchTarget:
+            wrong, status = "no PBX of this name is watched, nor was when any of these ended", 404
+        except NoFaxes as error:
+            wrong, status = str(error), 503
+        asked = faxes.Asked(query, wrong, (await self._source.fleet()).names)
+        layout = Layout(
+            root=root_from(request.rel_url.raw_path),
+            details=self._details,
+            telemetry_path=self._settings.telemetry_path,
+            as_of=self._clock.wall(),
+            here="faxes",
+            live=False,
+        )
+        body, compressed = await self._renderings.once(
+            lambda: faxes.as_html(asked, found and found(), layout, self._history).encode(),
+            compress=_gzip_accepted(request),
+        )
+        headers = {**_HTML, hdrs.VARY: "Accept-Encoding"}
+        if status == 503:
+            headers[hdrs.RETRY_AFTER] = _RETRY_SECONDS
+        return _response(body, compressed, headers, status)
+
+    async def _faxes(self, query: Query) -> Callable[[], FaxPage]:
+        """What the history has. Raises NoSuchTarget, NoFaxes."""
+        if self._searches >= MAX_SEARCHES:
+            raise NoFaxes("more is being looked up than the exporter takes at once; try again")
+        self._searches += 1
+        try:
+            return await self._source.faxes(query)
+        finally:
+            self._searches -= 1
+
     async def _shown(
         self,
         request: web.Request,
@@ -284,6 +347,13 @@ def _no_such_target() -> web.HTTPNotFound:
     return web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
 
 
+_RETRY_SECONDS: Final = "5"
+
+
+def _come_again(text: str) -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(text=text, headers={hdrs.RETRY_AFTER: _RETRY_SECONDS})
+
+
 @cache
 def _own_names() -> frozenset[str]:
     """What this machine is called. To find out may take seconds, if name servers do not answer."""
@@ -306,8 +376,10 @@ def _gzip_accepted(request: web.Request) -> bool:
     return negotiation.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING))
 
 
-def _response(body: bytes, compressed: bool, headers: Mapping[str, str]) -> web.StreamResponse:
-    response = web.Response(body=InPieces(body), headers=headers)
+def _response(
+    body: bytes, compressed: bool, headers: Mapping[str, str], status: int = 200
+) -> web.StreamResponse:
+    response = web.Response(body=InPieces(body), headers=headers, status=status)
     if compressed:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     return response
