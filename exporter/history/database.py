@@ -140,7 +140,8 @@ class Database:
     def shrink(self) -> None:
         """Gives back what is no longer needed of the file."""
         if self._value("PRAGMA freelist_count") * 2 > self._value("PRAGMA page_count"):
-            self._ask("PRAGMA incremental_vacuum")
+            # It goes on for as long as it is stepped through, and `execute` takes one step.
+            self._connection.executescript("PRAGMA incremental_vacuum").close()
 
     # --- reading --------------------------------------------------------------------------------
 

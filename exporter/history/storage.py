@@ -10,6 +10,7 @@ import logging
 import os
 import sqlite3
 import stat
+import tempfile
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -63,13 +64,13 @@ def _code(error: Exception) -> int:
 
 
 def fault(path: Path) -> str | None:
-    """Why this file cannot be used, and what to do; None if nothing is known against it. Changes
-    nothing, and may be asked while another exporter uses it."""
+    """Why this file cannot be used, and what to do; None if nothing is known against it. Leaves
+    nothing behind, and may be asked while another exporter uses it."""
     try:
         _look(path)
-        target = path if path.exists() else path.parent
-        if not os.access(target, os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        if path.exists() and not os.access(path, os.W_OK):
             raise CannotUse(_MAY_NOT_WRITE)
+        tempfile.TemporaryFile(dir=path.parent).close()
     except CannotUse as error:
         return str(error)
     except OSError as error:
