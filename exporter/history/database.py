@@ -172,6 +172,10 @@ class Database:
         faxes = [fax for row in found if (fax := rows.fax_of(row)) is not None]
         return faxes, found[-1][0] if len(found) == limit else None
 
+    def begun(self) -> dict[str, float]:
+        """When the first fax that is there of each target was stored, seconds since the epoch."""
+        return dict(self._connection.execute("SELECT target, min(stored) FROM fax GROUP BY target"))
+
     def all(self) -> Iterator[Sequence[Any]]:
         """The rows as `add` takes them, in the order in which they were stored."""
         yield from self._connection.execute(f"SELECT {_NAMES} FROM fax ORDER BY id")

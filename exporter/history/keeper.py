@@ -12,11 +12,11 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from exporter.history import rows
 from exporter.history.database import DAY, Database, TooSlow
@@ -36,8 +36,10 @@ TRIM_SECONDS: Final = 600.0
 """Between two looks for what is too old, while no fax comes."""
 MAX_WAITING: Final = 20_000
 """Faxes that wait to be written; while they cannot, of more the history knows nothing."""
-READ_SECONDS: Final = 10.0
-"""So long `since` may take."""
+READ_SECONDS: Final = 5.0
+"""So long `earlier` may take: polls begin after it."""
+MAX_EARLIER: Final = 200_000
+"""Faxes that `earlier` returns at most."""
 CLOSE_SECONDS: Final = 5.0
 """For what waits to be written at the end: a disk may hang."""
 
@@ -46,6 +48,14 @@ log = logging.getLogger(__name__)
 
 class Unavailable(Exception):
     """Nothing can be read now; the log says why."""
+
+
+class Earlier(NamedTuple):
+    """What an exporter before this one was told of a target."""
+
+    faxes: list[EndedFax]
+    since: float
+    """Seconds since the epoch: all that ended since then are among them."""
 
 
 @dataclass(slots=True)
@@ -110,19 +120,29 @@ class FaxHistory:
             finally:
                 self._free_at = 2 * time.monotonic() - begun
 
-    async def since(self, wall: float) -> AsyncIterator[tuple[str, EndedFax]]:
-        """The faxes that ended at that time, in seconds since the epoch, or later, and their
-        targets, in the order in which they were told. Ends early where they cannot be read."""
+    async def earlier(self, wall: float) -> dict[str, Earlier]:
+        """By target, the faxes that ended at that time, in seconds since the epoch, or later, in
+        the order in which they were told; nothing if they cannot all be read soon."""
+        found: dict[str, list[EndedFax]] = {}
         after: int | None = 0
+        count = 0
         try:
             async with asyncio.timeout(READ_SECONDS):
-                while after is not None:
-                    read = partial(_since, wall=wall, after=after)
-                    faxes, after = await self._ask(read)
+                begun = await self._ask(partial(_begun, limit=self._limit))
+                while after is not None and count < MAX_EARLIER:
+                    faxes, after = await self._ask(partial(_since, wall=wall, after=after))
+                    count += len(faxes)
                     for one in faxes:
-                        yield one.target, one.fax
+                        found.setdefault(one.target, []).append(one.fax)
         except (TimeoutError, TooSlow, Unavailable):
-            log.warning("not all of the history of faxes could be read in time")
+            after = 0
+        if after is not None:
+            log.warning("the faxes of today are too many to be read from the history in time")
+            return {}
+        return {
+            target: Earlier(faxes, max(wall, begun.get(target, wall)))
+            for target, faxes in found.items()
+        }
 
     async def close(self) -> None:
         """Writes what was told, and ends."""
@@ -319,6 +339,14 @@ class FaxHistory:
             (self._file or self._database).close()
         except sqlite3.Error as error:
             log.debug("the database did not close: %s", error)
+
+
+def _begun(database: Database, *, limit: int) -> dict[str, float]:
+    """By target: since when all its faxes are there, seconds since the epoch."""
+    begun = database.begun()
+    if database.kept < limit:  # nothing had to make room
+        return dict.fromkeys(begun, min(begun.values(), default=0.0))
+    return begun
 
 
 def _since(database: Database, *, wall: float, after: int) -> tuple[list[Stored], int | None]:

@@ -236,9 +236,9 @@ async def test_a_file_that_is_damaged_as_it_runs_is_kept_aside(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(path) as history:
-        for number in range(2000):
+        for number in range(300):
             history.take("fax", fax(number))
-        assert (await found(history)).kept == 2000
+        assert (await found(history)).kept == 300
         await ask_database(history, "PRAGMA wal_checkpoint(TRUNCATE)")
         await ask_database(history, "PRAGMA cache_size = 0")
         size = path.stat().st_size
@@ -321,7 +321,7 @@ async def test_after_the_end_nothing_is_taken_and_nobody_waits(path: Path) -> No
     history.take("fax", fax(1))
     with pytest.raises(Unavailable):
         await found(history)
-    assert [faxes async for faxes in history.since(0.0)] == []
+    assert await history.earlier(0.0) == {}
 
 
 async def test_what_was_stored_since_a_time_comes_back_oldest_first(
@@ -332,19 +332,44 @@ async def test_what_was_stored_since_a_time_comes_back_oldest_first(
         for number in range(50):
             history.take(f"fax-{number % 2}", fax(number))
     async with running(path, details=True) as history:
-        told = [one async for one in history.since(NOW + 10)]
-    assert told == [(f"fax-{number % 2}", fax(number)) for number in range(10, 50)]
+        told = await history.earlier(NOW + 10)
+    for parity in (0, 1):
+        numbers = range(10 + parity, 50, 2)
+        assert told[f"fax-{parity}"].faxes == [fax(number) for number in numbers]
+        assert told[f"fax-{parity}"].since == NOW + 10
 
 
-async def test_what_cannot_be_read_in_time_ends_early(
-    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_it_is_told_since_when_all_faxes_are_there(path: Path) -> None:
     async with running(path) as history:
-        history.take("fax", fax(1))
+        history.take("quiet", fax(1))
+    async with running(path, now=NOW + 50) as history:
+        for number in range(10):
+            history.take("busy", fax(number))
+    async with running(path, now=NOW + 99) as history:
+        told = await history.earlier(0.0)
+        assert {target: one.since for target, one in told.items()} == {"quiet": NOW, "busy": NOW}
+    async with running(path, now=NOW + 99, faxes=6) as history:  # some of "busy" had to go
+        told = await history.earlier(0.0)
+        since = {target: one.since for target, one in told.items()}
+        assert since == {"quiet": NOW, "busy": NOW + 50}
+        assert len(told["busy"].faxes) == 5
+
+
+@pytest.mark.parametrize("limit", [("READ_SECONDS", 0.0), ("MAX_EARLIER", 1)])
+async def test_what_cannot_all_be_read_in_time_is_not_told_at_all(
+    path: Path,
+    limit: tuple[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(keeper, "MAX_LIMIT", 2)
+    async with running(path) as history:
+        for number in range(5):
+            history.take("fax", fax(number))
         await found(history)
-        monkeypatch.setattr(keeper, "READ_SECONDS", 0.0)
-        assert [one async for one in history.since(0.0)] == []
-    assert lines(caplog, "not all of the history of faxes could be read in time") == 1
+        monkeypatch.setattr(keeper, *limit)
+        assert await history.earlier(0.0) == {}
+    assert lines(caplog, "too many to be read from the history in time") == 1
 
 
 async def test_a_disk_that_hangs_does_not_hold_up_the_end(
