@@ -114,9 +114,9 @@ class FaxLog:
 class FaxFile:
     """The file of --log.fax-file."""
 
-    def __init__(self, file: AppendedFile, writer: LineWriter | None = None) -> None:
+    def __init__(self, file: AppendedFile) -> None:
         self._name = visible(str(file.path))
-        self._writer = LineWriter(file, self) if writer is None else writer
+        self._writer = LineWriter(file, self)
         self._writer.reopen()  # so that it is there, or a fault is told, before the first fax
 
     def put(self, line: str) -> bool:

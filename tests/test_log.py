@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import log
+from harness.logfmt import parse
 
 AT = "2023-11-14 22:13:20.123900"
 # Whole Unicode, lone surrogates too: what bytes that are not UTF-8 become.
@@ -38,22 +39,6 @@ def record(msg: object, *args: object, **fields: object) -> logging.LogRecord:
     made = logging.LogRecord("exporter.ami", logging.INFO, __file__, 1, msg, args, None)
     made.__dict__["fields"] = fields
     return made
-
-
-def parse_logfmt(line: str) -> dict[str, str]:
-    """Read a line as a reader of logfmt does: quoted values are JSON strings."""
-    found = {}
-    while line:
-        key, _, line = line.partition("=")
-        if line.startswith('"'):
-            value, end = json.JSONDecoder().raw_decode(line)
-            line = line[end:]
-        else:
-            value, space, line = line.partition(" ")
-            line = space + line
-        assert line == "" or line.startswith(" ")
-        found[key], line = value, line[1:]
-    return found
 
 
 def joined(text: str) -> str:
@@ -96,7 +81,7 @@ def test_json_says_the_same_with_types() -> None:
 def test_logfmt_is_one_printable_line_that_reads_back(msg: str, value: str) -> None:
     line = log.Logfmt().format(record(msg, field=value))
     assert line.isprintable()
-    found = parse_logfmt(line)
+    found = parse(line)
     assert (found["msg"], found["field"]) == (joined(msg), joined(value))
 
 
@@ -123,7 +108,7 @@ def test_no_field_name_can_break_a_line_or_replace_what_is_always_there(
 ) -> None:
     made = record("hello")
     made.__dict__["fields"] = fields = {"level": "x", "ts": "x"} | fields
-    found = parse_logfmt(log.Logfmt().format(made))
+    found = parse(log.Logfmt().format(made))
     assert found["level"] == "info"
     assert found["ts"].startswith("2023")
     assert len(found) == 4 + len(fields)
@@ -151,7 +136,7 @@ def test_any_value_is_valid_json(value: object) -> None:
 
 
 def test_a_long_value_is_cut_and_says_by_how_much() -> None:
-    found = parse_logfmt(log.Logfmt().format(record("m" * 1234, field="f" * 1025)))
+    found = parse(log.Logfmt().format(record("m" * 1234, field="f" * 1025)))
     assert found["msg"] == "m" * 1024 + "...(210 more)"
     assert found["field"] == "f" * 1024 + "...(1 more)"
 
@@ -174,7 +159,7 @@ def test_a_traceback_stays_on_its_line(formatter: logging.Formatter) -> None:
 
 
 def test_of_a_long_traceback_the_end_is_kept() -> None:
-    found = parse_logfmt(log.Logfmt().format(raised(ValueError("x" * 20_000 + "the end"))))
+    found = parse(log.Logfmt().format(raised(ValueError("x" * 20_000 + "the end"))))
     assert found["traceback"].startswith("...(")
     assert found["traceback"].endswith("the end")
     assert len(found["traceback"]) < 10_100
@@ -187,7 +172,7 @@ def test_without_a_descriptor_to_read_the_traceback_with_the_error_itself_is_tol
         raise OSError(24, "Too many open files", "_colorize.py")
 
     monkeypatch.setattr(traceback, "print_exception", print_exception)
-    found = parse_logfmt(log.Logfmt().format(raised(ValueError("the end"))))
+    found = parse(log.Logfmt().format(raised(ValueError("the end"))))
     assert found["msg"] == "failed"
     assert found["traceback"] == (
         "the end (no traceback: [Errno 24] Too many open files: '_colorize.py')"
@@ -200,13 +185,13 @@ class Unshowable:
 
 
 def test_a_value_that_cannot_be_shown_costs_only_itself() -> None:
-    found = parse_logfmt(log.Logfmt().format(record("x", a=Unshowable(), b=1)))
+    found = parse(log.Logfmt().format(record("x", a=Unshowable(), b=1)))
     assert found["a"] == "<Unshowable that cannot be shown: RuntimeError>"
     assert found["b"] == "1"
 
 
 def test_arguments_that_do_not_fit_do_not_lose_the_message() -> None:
-    found = parse_logfmt(log.Logfmt().format(record("%d faxes", "no number")))
+    found = parse(log.Logfmt().format(record("%d faxes", "no number")))
     assert found["msg"] == "%d faxes ('no number',)"
 
 
@@ -224,7 +209,7 @@ def test_a_line_about_one_target_names_it_in_a_field(capsys: pytest.CaptureFixtu
     log.setup("info", "logfmt")
     about = log.about_target(logging.getLogger("exporter.polling"), "fax-berlin")
     about.info("connected, AMI %s", "11.0.0")
-    line = parse_logfmt(capsys.readouterr().err.rstrip())
+    line = parse(capsys.readouterr().err.rstrip())
     assert (line["msg"], line["target"]) == ("connected, AMI 11.0.0", "fax-berlin")
 
 
@@ -313,7 +298,7 @@ class Flooded:
         """What was written since it was last asked."""
         lines = self._written.getvalue().splitlines()
         self._written.seek(self._written.truncate(0))
-        return [parse_logfmt(line) for line in lines]
+        return [parse(line) for line in lines]
 
     def said(self) -> list[str]:
         """Likewise, the messages alone."""

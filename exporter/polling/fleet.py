@@ -80,11 +80,11 @@ class Fleet:
         )
 
     async def close(self) -> None:
-        """Ends all pollers."""
+        """Ends all pollers. What they waited for an event of is told."""
         while self._tasks:
-            name, task = self._tasks.popitem()
-            await cancel_and_wait(task)
-            self.pollers[name].ledger.close()
+            await cancel_and_wait(self._tasks.popitem()[1])
+        for poller in self.pollers.values():
+            poller.ledger.close()
 
     def _poller(self, name: str, settings: AmiSettings, before: Poller | None) -> Poller:
         if before is not None and _same_asterisk(before.settings, settings):

@@ -474,18 +474,57 @@ def test_no_message_makes_a_parser_raise(headers: dict[str, str | list[str]]) ->
     ],
 )
 def test_a_uniqueid_is_one_that_asterisk_makes_or_none(written: str, known: bool) -> None:
-    result = parse_result(text({**event(), "Uniqueid": written}), [])
+    result = parse_result(text({**event(), "Uniqueid": written, "Linkedid": written}), [])
     assert result is not None
-    assert result.unique_id == (written if known else "")
+    assert result.unique_id == result.linked_id == (written if known else "")
 
 
-def test_a_fax_on_a_real_asterisk_has_the_uniqueid_that_its_event_tells() -> None:
+@pytest.mark.parametrize("header", ["Uniqueid", "Linkedid"])
+def test_a_fax_on_a_real_asterisk_has_the_ids_that_its_event_tells(header: str) -> None:
     """Asterisk 11 tells none."""
     messages = recorded("SendFAX") + recorded("ReceiveFAX")
-    telling = [one for one in messages if "\r\nUniqueid: " in one]
+    telling = [one for one in messages if f"\r\n{header}: " in one]
     assert len(telling) > len(messages) / 2
     for message in messages:
         result = parse_result(message, [])
         assert result is not None
-        assert bool(result.unique_id) is (message in telling)
-        assert f"\r\nUniqueid: {result.unique_id}\r\n" in message or message not in telling
+        found = result.unique_id if header == "Uniqueid" else result.linked_id
+        assert bool(found) is (message in telling)
+        assert f"\r\n{header}: {found}\r\n" in message or message not in telling
+
+
+@pytest.mark.parametrize(
+    ("headers", "caller"),
+    [
+        ({"CallerIDNum": "+49301234"}, "+49301234"),
+        ({"CallerIDNum": "<unknown>"}, ""),
+        ({"CallerIDNum": ""}, ""),
+        ({"CallerID": "+49301234"}, "+49301234"),  # Asterisk 11
+        ({"CallerIDNum": ["1", "2"]}, "1"),
+        ({}, ""),
+    ],
+)
+def test_the_caller_is_the_number_if_there_is_one(
+    headers: dict[str, str | list[str]], caller: str
+) -> None:
+    result = parse_result(text({**event(), **headers}), [])
+    assert result is not None
+    assert result.caller == caller
+
+
+@pytest.mark.parametrize(
+    ("written", "resolution"),
+    [("8031x3850", (8031, 3850)), ("0x0", None), ("", None), ("fine", None), ("1x2x3", None)],
+)
+def test_a_resolution_is_one_that_was_agreed(
+    written: str, resolution: tuple[int, int] | None
+) -> None:
+    result = parse_result(text({**event(), "Resolution": written}), [])
+    assert result is not None
+    assert result.resolution == resolution
+
+
+def test_the_text_of_a_result_is_as_asterisk_wrote_it() -> None:
+    result = parse_result(text(event(FAXSTATUS="FAILED", FAXSTATUSSTRING="Far end = silent")), [])
+    assert result is not None
+    assert result.status_text == "Far end = silent"

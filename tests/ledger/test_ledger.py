@@ -1,15 +1,17 @@
 """The ledger by itself: lists, events and connections in whatever order, each fax counted once."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.fax import FaxStats, Operation, State, Transport
+from exporter.fax import FaxStats, Operation, Reason, State, Transport
 from exporter.ledger import EVENT_LATENESS, PAGE_OPERATIONS, Ledger, matching
 from exporter.ledger.matching import LIST_PATIENCE
+from harness.told import Told
 from tests.ledger.watch import CHANNEL, FILE, LONG_AGO, MOVED, RECEIVE, SEND, Seen, Watch
 
 # --- events and sessions -----------------------------------------------------------------------
@@ -471,20 +473,70 @@ READINGS = st.builds(
     ecm=st.booleans(),
     negotiated=st.booleans(),
     asked=st.booleans(),
+    files=st.sampled_from([FILE, ""]),
 ).filter(lambda one: one.operation in PAGE_OPERATIONS or one.pages is None)  # so fax.py parses
 
 
+@dataclass(frozen=True)
+class Result:
+    """What an event tells."""
+
+    pages: int | None
+    operation: Operation
+    channel: str
+    transport: Transport
+    succeeded: bool | None
+    files: str
+    began: bool
+
+
+RESULTS = st.builds(
+    Result,
+    pages=st.one_of(st.none(), st.integers(0, 5)),
+    operation=st.sampled_from([SEND, RECEIVE]),
+    channel=st.sampled_from(["PJSIP/a-00000001", MOVED]),
+    transport=st.sampled_from(Transport),
+    succeeded=st.sampled_from([True, False, None]),
+    files=st.sampled_from([FILE, ""]),
+    began=st.booleans(),
+)
+Happening: TypeAlias = tuple[str, object, object]
+LIKELY = st.builds(
+    Seen,
+    pages=st.integers(0, 5),
+    bad_lines=st.integers(0, 20),
+    channel=st.just("PJSIP/a-00000001"),
+    data_rate=st.sampled_from([9600, 14400]),
+)
+"""The same session, again and again."""
 HAPPENINGS = st.one_of(
     st.tuples(st.just("poll"), st.lists(READINGS, max_size=4), st.booleans()),
-    st.tuples(
-        st.just("hear"),
-        st.one_of(st.none(), st.integers(0, 5)),
-        st.sampled_from([SEND, RECEIVE]),
-    ),
+    st.tuples(st.just("poll"), st.lists(LIKELY, min_size=1, max_size=1), st.booleans()),
+    st.tuples(st.just("hear"), RESULTS, st.none()),
     st.tuples(st.just("connected"), st.sampled_from(["a", "b", None]), st.none()),
     st.tuples(st.just("unlisted"), st.none(), st.none()),
-    st.tuples(st.just("pass"), st.floats(0, 30), st.none()),
+    st.tuples(st.just("pass"), st.floats(0, 90), st.none()),
 )
+
+
+def happen(watch: Watch, happening: Happening) -> None:
+    """What is said next."""
+    what, first, second = happening
+    if what == "poll":
+        assert isinstance(first, list)
+        watch.poll(*first, whole=bool(second))
+    elif what == "hear":
+        assert isinstance(first, Result)
+        reason = Reason.CALL_DROPPED if first.succeeded is False else None
+        watch.hear(**vars(first), reason=reason)
+    elif what == "connected":
+        assert first is None or isinstance(first, str)
+        watch.connect(first)
+    elif what == "unlisted":
+        watch.ledger.observe_without_list(watch.now)
+    else:
+        assert isinstance(first, float)
+        watch.now += first
 
 
 def flat(ledger: Ledger) -> Mapping[object, float]:
@@ -521,27 +573,80 @@ def flat(ledger: Ledger) -> Mapping[object, float]:
 @settings(max_examples=2 * settings().max_examples)
 @given(st.lists(HAPPENINGS, max_size=30))
 def test_whatever_is_said_no_counter_goes_down_and_no_series_leaves(
-    happenings: list[tuple[str, object, object]],
+    happenings: list[Happening],
 ) -> None:
     watch = Watch()
     before = flat(watch.ledger)
-    for what, first, second in happenings:
-        if what == "poll":
-            assert isinstance(first, list)
-            watch.poll(*first, whole=bool(second))
-        elif what == "hear":
-            assert isinstance(second, Operation)
-            assert first is None or isinstance(first, int)
-            watch.hear(first, operation=second, channel="PJSIP/a-00000001")
-        elif what == "connected":
-            assert first is None or isinstance(first, str)
-            watch.connect(first)
-        elif what == "unlisted":
-            watch.ledger.observe_without_list(watch.now)
-        else:
-            assert isinstance(first, float)
-            watch.now += first
+    for happening in happenings:
+        happen(watch, happening)
         after = flat(watch.ledger)
         assert before.keys() <= after.keys()
         assert all(after[key] >= value for key, value in before.items())
         before = after
+
+
+# --- what is told of each fax ------------------------------------------------------------------
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(st.lists(HAPPENINGS, max_size=30))
+def test_whatever_is_said_what_is_told_of_faxes_makes_up_what_is_counted(
+    happenings: list[Happening],
+) -> None:
+    told = Told()
+    watch = Watch(Ledger(tell=told.take))
+    for happening in happenings:
+        happen(watch, happening)
+        told.assert_not_above(watch.ledger.totals)
+    watch.poll()
+    watch.ledger.close()
+    told.assert_all(watch.ledger.totals)
+
+
+def test_what_goes_on_after_its_end_was_told_is_told_too() -> None:
+    told = Told()
+    watch = Watch(Ledger(tell=told.take))
+    watch.connect()
+    watch.poll()
+    watch.poll(Seen(1, 2))
+    watch.hear(1)
+    for _ in range(int(LIST_PATIENCE) + 2):  # its line of the list cannot be read
+        watch.poll(whole=False)
+    watch.poll(Seen(2, 5))
+    watch.wait()
+    assert [(fax.pages, fax.bad_lines, fax.went_on) for fax in told.faxes] == [
+        (1, 2, False),
+        (1, 3, True),
+    ]
+    assert len(list(watch.ledger.history.others)) == 1
+    told.assert_all(watch.ledger.totals)
+
+
+def test_when_nothing_more_can_come_what_waits_is_told_but_not_what_runs() -> None:
+    told = Told()
+    watch = Watch(Ledger(tell=told.take))
+    watch.connect()
+    watch.poll()
+    watch.now += LONG_AGO
+    watch.poll(Seen(1, number=1, channel="a"), Seen(2, number=2, channel="b"))
+    watch.poll(Seen(1, number=1, channel="a"))  # the event of the other may yet come
+    watch.hear(4, channel="c")
+    assert not told.faxes
+    watch.ledger.close()
+    assert sorted((fax.channel, fax.pages) for fax in told.faxes) == [("b", 2), ("c", 4)]
+
+
+def test_an_event_that_still_waits_for_one_of_a_crowd_is_told_in_the_end() -> None:
+    told = Told()
+    watch = Watch(Ledger(tell=told.take))
+    watch.connect()
+    watch.poll()
+    watch.now += LONG_AGO
+    crowd = [Seen(5, number=n, channel=f"Local/{n}@a", files=FILE) for n in range(60)]
+    watch.poll(*crowd)
+    watch.poll()
+    watch.hear(1, channel=MOVED, files=FILE)  # it can be of none of the first that are looked at
+    watch.poll()
+    assert not told.faxes
+    watch.ledger.close()
+    told.assert_all(watch.ledger.totals)

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 from pydantic import SecretStr
 
 from exporter.fax import Operation
+from exporter.ledger import EndedFax
 from exporter.polling import Clock, Failure, Fleet, Poller
 from exporter.settings import AmiSettings
 from harness.pbx import FaultyPbx
@@ -29,8 +30,10 @@ async def pbxs(count: int) -> AsyncIterator[list[FaultyPbx]]:
 
 
 @contextlib.asynccontextmanager
-async def fleet_of(targets: dict[str, AmiSettings]) -> AsyncIterator[Fleet]:
-    fleet = Fleet(1.0, None, clock=clock())
+async def fleet_of(
+    targets: dict[str, AmiSettings], tell: Callable[[str, EndedFax], None] | None = None
+) -> AsyncIterator[Fleet]:
+    fleet = Fleet(1.0, None, tell=tell, clock=clock())
     await fleet.watch(targets)
     try:
         yield fleet
@@ -305,3 +308,44 @@ async def test_a_target_is_fresh_only_while_its_polls_succeed() -> None:
         await until(lambda: fleet.stale == ["pbx-1"], 20)
         started[1].mute = False
         await until(lambda: not fleet.stale, 60)
+
+
+@in_virtual_time
+async def test_each_fax_is_told_with_its_target() -> None:
+    told: list[tuple[str, int]] = []
+    async with (
+        pbxs(2) as started,
+        fleet_of(named(started), lambda *one: told.append((one[0], one[1].counted_pages))) as fleet,
+    ):
+        await until(lambda: not fleet.stale)
+        for count, pbx in enumerate(started, 1):
+            fax = begin(pbx)
+            await asyncio.sleep(2)
+            for _ in range(count):
+                fax.finish_page()
+            pbx.end(fax)
+        await until(lambda: len(told) == 2)
+    assert told == [("pbx-0", 1), ("pbx-1", 2)]
+
+
+@in_virtual_time
+async def test_what_still_waits_for_its_event_is_told_when_its_target_goes() -> None:
+    told: list[str] = []
+    async with pbxs(4) as started:
+        targets = named(started[:3])
+        async with fleet_of(targets, lambda name, fax: told.append(name)) as fleet:
+            await until(lambda: not fleet.stale)
+            faxes = [begin(pbx) for pbx in started[:3]]
+            await asyncio.sleep(2)
+            for pbx, fax in zip(started, faxes, strict=False):
+                pbx.end(fax, announce=False)
+            await asyncio.sleep(2)
+            assert not told
+            # One is gone, and one has another PBX under its name.
+            await fleet.watch({"pbx-0": targets["pbx-0"], "pbx-1": settings_for(started[3])})
+            assert sorted(told) == ["pbx-1", "pbx-2"]
+            again = targets["pbx-0"].model_copy(update={"timeout": 4.0})
+            await fleet.watch({"pbx-0": again})  # it keeps its counters, and waits on
+            await until(lambda: not fleet.stale)
+            assert sorted(told) == ["pbx-1", "pbx-2"]
+    assert sorted(told) == ["pbx-0", "pbx-1", "pbx-2"]

@@ -18,12 +18,12 @@ from typing import Any, Final
 from exporter.demo import DemoSession, run_traffic
 from exporter.demo.traffic import QUIET
 from exporter.ledger import EVENT_LATENESS, EndedFax, Ledger, Observation
-from exporter.ledger.history import History
 from exporter.polling import Poller, cancel_and_wait
 from exporter.polling.status import Status
 from harness.cutting import CuttingProxy
 from harness.exposition import Scrape, scrape
 from harness.pbx import FaultyPbx
+from harness.told import Told
 from harness.truth import assert_exact
 from harness.virtual_time import clock, until, wall
 from harness.watching import SECRET, settings_for
@@ -54,27 +54,17 @@ class RecordedPbx(FaultyPbx):
         self.over[session] = asyncio.get_running_loop().time()
 
 
-class _WholeHistory(History):
-    def __init__(self) -> None:
-        super().__init__()
-        self.all: list[EndedFax] = []
-
-    def add(self, fax: EndedFax) -> None:
-        super().add(fax)
-        self.all.append(fax)
-
-
 class RecordedLedger(Ledger):
     """Knows every poll that brought all it asked for, and every fax that ended."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.history = self.ended = _WholeHistory()
+        self.told = Told()
+        super().__init__(tell=self.told.take)
         self.polls: list[Observation] = []
         self.listed: set[tuple[int, str]] = set()
         """Numbers and channels of all sessions that any list has shown."""
         self.status = Status()
-        self.told: dict[float, tuple[int, int]] = {}
+        self.noted: dict[float, tuple[int, int]] = {}
         """By the end of a poll: how many connects and failures had been counted."""
 
     def observe(self, seen: Observation) -> None:
@@ -82,7 +72,7 @@ class RecordedLedger(Ledger):
         self.listed |= {(session.number, session.channel) for session in seen.listed or ()}
         if seen.listed is not None and seen.stats is not None:  # which is asked for last
             self.polls.append(replace(seen))
-            self.told[seen.at] = (self.status.connects, self.status.failures.total())
+            self.noted[seen.at] = (self.status.connects, self.status.failures.total())
 
     def saw_all_of(self, begin: float, end: float) -> bool:
         """Whether polls followed each other so closely, from before `begin` until after `end`, that
@@ -134,7 +124,7 @@ class Compared:
         """Those that ended, as this poller tells; AssertionError if it tells of one twice."""
         assert isinstance(poller.ledger, RecordedLedger)
         found: dict[DemoSession, EndedFax] = {}
-        for fax in poller.ledger.ended.all:
+        for fax in poller.ledger.told.faxes:
             session = self.sessions[fax.channel]
             assert session not in found, f"twice: {fax}, {found[session]}"
             found[session] = fax
@@ -262,7 +252,7 @@ def _check_faxes(compared: Compared) -> None:
 
 def _what_it_did(fax: EndedFax) -> EndedFax:
     """Without times, which are of the polls."""
-    return replace(fax, ended_at=0.0, seconds=None, heard_at=None)
+    return replace(fax, ended_at=0.0, ended=0.0, seconds=None, heard_at=None)
 
 
 def _check_that_holes_are_told(compared: Compared) -> None:
@@ -273,7 +263,7 @@ def _check_that_holes_are_told(compared: Compared) -> None:
     assert status.failures.total() >= status.connects - 1, "a loss was not counted"
     for earlier, later in pairwise(ledger.polls):
         if later.listed_at - earlier.listed_at > INTERVAL + LONGEST_POLL:
-            before, after = ledger.told[earlier.at], ledger.told[later.at]
+            before, after = ledger.noted[earlier.at], ledger.noted[later.at]
             compared.holes += 1
             slow = max(earlier.at - earlier.listed_at, later.at - later.listed_at) > LONGEST_POLL
             assert before != after or slow, (earlier, later)
@@ -294,6 +284,9 @@ def _check_sums(compared: Compared) -> None:
     assert compared.lost("bad_lines_total") == lines
     assert compared.lost("pages_rejected_total") >= 0
     assert compared.lost("rate_fallbacks_total") >= 0
+    for poller in (compared.direct, compared.behind):
+        assert isinstance(poller.ledger, RecordedLedger)
+        poller.ledger.told.assert_all(poller.ledger.totals)
 
 
 # --- the run ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from exporter.demo import run_traffic
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Clock, Counts, Poller, cancel_and_wait
 from harness.pbx import FaultyPbx
+from harness.told import Told
 from harness.truth import assert_exact
 from harness.virtual_time import run, until, wall
 from harness.watching import SECRET, settings_for
@@ -57,8 +58,9 @@ class Soak:
         await pbx.start()
         loop = asyncio.get_running_loop()
         clock = Clock(monotonic=loop.time, wall=lambda: wall() + self.jump)
+        told = Told()
         poller = self.poller = Poller(
-            settings_for(pbx), 1.0, Ledger(), clock=clock, jitter=self.rng.random
+            settings_for(pbx), 1.0, Ledger(tell=told.take), clock=clock, jitter=self.rng.random
         )
         self.moving = asyncio.Event()
         self.moving.set()
@@ -87,6 +89,7 @@ class Soak:
         await pbx.stop()
         assert not pbx.crashed
         assert_exact(poller, pbx)
+        told.assert_all(poller.ledger.totals)
 
     async def sleep(self, seconds: float) -> None:
         """The faxes' own time, which stands still while nobody can see them."""
