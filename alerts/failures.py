@@ -7,9 +7,10 @@ from alerts.burn import COUNTED, PAGE, Counts, counted
 from alerts.promql import increase
 from alerts.rules import Alert, Group, Listing, Record
 from alerts.thresholds import FAILURES_OBJECTIVE, THEIRS_SHARE
+from exporter import fax
 
-THEIRS: Final = "no_fax|not_accepted"
-"""Reasons that are the other end's: a number that is no fax, or a machine that refuses."""
+THEIRS: Final = "|".join(fax.THEIRS)
+"""Reasons that are the other end's."""
 
 FAILED: Final = "asterisk_fax_failures_total"
 _ENDED: Final = "pbx_operation:asterisk_fax_ended"

@@ -60,6 +60,45 @@ class Shared(Generic[T]):
         self._next = self._running = None
 
 
+class Recent(Generic[T]):
+    """Something that is done for all who ask for it, and whose outcome is good for a while."""
+
+    def __init__(self, do: Callable[[], Awaitable[T]], lasts: float) -> None:
+        """`lasts`: seconds from the moment at which it began to be done."""
+        self._shared = Shared(do)
+        self._lasts = lasts
+        self._kept: tuple[T] | None = None
+        self._forgotten: asyncio.TimerHandle | None = None
+
+    async def __call__(self) -> T:
+        """As `Shared`, but the outcome may be of a run that began up to `lasts` seconds ago."""
+        if self._kept is not None:
+            return self._kept[0]
+        begun = asyncio.get_running_loop().time()
+        outcome = await self._shared()
+        self._keep(outcome, begun)
+        return outcome
+
+    def _keep(self, outcome: T, begun: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = begun + self._lasts
+        if until <= loop.time():
+            return
+        if self._forgotten is not None:
+            self._forgotten.cancel()
+        self._kept = (outcome,)
+        self._forgotten = loop.call_at(until, self._forget)
+
+    def _forget(self) -> None:
+        """Memory is not held for what nobody asks for any more."""
+        self._kept = self._forgotten = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for anything."""
+        return self._shared.idle
+
+
 def _retrieved(task: "asyncio.Task[T]") -> None:
     """Takes note of an exception, so that asyncio does not log it if all who asked have gone."""
     if not task.cancelled():

@@ -19,8 +19,9 @@ async def linked(
     file: ConfigFile | None = None,
     reload: Callable[[], Awaitable[None]] | None = None,
     history: FaxHistory | None = None,
+    lasts: float = 0.0,
 ) -> AsyncIterator[Source]:
-    """What a web process would know of these pollers."""
+    """What a web process would know of these pollers. `lasts`: see `Source`."""
     ours, theirs = socket.socketpair()
     answering = Answering(fleet, file, history)
     answering.reload = reload
@@ -31,7 +32,7 @@ async def linked(
         while line := await reader.readline():
             await answering.take(json.loads(line), writer)
 
-    source = Source(far_reader, far_writer)
+    source = Source(far_reader, far_writer, lasts=lasts)
     answers = asyncio.create_task(answer())
     run = asyncio.create_task(source.run(lambda order: None))
     try:

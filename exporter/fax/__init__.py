@@ -8,7 +8,7 @@ from exporter.fax.parse import (
     parse_stats,
 )
 from exporter.fax.peers import peer_of
-from exporter.fax.reasons import Reason
+from exporter.fax.reasons import REASON_WORDS, THEIRS, Reason
 from exporter.fax.resolution import Resolution, named_resolution
 from exporter.fax.values import (
     ASKABLE_OPERATIONS,
@@ -38,7 +38,9 @@ __all__ = [
     "CHANNELVARS",
     "MAX_TEXT",
     "MODEM_RATES",
+    "REASON_WORDS",
     "RESULT_VARIABLES",
+    "THEIRS",
     "CoreStatus",
     "FaxResult",
     "FaxSession",

@@ -3,6 +3,7 @@
 The reasons are values of a label, so what is not known is OTHER.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -26,6 +27,30 @@ class Reason(StrEnum):
     ARGUMENTS = "invalid_arguments"
     UNKNOWN = "unknown"
     OTHER = "other"
+
+
+THEIRS: Final = (Reason.NO_FAX, Reason.NOT_ACCEPTED)
+"""Reasons that are the other end's: a number that is no fax, or a machine that refuses. All others
+are of this side or the line."""
+REASON_WORDS: Final[Mapping[str, str]] = {
+    Reason.CALL_DROPPED: "The call dropped",
+    Reason.NO_FAX: "No fax at the other end",
+    Reason.NEGOTIATION: "The two ends are not compatible",
+    Reason.TRAINING: "The modems could not train",
+    Reason.RETRIES: "Given up after all retries",
+    Reason.TX_PROTOCOL: "Protocol error while sending",
+    Reason.RX_PROTOCOL: "Protocol error while receiving",
+    Reason.NOT_ACCEPTED: "The other end did not accept it",
+    Reason.FILE: "The file could not be used",
+    Reason.MEMORY: "Out of memory",
+    Reason.T38_NEGOTIATION: "No agreement on T.38",
+    Reason.TIMEOUT: "Timed out",
+    Reason.INIT: "It could not be begun",
+    Reason.ARGUMENTS: "Wrong arguments in the dialplan",
+    Reason.UNKNOWN: "Asterisk does not know",
+    Reason.OTHER: "Another reason",
+}
+"""For people."""
 
 
 # FAXERROR and FAXSTATUSSTRING, in lower case: the codes of res_fax.c, then the T.30 completion

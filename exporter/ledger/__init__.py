@@ -7,6 +7,7 @@ from exporter.ledger.matching import EVENT_LATENESS
 from exporter.ledger.observation import Observation
 from exporter.ledger.peers import OTHER_PEER, PeerTotals, Remembered
 from exporter.ledger.session import RunningSession
+from exporter.ledger.today import Day, Figures, Hour, Today, last_hours
 from exporter.ledger.totals import PAGE_OPERATIONS, Exemplar, Histogram, Totals
 
 __all__ = [
@@ -14,14 +15,19 @@ __all__ = [
     "KEPT",
     "OTHER_PEER",
     "PAGE_OPERATIONS",
+    "Day",
     "EndedFax",
     "Exemplar",
+    "Figures",
     "Gauges",
     "Histogram",
+    "Hour",
     "Ledger",
     "Observation",
     "PeerTotals",
     "Remembered",
     "RunningSession",
+    "Today",
     "Totals",
+    "last_hours",
 ]

@@ -1,7 +1,8 @@
 """The ledger of one Asterisk: takes connections, polls and events, and has each counted in order.
 
 session.py reads the values of a session, matching.py tells whose an event is, lives.py whether
-Asterisk was restarted; totals.py, gauges.py, unobserved.py and history.py hold what comes out.
+Asterisk was restarted; totals.py, gauges.py, unobserved.py, history.py and today.py hold what comes
+out.
 """
 
 import math
@@ -16,6 +17,7 @@ from exporter.ledger.matching import EVENT_LATENESS, Heard, Matching, Outcome, P
 from exporter.ledger.observation import Observation
 from exporter.ledger.peers import Peers, Remembered
 from exporter.ledger.session import NOT_BEGUN, Added, RunningSession, Session, Start
+from exporter.ledger.today import Today
 from exporter.ledger.totals import PAGE_OPERATIONS, Totals
 from exporter.ledger.unobserved import Unobserved
 
@@ -40,6 +42,7 @@ class Ledger:
         self.gauges = Gauges()
         self.unobserved = Unobserved()
         self.history = History()
+        self.today = Today()
         self.peers = Peers(peer_limit, remembered)
         self._matching: Matching[Session] = Matching()
         self._lives = Lives()
@@ -109,7 +112,8 @@ class Ledger:
                 if added is not None:
                     self._add(added, session, detail.state)
                     if session.phase is Phase.BACK and not added.nothing:
-                        self._over(session.went_on(added, seen.at, self._epoch))
+                        went_on = session.went_on(added, seen.at, self._epoch)
+                        self._over(went_on, session.peer)
         if self._first_poll_at is None:
             self._first_poll_at = seen.at
         for session in self._matching.leave(listed.keys(), seen.at, whole=seen.whole):
@@ -187,11 +191,13 @@ class Ledger:
         fax = session.ended(result, self._epoch, heard_at)
         self.totals.add_ended(fax, session.page_reader.total)
         self.peers.add_ended(fax, session.peer)
-        self._over(fax)
+        self._over(fax, session.peer)
 
-    def _over(self, fax: EndedFax) -> None:
+    def _over(self, fax: EndedFax, peer: str) -> None:
+        """`peer`: as it is counted; see `Peers.name`."""
         if fax.operation not in PAGE_OPERATIONS:
             return
+        self.today.add(fax, peer, self._now + self._epoch)
         if not fax.went_on:
             self.history.add(fax)
         if self._tell is not None:
@@ -207,4 +213,4 @@ class Ledger:
             fax = replace(fax, counted_pages=fax.pages or 0)
             self.totals.add_unlisted(fax)
             self.peers.add_unlisted(fax, peer)
-        self._over(fax)
+        self._over(fax, peer)

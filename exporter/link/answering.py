@@ -14,7 +14,7 @@ from typing import Any, Final
 from exporter.history import FaxHistory, Query, TooSlow, Unavailable
 from exporter.link import columns
 from exporter.link.messages import Answer, FileState, FleetState, Keys, packed, send_frame
-from exporter.polling import Counts, Fleet, Shown
+from exporter.polling import Counts, Fleet, Row, Shown
 from exporter.settings import ConfigFile, SettingsError
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ class Answering:
                 return await self._shown(ask["name"])
             case "faxes":
                 return await self._faxes(ask)
+            case "rows":
+                return await self._rows()
             case "reload":
                 return await self._reloaded()
             case what:
@@ -144,6 +146,15 @@ class Answering:
             return "it takes too long: ask for less, by target, since or until"
         except Unavailable:
             return "the history cannot be read now; the log says why"
+
+    async def _rows(self) -> list[bytes]:
+        """A `Row` of each target as a pickle."""
+        rows = []
+        for name, poller in list(self._fleet.pollers.items()):
+            begun = time.perf_counter()
+            rows.append(packed(Row.of(name, poller)))
+            await self._pause(begun)
+        return rows
 
     async def _reloaded(self) -> tuple[bool, str]:
         """Whether there is something to read again, and what is wrong with it; empty if nothing."""

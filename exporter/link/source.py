@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -20,11 +20,13 @@ from exporter.link.messages import (
     send_line,
     unpacked,
 )
-from exporter.polling import Counts, Shown
-from exporter.shared import Shared
+from exporter.polling import Counts, Row, Shown
+from exporter.shared import Recent, Shared
 
 T = TypeVar("T")
 
+SHOWN_SECONDS: Final = 1.0
+"""Nobody who looks sees more in a second than what is new in it."""
 MAX_IDLE: Final = 4096
 """Targets whose keys are kept while nobody asks for them."""
 
@@ -49,8 +51,15 @@ class Versioned(Generic[T]):
 class Source:
     """What the main process knows."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Over a connection whose set-up has been read."""
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        lasts: float = SHOWN_SECONDS,
+    ) -> None:
+        """Over a connection whose set-up has been read. `lasts`: for how many seconds what is
+        shown to people is good for all of them."""
         self._reader = reader
         self._writer = writer
         self._numbers = itertools.count(1)
@@ -59,7 +68,9 @@ class Source:
         self._asking: dict[int, str] = {}
         self._fleet = Shared(partial(self._ask, "fleet"))
         self._reload = Shared(partial(self._ask, "reload"))
-        self._targets: dict[tuple[str, str | None], Shared[Any]] = {}
+        self._lasts = lasts
+        self._rows = Recent(self._ask_rows, lasts)
+        self._targets: dict[tuple[str, str | None], Shared[Any] | Recent[Any]] = {}
         self._names: tuple[str, ...] = ()
 
     async def run(self, obey: Callable[[Order], None]) -> None:
@@ -114,7 +125,8 @@ class Source:
         return counts
 
     async def shown(self, name: str | None) -> Versioned[list[tuple[str, Shown]]]:
-        """What page and API tell of a target, or of all. Raises NoSuchTarget."""
+        """What page and API tell of a target, or of all; up to `lasts` seconds old. Raises
+        NoSuchTarget."""
         if name is not None:
             await self._known(name)
         packed = await self._shared("shown", name)()
@@ -138,12 +150,21 @@ class Source:
             await self._known(query.target)
         return partial(unpacked, packed)
 
+    async def rows(self) -> Versioned[list[Row]]:
+        """What is told of each target among many, in the order of the file; up to `lasts` seconds
+        old. The version is the same as long as nothing in them changes."""
+        return await self._rows()
+
+    async def _ask_rows(self) -> Versioned[list[Row]]:
+        packed: list[bytes] = await self._ask("rows")
+        return Versioned(_version(packed), partial(_read_rows, packed))
+
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
         if name not in (await self.fleet()).names:
             raise NoSuchTarget
 
-    def _shared(self, what: str, name: str | None) -> Shared[Any]:
+    def _shared(self, what: str, name: str | None) -> Shared[Any] | Recent[Any]:
         shared = self._targets.get((what, name))
         if shared is None:
             while len(self._targets) >= MAX_IDLE:
@@ -151,10 +172,11 @@ class Source:
                 if idle is None:
                     break
                 self._forget(idle)
-            ask: Callable[[], Awaitable[Any]] = partial(self._ask, what, name=name)
             if what == "counts" and name is not None:
-                ask = partial(self._ask_counts, name)
-            shared = self._targets[what, name] = Shared(ask)
+                shared = Shared(partial(self._ask_counts, name))
+            else:
+                shared = Recent(partial(self._ask, what, name=name), self._lasts)
+            self._targets[what, name] = shared
         return shared
 
     async def _ask_counts(self, name: str) -> Versioned[Counts] | None:
@@ -201,6 +223,10 @@ def _version(parts: Iterable[bytes]) -> bytes:
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.digest()
+
+
+def _read_rows(packed: list[bytes]) -> list[Row]:
+    return [unpacked(content) for content in packed]
 
 
 def _read_shown(packed: list[tuple[str, bytes]]) -> list[tuple[str, Shown]]:

@@ -4,6 +4,7 @@ from exporter.polling import troubles
 from exporter.polling.backoff import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
 from exporter.polling.clock import Clock
 from exporter.polling.fleet import Fleet, cancel_and_wait
+from exporter.polling.health import Health, Lately, health_of
 from exporter.polling.poller import (
     CORESETTINGS,
     CORESTATUS,
@@ -12,7 +13,7 @@ from exporter.polling.poller import (
     SHUTDOWN_PAUSE,
     Poller,
 )
-from exporter.polling.snapshot import Counts, Shown
+from exporter.polling.snapshot import Counts, Row, Shown
 from exporter.polling.status import Failure, Status
 
 __all__ = [
@@ -28,9 +29,13 @@ __all__ = [
     "Counts",
     "Failure",
     "Fleet",
+    "Health",
+    "Lately",
     "Poller",
+    "Row",
     "Shown",
     "Status",
     "cancel_and_wait",
+    "health_of",
     "troubles",
 ]

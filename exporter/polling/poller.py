@@ -90,6 +90,7 @@ class Poller:
         self.clock = clock or Clock()
         """The clocks that all its times are read from."""
         self.status = Status(watched_since=self.clock.wall())
+        ledger.today.begin(self.status.watched_since)
         self._jitter = jitter
         self.name = name or f"{settings.host}:{settings.port}"
         """What its log lines name as their target."""

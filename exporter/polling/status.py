@@ -71,6 +71,11 @@ class Status:
         return self.trouble or waiting
 
     @property
+    def untried(self) -> bool:
+        """Whether no poll, and no attempt to connect, has come to its end yet."""
+        return not self.up and not self.trouble and self.last_success is None
+
+    @property
     def down_since(self) -> float | None:
         """Seconds since the epoch: when the last successful poll ended, or since when it is watched
         if there was none; None while it is up."""

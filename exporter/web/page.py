@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter import __version__
-from exporter.fax import Operation, Reason, State, Transport
+from exporter.fax import REASON_WORDS, Operation, State, Transport
 from exporter.ledger import KEPT
 from exporter.polling import Clock, Shown
 from exporter.web.views import EndedView, SessionView, TargetView, session_views, target_view
@@ -71,24 +71,7 @@ TRANSPORTS: Final[Mapping[str, str]] = {
     Transport.T38: "T.38",
     Transport.NONE: "None",
 }
-REASONS: Final[Mapping[str, str]] = {
-    Reason.CALL_DROPPED: "The call dropped",
-    Reason.NO_FAX: "No fax at the other end",
-    Reason.NEGOTIATION: "The two ends are not compatible",
-    Reason.TRAINING: "The modems could not train",
-    Reason.RETRIES: "Given up after all retries",
-    Reason.TX_PROTOCOL: "Protocol error while sending",
-    Reason.RX_PROTOCOL: "Protocol error while receiving",
-    Reason.NOT_ACCEPTED: "The other end did not accept it",
-    Reason.FILE: "The file could not be used",
-    Reason.MEMORY: "Out of memory",
-    Reason.T38_NEGOTIATION: "No agreement on T.38",
-    Reason.TIMEOUT: "Timed out",
-    Reason.INIT: "It could not be begun",
-    Reason.ARGUMENTS: "Wrong arguments in the dialplan",
-    Reason.UNKNOWN: "Asterisk does not know",
-    Reason.OTHER: "Another reason",
-}
+REASONS: Final[Mapping[str, str]] = REASON_WORDS
 _WORDS: Final = {
     "operation": OPERATIONS,
     "state": STATES,

@@ -4,12 +4,13 @@ Made from what the main process knows whenever somebody looks; no PBX is asked f
 channel names and station ids are personal data: they are None unless `details` is true.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.fax import FaxSession, FaxStats, Operation, State, named_resolution
-from exporter.ledger import PAGE_OPERATIONS, EndedFax, RunningSession
-from exporter.polling import Clock, Shown
+from exporter.ledger import PAGE_OPERATIONS, EndedFax, Figures, RunningSession, last_hours
+from exporter.polling import Clock, Shown, health_of
 from exporter.words import visible
 
 
@@ -72,13 +73,83 @@ class EndedView:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureView:
+    """How many failed for one reason."""
+
+    reason: str
+    """A value of the label `reason` of asterisk_fax_failures_total."""
+    faxes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HourView:
+    """One hour of the exporter's local clock."""
+
+    start_timestamp: float
+    """Seconds since the epoch."""
+    faxes: int | None
+    """How many were over then; None of an hour that was over before counting began."""
+    failed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDayView:
+    """What was counted today of one trunk or endpoint."""
+
+    peer: str
+    """As the label `peer`: `other` for those beyond the limit."""
+    faxes: int
+    succeeded: int
+    failed: int
+    success_ratio: float | None
+    pages: int
+    bad_lines: int
+    failures: list[FailureView]
+
+
+@dataclass(frozen=True, slots=True)
+class DayView:
+    """What was counted today, by the exporter's local clock: faxes that are over."""
+
+    since_timestamp: float
+    """Seconds since the epoch: midnight, or when counting began if that was later."""
+    faxes: int
+    """Those that never began are among them."""
+    succeeded: int
+    failed: int
+    """Those whose result is not known are neither."""
+    success_ratio: float | None
+    """The share, 0 to 1, that ended well of those whose result is known; None if there is none."""
+    pages: int
+    """Of faxes that are over, as asterisk_fax_pages_*_total count them; likewise `bad_lines`."""
+    bad_lines: int
+    failures: list[FailureView]
+    """The most frequent reason first."""
+    peers: list[PeerDayView]
+    """Those with most failures first; empty without --metrics.peer-label."""
+    more_peers: int
+    """How many further peers had faxes."""
+    hours: list[HourView]
+    """The last 24 hours, the oldest first, the present one last."""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetView:
     """One PBX."""
 
     name: str
     up: bool
+    health: str
+    """failing, down, incomplete, starting or ok; see polling.Health."""
+    why: str | None
+    """What is wrong and what to do about it, in one sentence; None if nothing is."""
     trouble: str | None
     """Why it is not up; None if it is."""
+    watched_since_timestamp: float
+    """Seconds since the epoch: since when polls are tried."""
+    down_since_timestamp: float | None
+    """Seconds since the epoch: when the last successful poll ended; None while it is up, and if
+    there never was one."""
     hints: list[str]
     """Each says what is missing at the PBX, and what to do about it."""
     asterisk_version: str | None
@@ -94,6 +165,7 @@ class TargetView:
     """The last faxes that failed, the newest first."""
     others: list[EndedView]
     """The last faxes that succeeded, or whose result is not known; the newest first."""
+    today: DayView
 
 
 def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> TargetView:
@@ -101,10 +173,15 @@ def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> Targ
     status = shown.status
     wall, monotonic = clock.wall(), clock.monotonic()
     ago = None if status.last_success is None else max(0.0, wall - status.last_success)
+    health, why = health_of(status, shown.hints, shown.lately)
     return TargetView(
         name=name,
         up=status.up,
+        health=health.value,
+        why=visible(why) or None,
         trouble=trouble(status.outage),
+        watched_since_timestamp=status.watched_since,
+        down_since_timestamp=None if status.up else status.last_success,
         hints=[visible(hint) for hint in shown.hints],
         asterisk_version=status.asterisk_version or None,
         ami_version=visible(status.ami_version) or None,
@@ -115,7 +192,55 @@ def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> Targ
         session_count=len(_listed(shown)),
         failed=_all_ended(shown.failed, wall, monotonic, details=details),
         others=_all_ended(shown.others, wall, monotonic, details=details),
+        today=_day(shown, wall),
     )
+
+
+def _day(shown: Shown, wall: float) -> DayView:
+    day, figures = shown.today, shown.today.figures
+    return DayView(
+        since_timestamp=day.since,
+        faxes=figures.faxes,
+        succeeded=figures.succeeded,
+        failed=figures.failed,
+        success_ratio=figures.success_ratio,
+        pages=figures.pages,
+        bad_lines=figures.bad_lines,
+        failures=_failures(figures),
+        peers=[_peer_day(peer, of_peer) for peer, of_peer in day.peers.items()],
+        more_peers=shown.more_peers,
+        hours=_hours(shown, wall),
+    )
+
+
+def _peer_day(peer: str, figures: Figures) -> PeerDayView:
+    return PeerDayView(
+        peer=visible(peer),
+        faxes=figures.faxes,
+        succeeded=figures.succeeded,
+        failed=figures.failed,
+        success_ratio=figures.success_ratio,
+        pages=figures.pages,
+        bad_lines=figures.bad_lines,
+        failures=_failures(figures),
+    )
+
+
+def _failures(figures: Figures) -> list[FailureView]:
+    return [FailureView(reason.value, faxes) for reason, faxes in figures.failures.most_common()]
+
+
+def _hours(shown: Shown, wall: float) -> list[HourView]:
+    known = {hour.start: hour for hour in shown.hours}
+    views = []
+    starts = last_hours(wall)
+    for start, end in zip(starts, [*starts[1:], math.inf], strict=True):
+        hour = known.get(start)
+        if hour is None and end <= shown.counted_since:
+            views.append(HourView(start, None, None))
+        else:
+            views.append(HourView(start, hour.faxes if hour else 0, hour.failed if hour else 0))
+    return views
 
 
 def trouble(outage: str | None) -> str | None:

@@ -1,0 +1,103 @@
+"""How one PBX fares, in one word that a fleet is sorted by, and in a sentence that says why."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from typing import Final
+
+from exporter.fax import REASON_WORDS, THEIRS, Reason
+from exporter.ledger import KEPT, EndedFax
+from exporter.polling.status import Status
+
+LATELY: Final = 24 * 3600.0
+"""Seconds: faxes that ended longer ago say nothing about now."""
+LEAST_FAILURES: Final = 3
+"""Fewer failures are no state; nor are fewer faxes, if none of them succeeds."""
+FAILING_SHARE: Final = 0.25
+"""The share of the last faxes, 0 to 1, that must fail for reasons of this side or the line."""
+
+
+class Health(StrEnum):
+    """The worst first: a PBX whose faxes fail is worse off than one that is known to be off."""
+
+    FAILING = "failing"
+    """It is up, and its faxes fail."""
+    DOWN = "down"
+    """Not up: no connection, or polls that bring nothing."""
+    INCOMPLETE = "incomplete"
+    """It is up, and a part of what it should tell is missing."""
+    STARTING = "starting"
+    """Nothing has been tried to its end yet, so nothing is known."""
+    OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """The last faxes that ended within LATELY, KEPT at most."""
+
+    ended: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    """Those whose result is not known are neither."""
+    theirs: int = 0
+    """Of `failed`, those that failed by the other end; see THEIRS."""
+    commonest: Reason | None = None
+    """Why most of those of this side or the line failed; if there are none, of all that failed."""
+
+    @classmethod
+    def of(cls, failed: Iterable[EndedFax], others: Iterable[EndedFax], now: float) -> "Lately":
+        """Of these. `now`: seconds of a monotonic clock."""
+        # KEPT of each kind are remembered, so these are the last KEPT of all.
+        newest = sorted(chain(failed, others), key=_ended_at, reverse=True)[:KEPT]
+        last = [fax for fax in newest if now - fax.ended_at <= LATELY]
+        reasons = Counter(fax.reason for fax in last if fax.reason is not None)
+        theirs = sum(reasons[reason] for reason in THEIRS)
+        ours = Counter({r: n for r, n in reasons.items() if r not in THEIRS})
+        most = (ours or reasons).most_common(1)
+        return cls(
+            ended=len(last),
+            succeeded=sum(fax.succeeded is True for fax in last),
+            failed=sum(fax.succeeded is False for fax in last),
+            theirs=theirs,
+            commonest=most[0][0] if most else None,
+        )
+
+    @property
+    def failing(self) -> bool:
+        """Whether its faxes fail: many for reasons of this side or the line, or none succeeds."""
+        known = self.succeeded + self.failed
+        ours = self.failed - self.theirs
+        if known < LEAST_FAILURES:
+            return False
+        return not self.succeeded or (ours >= LEAST_FAILURES and ours >= FAILING_SHARE * known)
+
+    @property
+    def why(self) -> str:
+        """How many of them fail, and most of them why."""
+        known = self.succeeded + self.failed
+        ours = self.failed - self.theirs
+        most = "" if self.commonest is None else f"; most often: {REASON_WORDS[self.commonest]}"
+        if not self.succeeded:
+            return f"all of the last {known} faxes failed{most}"
+        return f"{ours} of the last {known} faxes failed by this side or the line{most}"
+
+
+def health_of(status: Status, hints: Sequence[str], lately: Lately) -> tuple[Health, str]:
+    """How it fares, and why, in a sentence without a full stop; empty where nothing is wrong."""
+    if not status.up:
+        return Health.STARTING if status.untried else Health.DOWN, status.outage or ""
+    if lately.failing:
+        return Health.FAILING, lately.why
+    if hints:
+        more = f" (and {len(hints) - 1} more)" if len(hints) > 1 else ""
+        return Health.INCOMPLETE, f"{hints[0]}{more}"
+    missing = [name for name, works in status.collectors.items() if not works]
+    if missing:
+        return Health.INCOMPLETE, f"the last poll brought nothing of {', '.join(missing)}"
+    return Health.OK, ""
+
+
+def _ended_at(fax: EndedFax) -> float:
+    return fax.ended_at
