@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 
 from pydantic import TypeAdapter
 
-from exporter.fax import named_resolution
+from exporter.fax import Reason, named_resolution
 from exporter.history import RESULTS, FaxPage, Query, Stored
 from exporter.ledger import PAGE_OPERATIONS
 from exporter.settings import HistorySettings
 from exporter.web.fax_query import LIMIT
-from exporter.web.page import OPERATIONS, REASONS, TRANSPORTS
+from exporter.web.search import Found
 from exporter.web.templating import Layout, template
 from exporter.web.views import ResolutionView
 from exporter.words import visible
@@ -24,7 +24,6 @@ from exporter.words import visible
 MAX_NAMES: Final = 500
 """Targets that are offered to choose from; others can be typed."""
 
-_WORDS: Final = {"operation": OPERATIONS, "reason": REASONS, "transport": TRANSPORTS}
 _RESULT_OF: Final = {True: "success", False: "failed", None: "unknown"}
 
 
@@ -132,41 +131,26 @@ def as_json(found: FaxPage, *, details: bool) -> bytes:
     return _JSON.dump_json(FaxesView(faxes, found.cursor))
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What was asked for, as the form has it."""
-
-    query: Query
-    wrong: str | None = None
-    """Why it cannot be answered; None if it was."""
-    names: Sequence[str] = ()
-    """Of the targets."""
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether anything but all faxes was asked for."""
-        return bool(_parameters(replace(self.query, limit=LIMIT, cursor=None)))
-
-
-def as_html(asked: Asked, found: FaxPage | None, layout: Layout, kept: HistorySettings) -> str:
-    """The page; `found`: None if nothing can be. `kept`: how much the history is to keep."""
-    query = asked.query
-    faxes = [fax_view(one, details=layout.details) for one in found.faxes] if found else []
-    older = found.cursor if found else None
+def as_html(found: Found, names: Sequence[str], layout: Layout, history: HistorySettings) -> str:
+    """The page. `names`: of the targets."""
+    query = found.query
+    page = found.read() if found.read else None
+    faxes = [fax_view(one, details=layout.details) for one in page.faxes] if page else []
     return template("faxes.html").render(
         layout=layout,
-        asked=asked,
         query=query,
+        wrong=found.wrong,
         faxes=faxes,
-        found=found,
-        kept=kept,
-        older=_url(replace(query, cursor=older)) if older else None,
+        page=page,
+        history=history,
+        filtered=bool(_parameters(replace(query, limit=LIMIT, cursor=None))),
+        older=_url(replace(query, cursor=page.cursor)) if page and page.cursor else None,
         newest=_url(replace(query, cursor=None)) if query.cursor else None,
         json=f"api/v1/{_url(query)}",
-        words=_WORDS,
-        results={word: word for word in RESULTS},
+        results=list(RESULTS),
+        reasons=list(Reason),
         operations=PAGE_OPERATIONS,
-        names=sorted(asked.names)[:MAX_NAMES],
+        names=sorted(names)[:MAX_NAMES],
         since=_local(query.since),
         until=_local(query.until),
         zone=f"{datetime.now(UTC).astimezone():%Z}",

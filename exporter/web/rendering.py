@@ -6,7 +6,7 @@ A response that is asked for again while nothing has changed is the same bytes o
 import asyncio
 import gzip
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +15,8 @@ MAX_KEPT: Final = 16 * 1024 * 1024
 """Bytes of responses that are kept; but always the last one, however large."""
 WORKERS: Final = 2
 """Threads: what is large does not hold up all that is small."""
+SAME_SECONDS: Final = 60.0
+"""For so long what shows the time it is of need not be made again for those who know the rest."""
 _LEVEL: Final = 5
 """Of compression: from 6 on it takes far longer, for a few percent."""
 _LEAST: Final = 1024
@@ -27,6 +29,17 @@ class _Kept:
     until: float
     body: "asyncio.Future[bytes]"
     compressed: "asyncio.Future[bytes] | None" = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A response with its entity tag."""
+
+    tag: str
+    body: bytes | None
+    """None if who asks has it."""
+    compressed: bool = False
 
 
 class Renderings:
@@ -48,6 +61,42 @@ class Renderings:
     ) -> tuple[bytes, bool]:
         """What was rendered for this key and version less than `lasts` seconds ago, or what
         `render` returns now, in a thread. And whether it is compressed."""
+        return await self._taken(self._recent(key, version, render, lasts), compress)
+
+    async def get_tagged(
+        self,
+        key: Hashable,
+        version: object,
+        render: Callable[[], bytes],
+        *,
+        tag: Callable[[bytes], str],
+        known: Collection[str],
+        compress: bool,
+        lasts: float,
+    ) -> Tagged:
+        """The same, with what `tag` makes of the body, which may leave out what changes by itself.
+        `known`: the tags of what the client has."""
+        kept = self._kept.get(key)
+        if (
+            kept is not None
+            and kept.version == version
+            and kept.tag is not None
+            and kept.tag in known
+            and asyncio.get_running_loop().time() < kept.until + SAME_SECONDS
+        ):
+            self._kept.move_to_end(key)
+            return Tagged(kept.tag, None)
+        kept = self._recent(key, version, render, lasts)
+        body = await asyncio.shield(kept.body)
+        if kept.tag is None:
+            kept.tag = tag(body)
+        if kept.tag in known:
+            return Tagged(kept.tag, None)
+        return Tagged(kept.tag, *await self._taken(kept, compress))
+
+    def _recent(
+        self, key: Hashable, version: object, render: Callable[[], bytes], lasts: float
+    ) -> _Kept:
         loop = asyncio.get_running_loop()
         kept = self._kept.get(key)
         if (
@@ -60,11 +109,15 @@ class Renderings:
             self._kept[key] = kept
             kept.body.add_done_callback(lambda _: self._forget())
         self._kept.move_to_end(key)
+        return kept
+
+    async def _taken(self, kept: _Kept, compress: bool) -> tuple[bytes, bool]:
         # Shielded: others may wait for the same.
         body = await asyncio.shield(kept.body)
         if not compress or len(body) < _LEAST:
             return body, False
         if kept.compressed is None:
+            loop = asyncio.get_running_loop()
             kept.compressed = loop.run_in_executor(self._threads, _compressed, body)
         return await asyncio.shield(kept.compressed), True
 

@@ -7,28 +7,32 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from pydantic import TypeAdapter
 
-from exporter.history import FaxPage, Query
-from exporter.link import FleetState, NoFaxes, NoSuchTarget, Source, Versioned
+from exporter.link import FleetState, NoSuchTarget, Source, Versioned
 from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
 from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
 from exporter.web import faxes, negotiation, origins, page
 from exporter.web.auth import logged_in, may_see
-from exporter.web.fax_query import BadQuery, read_query
+from exporter.web.fleet import NotToBeHad, Wanted
 from exporter.web.http import InPieces
 from exporter.web.rendering import Renderings
-from exporter.web.templating import CONTENT_SECURITY_POLICY, Layout, root_from
+from exporter.web.search import Search
+from exporter.web.templating import (
+    CONTENT_SECURITY_POLICY,
+    STATIC,
+    Layout,
+    root_from,
+    target_url,
+)
 from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
 
 Targets = Sequence[tuple[str, Shown]]
 
-MAX_SEARCHES: Final = 32
-"""Clients that wait for what they look up among the faxes; one more is told to come again."""
 OWN_SECONDS: Final = 1.0
 """So long may be served what tells times or the exporter's own figures, if nothing else changes."""
 
@@ -70,6 +74,8 @@ def application(
     app.router.add_get("/api/v1/faxes", routes.faxes_json)
     app.router.add_get("/", routes.page)
     app.router.add_get("/faxes", routes.faxes_page)
+    app.router.add_get("/targets/{name:.+}", routes.target)
+    app.router.add_get("/reasons", routes.reasons)
     app.router.add_get("/static/{name}", routes.static)
     app.on_cleanup.append(routes.close)
     return app
@@ -88,7 +94,7 @@ class _Routes:
     ) -> None:
         self._settings = settings.web
         self._history = settings.history
-        self._searches = 0
+        self._search = Search(source, clock)
         self._peer_label = settings.metrics.peer_label
         self._source = source
         self._config = config
@@ -227,64 +233,106 @@ class _Routes:
         return await self._shown(request, "sessions", self._sessions_json, _JSON)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        only = _target_name(request)
-        watched = len((await self._source.fleet()).names)
-        render = partial(self._page, only=only, watched=watched)
-        return await self._shown(request, "page", render, _HTML)
-
-    async def faxes_json(self, request: web.Request) -> web.StreamResponse:
+        names = (await self._source.fleet()).names
+        if (name := _target_name(request)) is not None:
+            if name not in names:
+                return self._missing(request)
+            raise web.HTTPFound(target_url(name), headers=_PAGE_HEADERS)
+        if len(names) == 1:
+            return await self._target_page(request, names[0])
         try:
-            found = await self._faxes(read_query(request.query.items(), self._clock.wall()))
-        except BadQuery as error:
+            wanted = Wanted.of(request.query)
+        except NotToBeHad as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
-        except NoSuchTarget:
-            raise _no_such_target() from None
-        except NoFaxes as error:
-            raise _come_again(f"{error}\n") from None
-        body, compressed = await self._renderings.once(
-            lambda: faxes.as_json(found(), details=self._details),
-            compress=_gzip_accepted(request),
+        rows = await self._source.rows()
+        return await self._page(
+            request,
+            ("fleet", wanted),
+            rows.version,
+            lambda: page.fleet_page(rows.read(), wanted, self._layout(request)),
         )
-        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
-    async def faxes_page(self, request: web.Request) -> web.StreamResponse:
-        query, wrong, found, status = Query(), None, None, 200
+    async def target(self, request: web.Request) -> web.StreamResponse:
+        return await self._target_page(request, request.match_info["name"])
+
+    async def _target_page(self, request: web.Request, name: str) -> web.StreamResponse:
+        watched = len((await self._source.fleet()).names)
         try:
-            query = read_query(request.query.items(), self._clock.wall())
-            found = await self._faxes(query)
-        except BadQuery as error:
-            wrong, status = str(error), 400
+            shown = await self._source.shown(name)
         except NoSuchTarget:
-            wrong, status = "no PBX of this name is watched, nor was when any of these ended", 404
-        except NoFaxes as error:
-            wrong, status = str(error), 503
-        asked = faxes.Asked(query, wrong, (await self._source.fleet()).names)
+            return self._missing(request)
+
+        def render() -> str:
+            ((_, one),) = shown.read()
+            layout = self._layout(request)
+            target = target_view(name, one, self._clock, details=self._details)
+            sessions = session_views(name, one, self._clock, details=self._details)
+            return page.target_page(target, sessions, layout, watched=watched)
+
+        return await self._page(request, ("target", name), (shown.version, watched), render)
+
+    def _missing(self, request: web.Request) -> web.StreamResponse:
+        body = page.missing_page(self._layout(request, here=None)).encode()
+        return web.Response(status=404, body=body, headers=_HTML)
+
+    async def reasons(self, request: web.Request) -> web.StreamResponse:
+        layout = self._layout(request, here=None, as_of=None, live=False)
+        return web.Response(body=page.reasons_page(layout).encode(), headers=_HTML)
+
+    def _layout(self, request: web.Request, **other: Any) -> Layout:
         layout = Layout(
             root=root_from(request.rel_url.raw_path),
             details=self._details,
             telemetry_path=self._settings.telemetry_path,
             as_of=self._clock.wall(),
-            here="faxes",
-            live=False,
+            here="pbxs",
         )
+        return dataclasses.replace(layout, **other)
+
+    async def _page(
+        self,
+        request: web.Request,
+        key: tuple[object, ...],
+        version: object,
+        render: Callable[[], str],
+    ) -> web.StreamResponse:
+        """A page that is asked for again and again: to who has it is only said that he does."""
+        tagged = await self._renderings.get_tagged(
+            ("page", root_from(request.rel_url.raw_path), *key),
+            version,
+            lambda: render().encode(),
+            tag=page.tag,
+            known=_header(request, hdrs.IF_NONE_MATCH).replace(" ", "").split(","),
+            compress=_gzip_accepted(request),
+            lasts=OWN_SECONDS,
+        )
+        headers = {**_HTML, hdrs.ETAG: tagged.tag, hdrs.VARY: "Accept-Encoding"}
+        if tagged.body is None:
+            return web.Response(status=304, headers=headers)
+        return _response(tagged.body, tagged.compressed, headers)
+
+    async def faxes_json(self, request: web.Request) -> web.StreamResponse:
+        found = await self._search(request.query.items())
+        if (read := found.read) is None:
+            headers = _COME_AGAIN if found.status == 503 else {}
+            return web.Response(status=found.status, text=f"{found.wrong}\n", headers=headers)
         body, compressed = await self._renderings.once(
-            lambda: faxes.as_html(asked, found and found(), layout, self._history).encode(),
+            lambda: faxes.as_json(read(), details=self._details), compress=_gzip_accepted(request)
+        )
+        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
+
+    async def faxes_page(self, request: web.Request) -> web.StreamResponse:
+        found = await self._search(request.query.items())
+        names = (await self._source.fleet()).names
+        layout = self._layout(request, here="faxes", live=False)
+        body, compressed = await self._renderings.once(
+            lambda: faxes.as_html(found, names, layout, self._history).encode(),
             compress=_gzip_accepted(request),
         )
         headers = {**_HTML, hdrs.VARY: "Accept-Encoding"}
-        if status == 503:
-            headers[hdrs.RETRY_AFTER] = _RETRY_SECONDS
-        return _response(body, compressed, headers, status)
-
-    async def _faxes(self, query: Query) -> Callable[[], FaxPage]:
-        """What the history has. Raises NoSuchTarget, NoFaxes."""
-        if self._searches >= MAX_SEARCHES:
-            raise NoFaxes("more is being looked up than the exporter takes at once; try again")
-        self._searches += 1
-        try:
-            return await self._source.faxes(query)
-        finally:
-            self._searches -= 1
+        if found.status == 503:
+            headers |= _COME_AGAIN
+        return _response(body, compressed, headers, found.status)
 
     async def _shown(
         self,
@@ -315,18 +363,8 @@ class _Routes:
         views = (session_views(*one, self._clock, details=self._details) for one in targets)
         return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
 
-    def _page(self, targets: Targets, *, only: str | None, watched: int) -> bytes:
-        text = page.render(
-            page.sections_of(targets, self._clock, details=self._details),
-            details=self._details,
-            telemetry_path=self._settings.telemetry_path,
-            only=only,
-            watched=watched,
-        )
-        return text.encode()
-
     async def static(self, request: web.Request) -> web.StreamResponse:
-        found = page.STATIC.get(request.match_info["name"])
+        found = STATIC.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
         body, content_type = found
@@ -347,11 +385,7 @@ def _no_such_target() -> web.HTTPNotFound:
     return web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
 
 
-_RETRY_SECONDS: Final = "5"
-
-
-def _come_again(text: str) -> web.HTTPServiceUnavailable:
-    return web.HTTPServiceUnavailable(text=text, headers={hdrs.RETRY_AFTER: _RETRY_SECONDS})
+_COME_AGAIN: Final = {hdrs.RETRY_AFTER: "5"}
 
 
 @cache

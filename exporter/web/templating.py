@@ -39,7 +39,7 @@ STATIC: Final = {
 }
 """The files that the pages load: content and content type by file name."""
 
-_PART: Final = re.compile(r"[^/\\_@-]*[/\\_@-]?")
+_PART: Final = re.compile(r"[/\\_@-]*[^/\\_@-]*[/\\_@-]?")
 """A part of a name, and the character after which it may be broken."""
 _EXTENSION: Final = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
 
@@ -103,6 +103,16 @@ def clock_time(timestamp: float, near: float | None = None) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S %Z}" if date else f"{local:%H:%M:%S %Z}"
 
 
+def hour(timestamp: float) -> str:
+    """The hour on the exporter's clock that this is in."""
+    return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%H:%M}"
+
+
+def share(ratio: float) -> str:
+    """A share, 0 to 1, in percent, rounded down: it is all only if it is all."""
+    return f"{int(ratio * 100 + 1e-9)} %"
+
+
 def name_parts(name: str) -> tuple[list[str], str]:
     """A long name, such as that of a file, in the parts between which it may be broken, and its
     extension, which may not."""
@@ -127,8 +137,10 @@ environment.filters.update(
     clock_time=clock_time,
     duration=duration,
     in_url=in_url,
+    hour=hour,
     iso=iso,
     name_parts=name_parts,
+    share=share,
     target_url=target_url,
 )
 
