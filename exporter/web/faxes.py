@@ -17,7 +17,7 @@ from exporter.ledger import PAGE_OPERATIONS
 from exporter.settings import HistorySettings
 from exporter.web.fax_query import LIMIT
 from exporter.web.search import Found
-from exporter.web.templating import Layout, template
+from exporter.web.templating import Layout, iso, template
 from exporter.web.views import ResolutionView
 from exporter.words import visible
 
@@ -144,6 +144,11 @@ def as_html(found: Found, names: Sequence[str], layout: Layout, history: History
         page=page,
         history=history,
         filtered=bool(_parameters(replace(query, limit=LIMIT, cursor=None))),
+        said=[
+            (name, iso(value) if isinstance(value, float) else value)
+            for name, value in query.said().items()
+            if name not in ("limit", "cursor")
+        ],
         older=_url(replace(query, cursor=page.cursor)) if page and page.cursor else None,
         newest=_url(replace(query, cursor=None)) if query.cursor else None,
         json=f"api/v1/{_url(query)}",

@@ -314,7 +314,7 @@ class _Routes:
     async def faxes_json(self, request: web.Request) -> web.StreamResponse:
         found = await self._search(request.query.items())
         if (read := found.read) is None:
-            headers = _COME_AGAIN if found.status == 503 else {}
+            headers = _COME_AGAIN if found.status == 503 else None
             return web.Response(status=found.status, text=f"{found.wrong}\n", headers=headers)
         body, compressed = await self._renderings.once(
             lambda: faxes.as_json(read(), details=self._details), compress=_gzip_accepted(request)
@@ -329,7 +329,7 @@ class _Routes:
             lambda: faxes.as_html(found, names, layout, self._history).encode(),
             compress=_gzip_accepted(request),
         )
-        headers = {**_HTML, hdrs.VARY: "Accept-Encoding"}
+        headers: dict[str, str] = {**_HTML, hdrs.VARY: "Accept-Encoding"}
         if found.status == 503:
             headers |= _COME_AGAIN
         return _response(body, compressed, headers, found.status)
@@ -385,7 +385,7 @@ def _no_such_target() -> web.HTTPNotFound:
     return web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
 
 
-_COME_AGAIN: Final = {hdrs.RETRY_AFTER: "5"}
+_COME_AGAIN: Final[Mapping[str, str]] = {hdrs.RETRY_AFTER: "5"}
 
 
 @cache
