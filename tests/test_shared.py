@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exporter.shared import Shared
+from exporter.shared import Recent, Shared
 from harness.virtual_time import in_virtual_time
 
 
@@ -125,3 +125,52 @@ async def test_closing_ends_what_runs_and_what_waits() -> None:
             await task
     assert work.begun == 1
     assert work.shared.idle
+
+
+@in_virtual_time
+async def test_what_is_recent_is_done_once_in_its_time_however_many_ask() -> None:
+    begun: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def do() -> int:
+        begun.append(loop.time())
+        await asyncio.sleep(0.2)
+        return len(begun)
+
+    recent = Recent(do, lasts=1.0)
+    assert await asyncio.gather(*(recent() for _ in range(50))) == [1] * 50
+    while loop.time() < 0.99:
+        assert await recent() == 1
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)
+    assert await recent() == 2
+    assert begun[1] >= begun[0] + 1.0
+
+
+@in_virtual_time
+async def test_nothing_is_kept_of_what_nobody_asks_for_any_more() -> None:
+    async def do() -> bytearray:
+        return bytearray(1000)
+
+    recent = Recent(do, lasts=1.0)
+    await recent()
+    assert recent._kept is not None
+    await asyncio.sleep(1.1)
+    assert recent._kept is None
+
+
+@in_virtual_time
+async def test_a_failure_is_not_kept() -> None:
+    tried = 0
+
+    async def do() -> int:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise ValueError("the first")
+        return tried
+
+    recent = Recent(do, lasts=1.0)
+    with pytest.raises(ValueError, match="the first"):
+        await recent()
+    assert await recent() == 2

@@ -7,11 +7,12 @@ from exporter.ledger.matching import EVENT_LATENESS
 from exporter.ledger.observation import Observation
 from exporter.ledger.peers import OTHER_PEER, PeerTotals, Remembered
 from exporter.ledger.session import RunningSession
-from exporter.ledger.today import Day, Figures, Hour, Today, last_hours
+from exporter.ledger.today import HOURS, Day, Figures, Hour, Today, last_hours
 from exporter.ledger.totals import PAGE_OPERATIONS, Exemplar, Histogram, Totals
 
 __all__ = [
     "EVENT_LATENESS",
+    "HOURS",
     "KEPT",
     "OTHER_PEER",
     "PAGE_OPERATIONS",

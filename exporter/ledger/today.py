@@ -149,6 +149,8 @@ class Today:
         self._began = min(self._began, now)
         midnight = midnight_of(now)
         if self._midnight == midnight:
+            if now < self._day.since:
+                self._day = Day(now, self._day.figures, self._day.peers)
             return
         # Set back to a day of which nothing is known any more: counted from now on.
         back = self._midnight is not None and midnight < self._midnight

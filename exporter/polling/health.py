@@ -81,7 +81,8 @@ class Lately:
         most = "" if self.commonest is None else f"; most often: {REASON_WORDS[self.commonest]}"
         if not self.succeeded:
             return f"all of the last {known} faxes failed{most}"
-        return f"{ours} of the last {known} faxes failed by this side or the line{most}"
+        by = "for reasons of this side or the line"
+        return f"{ours} of the last {known} faxes failed {by}{most}"
 
 
 def health_of(status: Status, hints: Sequence[str], lately: Lately) -> tuple[Health, str]:

@@ -28,13 +28,17 @@ async def turns_while(work: "asyncio.Task[object]") -> int:
     return turns
 
 
-async def test_a_large_fleet_is_told_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["shown", "rows"])
+async def test_a_large_fleet_is_told_of_one_by_one(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert answering.PIECE_SECONDS <= 0.005
     monkeypatch.setattr(answering, "PIECE_SECONDS", 0.0)  # else it depends on the machine
     fleet = Fleet(1.0, None)
     fleet.pollers = {f"fax-{number}": poller(f"fax-{number}") for number in range(500)}
     async with linked(fleet) as source:
-        task: asyncio.Task[object] = asyncio.create_task(source.shown(None))
+        asked = source.rows() if what == "rows" else source.shown(None)
+        task: asyncio.Task[object] = asyncio.create_task(asked)
         assert await turns_while(task) > 500
 
 

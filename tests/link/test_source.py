@@ -43,6 +43,33 @@ async def test_the_counts_are_those_of_now_each_time() -> None:
         assert (await source.counts("fax")).version in versions
 
 
+async def test_rows_tell_of_all_in_their_order_and_have_another_version_once_one_is_another() -> (
+    None
+):
+    async with asking("b", "a") as (fleet, source):
+        before = await source.rows()
+        assert [row.name for row in before.read()] == ["b", "a"]
+        assert (await source.rows()).version == before.version
+        fleet.pollers["a"].status.trouble = "refused"
+        after = await source.rows()
+        assert after.version != before.version
+        assert [row.why for row in after.read()] == ["not yet polled", "refused"]
+
+
+async def test_what_many_look_at_in_one_second_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {"fax": poller()}
+    async with linked(fleet, lasts=3600) as source:
+        first = await asyncio.gather(*(source.rows() for _ in range(50)))
+        shown = await source.shown("fax")
+        fleet.pollers["fax"].status.trouble = "refused"
+        assert await source.rows() is first[0]
+        assert (await source.shown("fax")).version == shown.version
+        assert dict((await source.fleet()).stale) == {"fax": "refused"}  # /-/ready is of now
+
+
 async def test_a_target_that_is_another_pbx_now_begins_anew() -> None:
     async with asking("fax") as (fleet, source):
         fleet.pollers["fax"].ledger.peers.open(Operation.SEND, "PJSIP/before", 0.0)

@@ -16,13 +16,24 @@ from ruamel.yaml import YAML
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import unsupported_method
 
-from exporter.fax import MODEM_RATES, FaxStats, Operation, Reason, State, Transport
-from exporter.ledger import KEPT
-from exporter.polling import Fleet
+from exporter.fax import MODEM_RATES, THEIRS, FaxStats, Operation, Reason, State, Transport
+from exporter.ledger import HOURS, KEPT
+from exporter.polling import Fleet, Health
+from exporter.polling.health import FAILING_SHARE, LATELY, LEAST_FAILURES
+from exporter.polling.snapshot import PEERS_SHOWN
 from exporter.settings import Settings, WebConfigFile
 from exporter.web.auth import OPEN_PATHS
 from exporter.web.routes import application
-from exporter.web.views import EndedView, ResolutionView, SessionView, TargetView
+from exporter.web.views import (
+    DayView,
+    EndedView,
+    FailureView,
+    HourView,
+    PeerDayView,
+    ResolutionView,
+    SessionView,
+    TargetView,
+)
 from harness.running import Exporter
 from harness.web_side import linked
 
@@ -30,6 +41,16 @@ SPEC = Path(__file__).parents[2] / "docs/openapi.yaml"
 DESCRIBED: dict[str, Any] = YAML(typ="safe").load(SPEC)
 SCHEMAS = DESCRIBED["components"]["schemas"]
 
+VIEWS = (
+    TargetView,
+    SessionView,
+    EndedView,
+    ResolutionView,
+    DayView,
+    PeerDayView,
+    HourView,
+    FailureView,
+)
 USER, PASSWORD = "prometheus", "sesame"
 METHODS = {"get", "post"}
 BOUNDED = hypothesis_settings(
@@ -134,8 +155,7 @@ def test_what_needs_no_user_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("name", "view"),
-    [(view.__name__, view) for view in (TargetView, SessionView, EndedView, ResolutionView)]
-    + [("FaxStats", FaxStats)],
+    [(view.__name__, view) for view in VIEWS] + [("FaxStats", FaxStats)],
 )
 def test_the_description_has_exactly_the_fields_there_are(name: str, view: Any) -> None:
     fields = [field.name for field in dataclasses.fields(view)]
@@ -143,7 +163,7 @@ def test_the_description_has_exactly_the_fields_there_are(name: str, view: Any) 
     assert SCHEMAS[name]["required"] == fields
 
 
-@pytest.mark.parametrize("words", [Operation, State, Transport, Reason])
+@pytest.mark.parametrize("words", [Operation, State, Transport, Reason, Health])
 def test_the_description_has_exactly_the_words_there_are(words: Any) -> None:
     assert SCHEMAS[words.__name__]["enum"] == [word.value for word in words]
 
@@ -152,6 +172,18 @@ def test_the_description_has_the_rates_and_the_length_of_the_history() -> None:
     assert SCHEMAS["DataRate"]["enum"] == [*MODEM_RATES, None]
     target = SCHEMAS["TargetView"]["properties"]
     assert (target["failed"]["maxItems"], target["others"]["maxItems"]) == (KEPT, KEPT)
+    day = SCHEMAS["DayView"]["properties"]
+    assert (day["hours"]["minItems"], day["hours"]["maxItems"]) == (HOURS, HOURS)
+    assert day["peers"]["maxItems"] == PEERS_SHOWN
+
+
+def test_the_description_says_from_which_share_on_faxes_fail() -> None:
+    said = " ".join(SCHEMAS["Health"]["description"].split())
+    assert (
+        f"of the last {KEPT} of the past {LATELY / 3600:g} hours at least {LEAST_FAILURES}" in said
+    )
+    assert FAILING_SHARE == 1 / 4
+    assert "all but " + " and ".join(THEIRS) in said
 
 
 def test_every_field_is_described_and_no_other_is_allowed() -> None:
