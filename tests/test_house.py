@@ -21,6 +21,7 @@ OF_A_WHOLE_FOLDER = {
     "demo/test_faults.py",
     "history/test_restarts.py",
     "polling/test_faults.py",
+    "polling/test_reasons.py",
     "polling/test_states.py",
     "web/test_api.py",
     "web/test_hostile.py",

@@ -78,14 +78,14 @@ def completion_event(
     if major < FIRST_WITH_FAX_ACTIONS:
         yield "Context: fax"
         yield "Exten: recv"
-        yield "CallerID: "
-        yield "RemoteStationID: unknown"
-        yield "LocalStationID: unknown"
+        yield f"CallerID: {session.caller}"
+        yield f"RemoteStationID: {session.remote_station or 'unknown'}"
+        yield f"LocalStationID: {session.local_station or 'unknown'}"
         yield from _numbers_and_files(session)
         return
     yield "ChannelState: 6"
     yield "ChannelStateDesc: Up"
-    yield "CallerIDNum: <unknown>"
+    yield f"CallerIDNum: {session.caller or '<unknown>'}"
     yield "CallerIDName: <unknown>"
     yield "ConnectedLineNum: <unknown>"
     yield "ConnectedLineName: <unknown>"
@@ -98,8 +98,9 @@ def completion_event(
     yield f"Linkedid: {session.linkedid}"
     if channelvars:
         yield from (f"ChanVariable: {name}={value}" for name, value in variables.items())
-    yield f"LocalStationID: {'unknown' if major < 16 else ''}"
-    yield f"RemoteStationID: {'unknown' if major < 16 else ''}"
+    none = "unknown" if major < 16 else ""
+    yield f"LocalStationID: {session.local_station or none}"
+    yield f"RemoteStationID: {session.remote_station or none}"
     yield from _numbers_and_files(session)
 
 

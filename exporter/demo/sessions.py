@@ -75,6 +75,12 @@ class DemoSession:
     bad_lines: int = 0
     moved_to: str = ""
     """What its channel is called after a transfer; only the completion event says so."""
+    caller: str = ""
+    """The number that its channel is called from; empty if that is not known."""
+    local_station: str = ""
+    """What this end says it is, LOCALSTATIONID of the dialplan; only the event tells it, as it does
+    of `remote_station`, which the other end says before the modems train."""
+    remote_station: str = ""
     gone: bool = False
     began: bool = True
     """False if no session could be made."""

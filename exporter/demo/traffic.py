@@ -18,6 +18,10 @@ Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 Story: TypeAlias = Callable[[], Awaitable[None]]
 
 TRUNKS: Final = ("PJSIP/trunk-berlin", "PJSIP/trunk-paris", "PJSIP/trunk-oslo")
+OWN_STATION: Final = "+49 30 23125 100"
+"""What this end of a fax says it is. The numbers are of those that are kept free for films."""
+_STATIONS: Final = ("+49 30 23125 {:03}", "+33 1 99 00 {:02} 24", "Fjord Shipping {:03}")
+"""What the other ends beyond each of the TRUNKS say they are, with a number of theirs."""
 TRANSFER: Final = "Local/transfer@office"
 """What a channel is called once its call was transferred."""
 QUIET: Final = 1.2
@@ -72,6 +76,9 @@ class Traffic:
     async def fax(self, plan: Plan) -> None:
         """A SendFAX or ReceiveFAX from the first tone to its completion event."""
         session = await self._call(plan.operation, plan.trunk)
+        remote = _station(plan.trunk, session.number)
+        if plan.operation == "receive" and remote.startswith("+"):
+            session.caller = remote.replace(" ", "")
         if plan.t38:
             session.transport = "none"
             await self.sleep(0.5)
@@ -80,6 +87,7 @@ class Traffic:
         if plan.error:
             await self._end(session, plan, "FAILED", plan.error)
             return
+        session.remote_station = remote
         session.negotiate(rate=RATES[0], ecm=plan.ecm, resolution=self.rng.choice((STANDARD, FINE)))
         for lower_rate in RATES[1 : 1 + plan.rejections]:
             await self._page(session, bad_lines=200)
@@ -148,6 +156,7 @@ class Traffic:
             session.state = "Active"
         await self.sleep(2)
         for session in (send, receive):
+            session.local_station = session.remote_station = OWN_STATION
             session.negotiate()
         for page in range(1, pages + 1):
             await self._page(receive)
@@ -231,6 +240,7 @@ class Traffic:
     async def _call(self, operation: str, trunk: str) -> DemoSession:
         files = self._outgoing(operation)
         session = self.pbx.begin(operation, self.pbx.new_channel(trunk), files=files)
+        session.local_station = OWN_STATION
         await self.sleep(self.rng.uniform(0.2, 0.8))
         session.state = "Active"
         await self.sleep(1)
@@ -252,6 +262,14 @@ class Traffic:
         self.pbx.end(session, status=status, error=error, announce=False)
         await self.pbx.sleep(plan.lateness)
         self.pbx.announce(session)
+
+
+def _station(trunk: str, number: int) -> str:
+    """The station beyond a trunk with which the session of that number is; nobody, if it is none of
+    TRUNKS."""
+    if trunk not in TRUNKS:
+        return ""
+    return _STATIONS[TRUNKS.index(trunk)].format(number * 37 % 100)
 
 
 async def run_traffic(

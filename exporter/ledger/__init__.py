@@ -7,7 +7,7 @@ from exporter.ledger.matching import EVENT_LATENESS
 from exporter.ledger.observation import Observation
 from exporter.ledger.peers import OTHER_PEER, PeerTotals, Remembered
 from exporter.ledger.session import RunningSession
-from exporter.ledger.today import HOURS, Day, Figures, Hour, Today, last_hours
+from exporter.ledger.today import HOURS, Day, Earlier, Figures, Hour, Today, last_hours
 from exporter.ledger.totals import PAGE_OPERATIONS, Exemplar, Histogram, Totals
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "OTHER_PEER",
     "PAGE_OPERATIONS",
     "Day",
+    "Earlier",
     "EndedFax",
     "Exemplar",
     "Figures",

@@ -17,7 +17,7 @@ from exporter.ledger.matching import EVENT_LATENESS, Heard, Matching, Outcome, P
 from exporter.ledger.observation import Observation
 from exporter.ledger.peers import Peers, Remembered
 from exporter.ledger.session import NOT_BEGUN, Added, RunningSession, Session, Start
-from exporter.ledger.today import Today
+from exporter.ledger.today import Earlier, Today
 from exporter.ledger.totals import PAGE_OPERATIONS, Totals
 from exporter.ledger.unobserved import Unobserved
 
@@ -134,6 +134,12 @@ class Ledger:
         is not over."""
         self._close(self._matching.settle(math.inf, None))
         self._close(self._matching.rest())
+
+    def recall(self, earlier: Earlier, now: float) -> None:
+        """Takes what an exporter before this one was told into today's figures, and into nothing
+        else: counters begin with this one. `now`: seconds since the epoch."""
+        of_peers = ((fax, self.peers.counted_as(fax.peer)) for fax in earlier.faxes)
+        self.today.restore(of_peers, earlier.since, now)
 
     def _shows_others(self, seen: Observation) -> bool:
         """Whether a list, the first over a connection, has another fax under the number and channel

@@ -83,9 +83,12 @@ class Peers:
 
     def name(self, channel: str) -> str:
         """The peer's name, `other` for those beyond the limit; empty if not told apart."""
+        return "" if self._limit is None else self.counted_as(peer_of(channel))
+
+    def counted_as(self, peer: str) -> str:
+        """The same of a name as `peer_of` has it."""
         if self._limit is None:
             return ""
-        peer = peer_of(channel)
         return peer if peer and self._is_known(peer) else OTHER_PEER
 
     def _is_known(self, peer: str) -> bool:

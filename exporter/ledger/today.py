@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.fax import Reason
 from exporter.ledger.history import EndedFax
@@ -79,6 +79,14 @@ class Day:
         return Day(self.since, self.figures, dict(ranked))
 
 
+class Earlier(NamedTuple):
+    """What an exporter before this one was told of one Asterisk."""
+
+    faxes: Iterable[EndedFax]
+    since: float
+    """Seconds since the epoch: from then on all are among them."""
+
+
 class Today:
     """The present day, and the last hours. Memory is bounded: a few numbers for each hour, and as
     many peers as there are names in `Peers`."""
@@ -103,8 +111,8 @@ class Today:
         self._take(fax, peer, min(fax.ended, now))
 
     def restore(self, faxes: Iterable[tuple[EndedFax, str]], since: float, now: float) -> None:
-        """Takes faxes that an exporter before this one was told, with their peers, as if they had
-        been told here: all there were since then."""
+        """Takes faxes that an exporter before this one was told, with their peers as they are
+        counted, as if they had been told here: all there were `since` then."""
         self._turn(now)
         assert self._midnight is not None  # by then
         self._began = min(self._began, since)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from exporter.ledger import EndedFax, Ledger, Remembered
+from exporter.ledger import Earlier, EndedFax, Ledger, Remembered
 from exporter.polling.clock import Clock
 from exporter.polling.poller import Poller
 from exporter.settings import AmiSettings
@@ -28,15 +28,18 @@ class Fleet:
         remembered: Callable[[str], Remembered] | None = None,
         *,
         tell: Callable[[str, EndedFax], None] | None = None,
+        earlier: Callable[[str], Earlier | None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`interval`: seconds from poll to poll. `peer_limit`: see `Ledger`; `remembered`: the
-        peers that are known of a target; `tell`: takes each fax that is over, and its target."""
+        peers that are known of a target; `tell`: takes each fax that is over, and its target;
+        `earlier`: what an exporter before this one was told of a target."""
         self.pollers: dict[str, Poller] = {}
         self._interval = interval
         self._peer_limit = peer_limit
         self._remembered = remembered
         self._tell = tell
+        self._earlier = earlier
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -97,7 +100,10 @@ class Fleet:
         remembered = self._remembered and self._remembered(name)
         tell = self._tell and partial(self._tell, name)
         ledger = Ledger(self._peer_limit, remembered, tell)
-        return Poller(settings, self._interval, ledger, name=name, phase=phase, clock=self._clock)
+        poller = Poller(settings, self._interval, ledger, name=name, phase=phase, clock=self._clock)
+        if self._earlier is not None and (earlier := self._earlier(name)) is not None:
+            ledger.recall(earlier, poller.clock.wall())
+        return poller
 
 
 def _same_asterisk(before: AmiSettings, now: AmiSettings) -> bool:

@@ -89,7 +89,7 @@ class Poller:
         self._interval = interval
         self.clock = clock or Clock()
         """The clocks that all its times are read from."""
-        self.status = Status(watched_since=self.clock.wall())
+        self.status = Status(watched_since=self.clock.wall(), waiting=troubles.FIRST_TRY)
         ledger.today.begin(self.status.watched_since)
         self._jitter = jitter
         self.name = name or f"{settings.host}:{settings.port}"
@@ -114,6 +114,7 @@ class Poller:
         to be called while `run` is at work."""
         self.settings = settings
         self._notices.clear()
+        self.status.begin_anew(troubles.NEW_SETTINGS)
 
     @property
     def fresh(self) -> bool:
@@ -186,7 +187,7 @@ class Poller:
         try:
             self._logged_in_at = self.clock.monotonic()
             self.status.connects += 1
-            self.status.trouble = ""
+            self.status.begin_anew(troubles.LOGGED_IN)
             self._events.connected()
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version

@@ -33,7 +33,10 @@ class Status:
     up: bool = False
     """The last poll brought sessions or FAXStats, and was not cut short."""
     trouble: str = ""
-    """Why it is not up, in an operator's words; empty while it is, and before the first attempt."""
+    """Why it is not up, in an operator's words; empty while it is, and while that is still to be
+    found out: before the first attempt has ended, and after a login or new settings."""
+    waiting: str = "not tried yet"
+    """What is awaited then."""
     connected: bool = False
     """Logged in, and CoreSettings and CoreStatus are answered."""
     answered: bool = False
@@ -67,13 +70,17 @@ class Status:
         """Why it is not up, in an operator's words; None if it is."""
         if self.up:
             return None
-        waiting = "logged in, not yet polled since" if self.connects else "not yet polled"
-        return self.trouble or waiting
+        return self.trouble or self.waiting
 
     @property
     def untried(self) -> bool:
-        """Whether no poll, and no attempt to connect, has come to its end yet."""
+        """Whether nothing is known yet: neither that it was up, nor why it is not."""
         return not self.up and not self.trouble and self.last_success is None
+
+    def begin_anew(self, waiting: str) -> None:
+        """Something has changed, so that what was wrong before may be so no longer; `waiting`: what
+        is awaited now, in an operator's words."""
+        self.trouble, self.waiting = "", waiting
 
     @property
     def down_since(self) -> float | None:

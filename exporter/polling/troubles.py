@@ -105,6 +105,10 @@ _STARTING: Final = "an Asterisk that has just been started may still be about to
 _TRIED_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
 ENDED: Final = "Asterisk has ended, as it was about to once its last call had"
 
+FIRST_TRY: Final = "not tried yet: the first connection is being made"
+NEW_SETTINGS: Final = "not tried yet with its new settings: a connection is being made"
+LOGGED_IN: Final = "logged in; its first answers are awaited"
+
 # --- no connection, no poll -----------------------------------------------------------------
 
 
@@ -113,7 +117,7 @@ def no_connection(error: Exception, timeout: float, least_pause: float) -> Troub
     `least_pause` as in Backoff: seconds."""
     match error:
         case LoginRefused():
-            text = f"{error}; next attempt in {REFUSED_PAUSE:.0f} s"
+            text = f"{error}; tried again once in {REFUSED_PAUSE:.0f} s"
             return Trouble(Failure.LOGIN, text)
         case ShuttingDown():
             text = f"{error}; tried again within {max(least_pause, RETURN_PAUSE):g} s"
@@ -126,9 +130,11 @@ def no_connection(error: Exception, timeout: float, least_pause: float) -> Troub
         case ConnectionLost():
             return Trouble(Failure.LOST, f"{error}; {_TRIED_AGAIN}")
         case TimeoutError():
-            text = f"logged in, then not introduced within {timeout:g} s; {SLOW}; {_TRIED_AGAIN}"
+            unanswered = "logged in, then no answer to CoreSettings and CoreStatus"
+            text = f"{unanswered} within {timeout:g} s; {SLOW}; {_TRIED_AGAIN}"
             return Trouble(Failure.TIMEOUT, text)
-    return Trouble(Failure.INTERNAL, "internal error; the log has its traceback")
+    defect = "a defect of this exporter; its log has the traceback, to be reported"
+    return Trouble(Failure.INTERNAL, f"{defect}; {_TRIED_AGAIN}")
 
 
 def lost_again(lost: Trouble[Failure]) -> Trouble[Failure]:

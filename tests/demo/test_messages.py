@@ -61,6 +61,7 @@ def restage_end(pbx: DemoPbx, event: bytes) -> None:
         linkedid=said["Linkedid"],
     )
     session.uniqueid = said["Uniqueid"]
+    session.caller = said["CallerIDNum"].replace("<unknown>", "")
     session.began = bool(said["Resolution"])
     if session.began:
         session.state, session.rate = "Active", int(said["TransferRate"])
@@ -79,7 +80,7 @@ def without_chance(said: bytes) -> bytes:
     """Without what differs every time or comes from the caller: the demo need not say the same."""
     changing = (
         rb"(Challenge|Timestamp|Core(?:Startup|Reload)(?:Date|Time)|CoreProcessedCalls"
-        rb"|(?:CallerID|ConnectedLine)\w+|Exten|Priority): [^\r]*"
+        rb"|CallerIDName|ConnectedLine\w+|Exten|Priority): [^\r]*"
     )
     return re.sub(changing, rb"\1: ...", said)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from exporter.demo import DROPPED, Completion, DemoPbx, DemoSession, run_traffic
-from exporter.demo.traffic import Traffic
+from exporter.demo.traffic import OWN_STATION, Traffic
 from harness.ami_client import Client, values
 from harness.virtual_time import in_virtual_time, wall
 
@@ -116,6 +116,30 @@ async def test_every_completion_reaches_who_listens(caplog: pytest.LogCaptureFix
             for event, operation in (("SendFAX", "send"), ("ReceiveFAX", "receive"))
         }
     assert not caplog.records
+
+
+@in_virtual_time
+async def test_both_ends_say_who_they_are_once_they_have_heard_each_other() -> None:
+    async with busy(1) as pbx, await Client.connect(pbx) as client:
+        await until_second(300)
+        told: dict[str, set[tuple[str, str]]] = {"callers": set(), "heard": set(), "unheard": set()}
+        for _ in range((pbx.truth.heard + pbx.truth.never_began).total()):
+            event = values(await client.message())
+            stations = event["LocalStationID"], event["RemoteStationID"]
+            trained = "x" in event["Resolution"] and event["Resolution"] != "0x0"
+            told["heard" if trained else "unheard"].add(stations)
+            if event["CallerIDNum"] != "<unknown>":
+                told["callers"].add((event["Event"], event["RemoteStationID"].replace(" ", "")))
+                assert event["RemoteStationID"] in ("", *(told_by(event["CallerIDNum"], stations)))
+    assert len(told["heard"]) > 20
+    assert all(local == OWN_STATION and remote for local, remote in told["heard"])
+    assert {remote for _, remote in told["unheard"]} == {""}
+    assert {event for event, _ in told["callers"]} == {"ReceiveFAX"}
+
+
+def told_by(caller: str, stations: tuple[str, str]) -> list[str]:
+    """The stations that have this number."""
+    return [station for station in stations if station.replace(" ", "") == caller]
 
 
 @in_virtual_time

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from exporter.fax import Operation, Reason, Transport
-from exporter.ledger import HOURS, EndedFax, Figures, Today, last_hours
+from exporter.ledger import HOURS, Earlier, EndedFax, Figures, Ledger, Today, last_hours
 from exporter.ledger.today import hour_of, midnight_of
 from tests.ledger.watch import CHANNEL, EPOCH, SEND, Seen, Watch
 
@@ -272,6 +272,22 @@ def test_the_figures_of_today_are_what_the_counters_have() -> None:
         assert figures.bad_lines == sum(
             n for (_, of), n in of_peers.bad_lines.items() if of == peer
         )
+
+
+def test_what_was_told_before_is_in_no_counter_and_its_peers_are_named_as_they_are_counted() -> (
+    None
+):
+    ledger, now = Ledger(1), at("2026-11-26T12:00")
+    faxes = [replace(FAX, ended=now - 60, peer=peer) for peer in ("PJSIP/a", "PJSIP/b", "")]
+    ledger.recall(Earlier(faxes, now - 3600), now)
+    day = ledger.today.day(now)
+    assert {peer: figures.faxes for peer, figures in day.peers.items()} == {
+        "PJSIP/a": 1,
+        "other": 2,
+    }
+    assert sum(ledger.totals.pages.values()) == sum(ledger.totals.finished.values()) == 0
+    assert not ledger.peers.totals.finished
+    assert list(ledger.history.others) == []
 
 
 def test_no_peer_is_told_apart_unless_that_is_wanted() -> None:

@@ -9,7 +9,7 @@ from exporter.fax import Operation
 from exporter.history import FaxPage, Query, TooSlow
 from exporter.ledger import Ledger
 from exporter.link import NoFaxes, NoSuchTarget, Source, answering
-from exporter.polling import Fleet, Poller
+from exporter.polling import Fleet, Poller, troubles
 from exporter.settings import AmiSettings
 from harness.web_side import linked
 from tests.history.stored import fax, running
@@ -61,7 +61,7 @@ async def test_the_state_of_the_fleet_names_who_is_not_fresh_and_why() -> None:
     async with linked(fleet) as source:
         state = await source.fleet()
         assert state.names == ("fax",)
-        assert state.stale == (("fax", "not yet polled"),)
+        assert state.stale == (("fax", troubles.FIRST_TRY),)
         assert state.config is None
 
 

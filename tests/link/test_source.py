@@ -10,7 +10,7 @@ from exporter.fax import Operation
 from exporter.ledger import Ledger
 from exporter.link import Answering, NoSuchTarget, Source
 from exporter.link import source as source_module
-from exporter.polling import Fleet, Poller
+from exporter.polling import Fleet, Poller, troubles
 from exporter.settings import AmiSettings, SettingsError
 from harness.web_side import linked
 
@@ -53,7 +53,7 @@ async def test_rows_tell_of_all_in_their_order_and_have_another_version_once_one
         fleet.pollers["a"].status.trouble = "refused"
         after = await source.rows()
         assert after.version != before.version
-        assert [row.why for row in after.read()] == ["not yet polled", "refused"]
+        assert [row.why for row in after.read()] == [troubles.FIRST_TRY, "refused"]
 
 
 async def test_what_many_look_at_in_one_second_is_told_once(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.exposition import Scrape
+from harness.fax_lines import assert_lines_make_up, fax_lines
 from harness.running import Exporter, scraped_meanwhile
 from tests.pbx.asterisk import SUITES, Asterisk, Sampler, bad_fax_lines, make_tiff
 from tests.pbx.conftest import Start
@@ -29,6 +30,15 @@ def settled(exporter: Exporter, sessions: int, *, results: int | None = None) ->
         FAX_SECONDS + SETTLE_SECONDS,
         f"{sessions} sessions over and {results} results",
     )
+
+
+def check_lines(exporter: Exporter) -> list[dict[str, str]]:
+    """The lines of all faxes once the exporter has ended: they make up what it counted."""
+    now = exporter.scrape()
+    assert exporter.stop() == 0
+    lines = fax_lines(exporter.log)
+    assert_lines_make_up(lines, now)
+    return lines
 
 
 def check_bad_lines(now: Scrape, asterisk: Asterisk, sampler: Sampler) -> None:
@@ -95,6 +105,11 @@ def test_noisy_faxes_have_exactly_the_bad_lines_of_their_files(
             len(bad_fax_lines(path)) for path in asterisk.received()
         )
         assert now.value("unobserved_completions_total") == 0
+        received = [line for line in check_lines(exporter) if line["operation"] == "receive"]
+        if now.sum("failures_total") == 0:
+            assert sorted(int(line["bad_lines"]) for line in received) == sorted(
+                sum(bad_fax_lines(path)) for path in asterisk.received()
+            )
 
 
 def test_with_ecm_noise_shows_only_as_time(suite: str, watch: Start, three_pages: Path) -> None:
@@ -127,6 +142,10 @@ def test_a_hang_up_in_mid_fax(suite: str, watch: Start, three_pages: Path) -> No
         received = sampler.wait_for(lambda one: one.operation == "receive", 5)
         asterisk.hangup(received.channel)
         now = settled(exporter, 2)
+        lines = check_lines(exporter)
+    assert {(line["result"], line["reason"], line["status_text"]) for line in lines} == {
+        ("failed", "call_dropped", "The call dropped prematurely")
+    }
     assert now.sum("pages_received_total") == 1
     assert now.sum("pages_transmitted_total") in (0, 1)  # the sender may not know of it yet
     assert now.sum("pages_transmitted_total") == sum(
@@ -151,6 +170,10 @@ def test_t38_from_one_asterisk_to_the_other(sender: str, watch: Start, three_pag
             FAX_SECONDS,
         )
         sent, received = settled(ours, 1), settled(theirs, 1)
+        assert [line["transport"] for line in check_lines(ours) + check_lines(theirs)] == [
+            "t38",
+            "t38",
+        ]
     assert sent.sum("pages_transmitted_total") == 3
     assert received.sum("pages_received_total") == 3
     assert sent.value("finished_total", operation="send", transport="t38") == 1
@@ -177,6 +200,9 @@ def test_a_t38_gateway_in_the_middle(suite: str, watch: Start, three_pages: Path
             FAX_SECONDS + SETTLE_SECONDS,
         )
         assert middle.alive
+        exporter.wait_for_line("fax ended.*operation=gateway", SETTLE_SECONDS)
+        (line,) = check_lines(exporter)
+        assert (line["result"], line["heard"], line["transport"]) == ("unknown", "false", "none")
     assert running.value("ecm_sessions", operation="gateway", state="Active") == 0
     assert now.sum("pages_relayed_total") in (2, 3)  # the last page is gone with the call
     assert now.sum("finished_total") == 0
@@ -196,6 +222,11 @@ def test_several_faxes_at_once_and_two_in_a_row_on_one_channel(
         # Not the files: a channel's second ReceiveFAX writes over the file of its first.
         events = asterisk.driver.events("ReceiveFAX")
         truth = sum(int(event.get("PagesTransferred")) for event in events)
+        received = [line for line in check_lines(exporter) if line["operation"] == "receive"]
+        for name, header in (("uniqueid", "Uniqueid"), ("linkedid", "Linkedid")):
+            assert sorted(line[name] for line in received) == sorted(
+                event.get(header) for event in events
+            )
     assert truth == 11
     assert now.sum("pages_received_total") == truth
     assert now.sum("pages_transmitted_total") == truth
@@ -219,6 +250,9 @@ def test_asterisk_is_stopped_and_started_in_mid_fax(
             exporter.wait_until(lambda now: now.value("up") == 1, 60)
             asterisk.send_fax(three_pages)
             now = settled(exporter, 4, results=2)
+        lines = check_lines(exporter)
+    results = [line["result"] for line in lines if line["operation"] == "receive"]
+    assert sorted(results) == ["success", "unknown"]
     assert not down.has("sessions")
     assert not down.has("completed_total")
     assert down.sum("pages_received_total") == 1
@@ -231,6 +265,24 @@ def test_asterisk_is_stopped_and_started_in_mid_fax(
     for earlier, later in itertools.pairwise(seen):
         for key in ("pages_received_total", "pages_transmitted_total", "finished_total"):
             assert later.sum(key) >= earlier.sum(key)
+
+
+def test_the_exporter_is_stopped_and_started_in_mid_fax(
+    suite: str, watch: Start, three_pages: Path
+) -> None:
+    with Asterisk(suite) as asterisk:
+        first = watch(asterisk)
+        asterisk.send_fax(three_pages)
+        first.wait_until(lambda now: now.sum("pages_received_total") == 1, FAX_SECONDS)
+        assert first.stop() == 0
+        assert not fax_lines(first.log)  # it goes on
+        second = watch(asterisk)
+        settled(second, 2)
+        received = [line for line in check_lines(second) if line["operation"] == "receive"]
+    (line,) = received
+    assert (line["result"], line["heard"], line["started"]) == ("success", "true", "null")
+    assert int(line["pages"]) + int(line["pages_before"]) == 3
+    assert int(line["pages_before"]) >= 1
 
 
 def test_hundreds_of_fax_starts_under_polls_every_50_ms_leave_asterisk_alive(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.fax_lines import assert_lines_make_up, fax_lines
 from harness.running import Exporter
 from tests.pbx.asterisk import HOST, Asterisk, Message, make_tiff
 from tests.pbx.conftest import Start, let_polls_pass, sessions
@@ -68,6 +69,11 @@ def test_a_fax_that_cannot_start_is_a_failure_with_its_reason(
     assert now.value("unobserved_completions_total") == 0
     assert now.value("poll_failures_total", reason="malformed") == 0
     assert "is not as Asterisk writes it" not in log
+    lines = fax_lines(log)
+    assert_lines_make_up(lines, now)
+    assert Counter((line["msg"], line["began"], line["reason"]) for line in lines) == {
+        ("fax never began", "false", "init_error"): 6
+    }
 
 
 def test_faxes_that_cannot_start_hide_no_completion_without_an_event(

@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 
 from exporter.fax import Operation
-from exporter.ledger import EndedFax
+from exporter.ledger import Earlier, EndedFax
 from exporter.polling import Clock, Failure, Fleet, Poller
 from exporter.settings import AmiSettings
 from harness.pbx import FaultyPbx
 from harness.virtual_time import clock, in_virtual_time, until, wall
 from harness.watching import SECRET, begin, settings_for, watched
+from tests.ledger.test_today import FAX
 
 
 @contextlib.asynccontextmanager
@@ -326,6 +328,18 @@ async def test_each_fax_is_told_with_its_target() -> None:
             pbx.end(fax)
         await until(lambda: len(told) == 2)
     assert told == [("pbx-0", 1), ("pbx-1", 2)]
+
+
+@in_virtual_time
+async def test_what_an_exporter_before_was_told_of_a_target_is_of_its_day() -> None:
+    now = wall()
+    before = {"pbx-1": Earlier([replace(FAX, ended=now)], since=now - 60)}
+    async with pbxs(2) as started:
+        fleet = Fleet(1.0, None, earlier=before.get, clock=clock())
+        await fleet.watch(named(started))
+        days = [poller.ledger.today.day(now) for poller in fleet.pollers.values()]
+        assert [(day.figures.faxes, day.since) for day in days] == [(0, now), (1, now - 60)]
+        await fleet.close()
 
 
 @in_virtual_time

@@ -13,7 +13,7 @@ import pytest
 
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller, Shown
+from exporter.polling import SHUTDOWN_PAUSE, Failure, Poller, Shown, troubles
 from exporter.polling.backoff import HOLDS, QUICK_PAUSE
 from exporter.web.views import target_view
 from harness.exposition import scrape
@@ -160,7 +160,7 @@ async def test_after_a_login_no_trouble_of_before_is_told() -> None:
         pbx.accept_connections()
         await until(lambda: poller.status.connects == 1)
         trouble = target_view("fax", Shown.of(poller), poller.clock, details=False).trouble
-        assert trouble == "logged in, not yet polled since"
+        assert trouble == troubles.LOGGED_IN
         await until(lambda: "may neither" in poller.status.trouble)
 
 

@@ -100,7 +100,7 @@ AGAIN = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
         (
             LoginRefused("no", Cause.CREDENTIALS),
             Failure.LOGIN,
-            f"no; next attempt in {REFUSED_PAUSE:.0f} s",
+            f"no; tried again once in {REFUSED_PAUSE:.0f} s",
         ),
         (ShuttingDown("wait"), Failure.SHUTTING_DOWN, "wait; tried again within 3 s"),
         (ConnectError("none", Cause.REFUSED), Failure.CONNECT, f"none; {AGAIN}"),
@@ -109,12 +109,13 @@ AGAIN = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
         (
             TimeoutError(),
             Failure.TIMEOUT,
-            f"logged in, then not introduced within 7 s; the PBX or the network is slow; {AGAIN}",
+            "logged in, then no answer to CoreSettings and CoreStatus within 7 s; "
+            f"the PBX or the network is slow; {AGAIN}",
         ),
         (
             ZeroDivisionError("a defect"),
             Failure.INTERNAL,
-            "internal error; the log has its traceback",
+            f"a defect of this exporter; its log has the traceback, to be reported; {AGAIN}",
         ),
     ],
 )

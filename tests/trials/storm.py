@@ -19,6 +19,7 @@ from typing import Any, Final
 from harness.apart import apart
 from harness.events import UNWANTED
 from harness.exposition import Scrape, process
+from harness.fax_lines import assert_lines_make_up, fax_lines
 from harness.pbx import FaultyPbx
 from harness.running import Exporter, scraped_meanwhile
 
@@ -162,6 +163,7 @@ def run_storm(rate: int, seconds: float, interval: float) -> tuple[Report, list[
     assert last.sum("pages_received_total") == report.pages
     assert last.sum("failures_total") == 0
     assert last.value("unobserved_completions_total") == 0
+    assert_lines_make_up(fax_lines(exporter.log), last)
     assert last.value("connects_total") == 1
     assert last.sum("poll_failures_total") == 0
     steady = scrapes[len(scrapes) // 5 :]
