@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import log
+from exporter.line_writer import MOST_LINES
 from harness.logfmt import parse
 
 AT = "2023-11-14 22:13:20.123900"
@@ -261,6 +263,80 @@ def test_a_closed_standard_error_stops_nothing(monkeypatch: pytest.MonkeyPatch) 
     log.setup("info", "logfmt")
     closed.close()
     logging.getLogger("exporter").error("x")
+
+
+# --- standard error, and who does not read it ---------------------------------------------------
+
+
+def put_on_standard_error(monkeypatch: pytest.MonkeyPatch) -> tuple[int, io.TextIOWrapper]:
+    """A pipe instead of it: where to read, and the stream that is to be closed."""
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w", encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", stream)
+    return reading, stream
+
+
+def test_who_does_not_read_standard_error_keeps_nobody_waiting_and_is_told_what_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log, "FLUSH_SECONDS", 0.01)
+    reading, stream = put_on_standard_error(monkeypatch)
+    lines = log.setup("info", "logfmt")
+    line = "x" * 999 + "\n"
+    taken = 0
+    while lines.put(line):
+        taken += 1
+    assert taken >= MOST_LINES
+    for _ in range(3):
+        assert not lines.put(line)
+    log.flush()  # waits no longer than it may
+    with os.fdopen(reading, "rb") as pipe:
+        for _ in range(taken):
+            assert len(pipe.readline()) == 1000
+        logging.getLogger("exporter").info("read at last")
+        assert parse(pipe.readline().decode().rstrip())["msg"] == (
+            "lines lost: 4, since nobody read standard error, or it could not be written"
+        )
+        assert parse(pipe.readline().decode().rstrip())["msg"] == "read at last"
+        log.setup("info", "logfmt")
+    stream.close()
+
+
+def test_what_standard_error_cannot_encode_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        lines = log.setup("info", "logfmt")
+        assert lines.put("é\n")
+        log.flush()
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.readline() == b"\\xe9\n"
+
+
+CRASHES = """
+import logging
+from exporter import __main__, log
+
+async def crash(*_):
+    for number in range(2000):
+        logging.getLogger(f"exporter.{number}").error("line %d", number)
+    raise ValueError("the end")
+
+__main__._run = crash
+__main__.main(["--demo"])
+"""
+
+
+def test_what_was_logged_before_a_crash_is_written_before_its_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CRASHES], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    logged = [parse(line)["msg"] for line in lines if line.startswith("ts=")]
+    assert logged == [f"line {number}" for number in range(2000)]
+    assert lines[2000] == "Traceback (most recent call last):"
+    assert lines[-1] == "ValueError: the end"
 
 
 # --- floods ---------------------------------------------------------------------------------

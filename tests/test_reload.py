@@ -33,6 +33,41 @@ async def test_a_reload_that_does_not_go_on_keeps_nobody_from_ending(tmp_path: P
     assert len(asyncio.all_tasks()) == 1
 
 
+async def test_the_file_of_faxes_is_opened_again_whatever_is_wrong_with_others(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "exporter.yml").write_text("targets: []")
+    reopened: list[None] = []
+    file = ConfigFile(tmp_path / "exporter.yml", None)
+    fleet, notifier = Fleet(1.0, None), Notifier({})
+    reload = Reload(fleet, file, None, notifier, lambda: reopened.append(None))
+    reload.begin()
+    with pytest.raises(SettingsError):
+        await reload()
+    assert reopened == [None]
+    await reload.close()
+
+
+@pytest.mark.parametrize("there_is_one", [True, False])
+async def test_the_file_of_faxes_alone_is_something_to_open_again(
+    there_is_one: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    reopened: list[None] = []
+
+    def reopen() -> None:
+        reopened.append(None)
+
+    reload = Reload(Fleet(1.0, None), None, None, Notifier({}), reopen if there_is_one else None)
+    reload.begin()
+    assert reload.possible is there_is_one
+    reload.soon()
+    if there_is_one:
+        await reload()
+    assert bool(reopened) is there_is_one
+    assert ("nothing to read again" in caplog.text) is not there_is_one
+    await reload.close()
+
+
 async def test_what_is_read_again_during_the_start_is_not_replaced_by_what_was_read_before(
     tmp_path: Path,
 ) -> None:

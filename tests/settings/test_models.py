@@ -37,7 +37,13 @@ def test_a_user_and_a_secret_are_enough() -> None:
             "show_details": False,
             "max_connections": 512,
         },
-        "log": {"level": "info", "format": "logfmt"},
+        "log": {
+            "level": "info",
+            "format": "logfmt",
+            "faxes": "all",
+            "fax_file": None,
+            "fax_details": False,
+        },
         "metrics": {"peer_label": False, "peer_limit": 100, "peer_file": None},
         "history": {"file": None, "faxes": 5000, "days": 30},
         "demo": False,
@@ -109,6 +115,26 @@ def test_peers_are_remembered_only_where_they_are_told_apart() -> None:
     assert "--metrics.peer-label is not set" in said
     flags = ("--metrics.peer-file=/peers.json", "--metrics.peer-label")
     assert loaded(" ".join(flags)).metrics.peer_file == Path("/peers.json")
+
+
+def test_where_lines_of_faxes_can_never_be_written_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    assert "--log.fax-file: it is a folder; takes a file, there or" in refusal(
+        f"--log.fax-file={tmp_path}"
+    )
+    said = refusal(f"--log.fax-file={tmp_path / 'no' / 'faxes.log'}")
+    assert "its folder is missing (systemd makes one in /var/log with LogsDirectory=)" in said
+    file = tmp_path / "faxes.log"
+    assert loaded(f"--log.fax-file={file}").log.fax_file == file
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("flag", ["--log.fax-file=/faxes.log", "--log.fax-details"])
+def test_what_is_only_for_lines_of_faxes_needs_them(flag: str) -> None:
+    said = refusal(f"{flag} --log.faxes=off")
+    assert flag.partition("=")[0] in said
+    assert "--log.faxes is off" in said
 
 
 def test_what_is_only_for_tls_needs_tls(tmp_path: Path) -> None:
