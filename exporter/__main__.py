@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
@@ -40,6 +41,9 @@ from exporter.words import say, visible
 
 _LOOK_SECONDS: Final = 0.05
 """Between two looks whether the demo is watched."""
+
+_DAY_SECONDS: Final = 25 * 3600.0
+"""Of the longest day: as long ago began today, by any clock on a wall."""
 
 logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
@@ -127,6 +131,9 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         if settings.metrics.peer_file is not None:
             peer_file = PeerFile(settings.metrics.peer_file)
         history = FaxHistory(settings.history, details=settings.web.show_details)
+        history.start()
+        stack.push_async_callback(history.close)  # once the fleet is closed, too
+        earlier = await history.earlier(time.time() - _DAY_SECONDS)
         faxes, fax_file = fax_log(settings.log, standard_error)
         if fax_file is not None:
             stack.callback(fax_file.close)  # once the fleet is closed, which tells what waits
@@ -135,6 +142,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
             peers,
             peer_file.remembered if peer_file else None,
             tell=_tell_all(*([faxes.tell] if faxes else []), history.take),
+            earlier=lambda name: earlier.pop(name, None),
         )
         try:
             sockets = open_sockets(settings.web)
@@ -156,10 +164,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         loop.add_signal_handler(signal.SIGHUP, reload.soon)
         if read_again_soon.is_set():
             reload.soon()
-        # The stack unwinds in reverse: a reload ends first, since it could start new pollers, and
-        # what the pollers tell at their end is still kept.
-        history.start()
-        stack.push_async_callback(history.close)
+        # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
         stack.push_async_callback(fleet.close)
         stack.push_async_callback(reload.close)
         stack.push_async_callback(web.stop)
@@ -169,6 +174,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
             url = url_of(each, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
+        earlier.clear()  # a target that a reload adds was not watched until then
         reload.begin()
         backgrounds = [notifier.follow(fleet)]
         if peer_file is not None:

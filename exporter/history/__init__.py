@@ -4,7 +4,7 @@ One thread of the main process owns it. A fault of the file, or of the disk, cos
 """
 
 from exporter.history.database import TooSlow
-from exporter.history.keeper import Earlier, FaxHistory, Unavailable
+from exporter.history.keeper import FaxHistory, Unavailable
 from exporter.history.query import MAX_LIMIT, MAX_TIME, RESULTS, FaxPage, Query, Stored
 from exporter.history.storage import fault
 
@@ -12,7 +12,6 @@ __all__ = [
     "MAX_LIMIT",
     "MAX_TIME",
     "RESULTS",
-    "Earlier",
     "FaxHistory",
     "FaxPage",
     "Query",

@@ -16,13 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from exporter.history import rows
 from exporter.history.database import DAY, Database, TooSlow
 from exporter.history.query import MAX_LIMIT, FaxPage, Query, Stored
 from exporter.history.storage import CannotUse, HistoryFile, is_damage, keep, why
-from exporter.ledger import EndedFax
+from exporter.ledger import Earlier, EndedFax
 from exporter.settings import HistorySettings
 from exporter.words import visible
 
@@ -48,14 +48,6 @@ log = logging.getLogger(__name__)
 
 class Unavailable(Exception):
     """Nothing can be read now; the log says why."""
-
-
-class Earlier(NamedTuple):
-    """What an exporter before this one was told of a target."""
-
-    faxes: list[EndedFax]
-    since: float
-    """Seconds since the epoch: all that ended since then are among them."""
 
 
 @dataclass(slots=True)
@@ -122,7 +114,8 @@ class FaxHistory:
 
     async def earlier(self, wall: float) -> dict[str, Earlier]:
         """By target, the faxes that ended at that time, in seconds since the epoch, or later, in
-        the order in which they were told; nothing if they cannot all be read soon."""
+        the order in which they were told, and since when all of them are there; nothing if they
+        cannot all be read soon."""
         found: dict[str, list[EndedFax]] = {}
         after: int | None = 0
         count = 0

@@ -31,6 +31,7 @@ _WORDS: Final = {
     sqlite3.SQLITE_FULL: "there is no room left on its disk: make some",
     sqlite3.SQLITE_BUSY: "another program holds it locked: end that, or what it does",
     sqlite3.SQLITE_LOCKED: "another program holds it locked: end that, or what it does",
+    sqlite3.SQLITE_IOERR: "its disk reports an error: is it full? The kernel's log may say more",
     sqlite3.SQLITE_NOTADB: "it is damaged",
     sqlite3.SQLITE_CORRUPT: "it is damaged",
 }

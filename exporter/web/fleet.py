@@ -70,7 +70,7 @@ class Wanted:
         """What this query wants. Raises NotToBeHad."""
         state = query.get("state", "")
         state = "" if state == "all" else state
-        name = query.get("name", "").strip()
+        name = query.get("name", "")
         sort = query.get("sort", "") or "state"
         rows = query.get("rows", "")
         if state not in STATES:
@@ -81,7 +81,7 @@ class Wanted:
             raise NotToBeHad(f"sort takes {', '.join(SORTS)}, and - before it for the other way")
         if rows not in ("", "all"):
             raise NotToBeHad("rows takes all")
-        return cls(state, name, sort, rows == "all")
+        return cls(state, name.strip(), sort, rows == "all")
 
     def but(self, **other: Any) -> str:
         """The query for the same, except for these."""

@@ -238,12 +238,14 @@ class _Routes:
             if name not in names:
                 return self._missing(request)
             raise web.HTTPFound(target_url(name), headers=_PAGE_HEADERS)
-        if len(names) == 1:
-            return await self._target_page(request, names[0])
+        if len(set(request.query)) < len(request.query):
+            raise web.HTTPBadRequest(text="takes each of them once\n")
         try:
             wanted = Wanted.of(request.query)
         except NotToBeHad as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
+        if len(names) == 1:
+            return await self._target_page(request, names[0])
         rows = await self._source.rows()
         return await self._page(
             request,

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from exporter.web import rendering
-from exporter.web.rendering import Renderings
+from exporter.web.rendering import SAME_SECONDS, Renderings, Tagged
 from harness.virtual_time import in_virtual_time
 
 
@@ -127,4 +127,65 @@ async def test_what_is_asked_for_in_endless_ways_is_not_kept() -> None:
     assert await renderings.once(lambda: b"little", compress=True) == (b"little", False)
     assert render.times == 2
     assert not renderings._kept
+    renderings.close()
+
+
+# --- with an entity tag
+
+
+class Tagger:
+    """Leaves out the last byte, as if that changed by itself."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, body: bytes) -> str:
+        self.times += 1
+        return body[:-1].decode()
+
+
+async def get_tagged(
+    renderings: Renderings, version: int, render: Renderer, tag: Tagger, *known: str
+) -> Tagged:
+    return await renderings.get_tagged(
+        "key", version, render, tag=tag, known=known, compress=False, lasts=1.0
+    )
+
+
+@in_virtual_time
+async def test_who_has_it_is_told_so_and_nothing_is_made_again_for_him() -> None:
+    renderings, render, tag = Renderings(), Renderer(b"a1"), Tagger()
+    assert await get_tagged(renderings, 1, render, tag) == Tagged("a", b"a1")
+    assert await get_tagged(renderings, 1, render, tag, "x", "a") == Tagged("a", None)
+    await asyncio.sleep(30)
+    assert await get_tagged(renderings, 1, render, tag, "a") == Tagged("a", None)
+    assert (render.times, tag.times) == (1, 1)
+    # Who has it not gets what is of now.
+    render.body = b"a2"
+    assert await get_tagged(renderings, 1, render, tag, "x") == Tagged("a", b"a2")
+    # Of another version it is made, and may still be the same.
+    render.body = b"a3"
+    assert await get_tagged(renderings, 2, render, tag, "a") == Tagged("a", None)
+    render.body = b"b1"
+    assert await get_tagged(renderings, 3, render, tag, "a") == Tagged("b", b"b1")
+    renderings.close()
+
+
+@in_virtual_time
+async def test_in_the_end_it_is_looked_at_again_even_if_the_version_is_the_same() -> None:
+    renderings, render, tag = Renderings(), Renderer(b"a1"), Tagger()
+    await get_tagged(renderings, 1, render, tag)
+    render.body = b"b1"
+    await asyncio.sleep(SAME_SECONDS + 2)
+    assert await get_tagged(renderings, 1, render, tag, "a") == Tagged("b", b"b1")
+    renderings.close()
+
+
+async def test_what_is_tagged_is_compressed_as_what_is_not() -> None:
+    renderings, render = Renderings(), Renderer()
+    got = await renderings.get_tagged(
+        "key", 1, render, tag=lambda _: "t", known=(), compress=True, lasts=1.0
+    )
+    assert got.body is not None
+    assert (got.compressed, gzip.decompress(got.body)) == (True, render.body)
     renderings.close()

@@ -6,19 +6,21 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import bcrypt
 import pytest
 from aiohttp import ClientSession
+from yarl import URL
 
 from exporter.link import Source, Versioned
 from exporter.polling import Counts, Fleet
 from exporter.settings import Settings, SettingsError, WebConfigFile, WebSettings
-from exporter.web.page import CONTENT_SECURITY_POLICY, STATIC
 from exporter.web.routes import application
 from exporter.web.server import Server
+from exporter.web.templating import CONTENT_SECURITY_POLICY, STATIC, target_url
 from harness.exposition import Scrape
 from harness.pbx import FaultyPbx
 from harness.watching import SECRET, begin, settings_for
@@ -28,8 +30,11 @@ from harness.web_side import linked, listening
 class Site:
     """The web side of an exporter that watches these demo PBXs, and a client of it."""
 
-    def __init__(self, client: ClientSession, fleet: Fleet, pbxs: dict[str, FaultyPbx]) -> None:
+    def __init__(
+        self, client: ClientSession, base: str, fleet: Fleet, pbxs: dict[str, FaultyPbx]
+    ) -> None:
         self.client = client
+        self.base = base
         self.fleet = fleet
         self.pbxs = pbxs
 
@@ -62,13 +67,14 @@ async def site(
         socket = stack.enter_context(listening())
         await server.start([socket])
         host, port = socket.getsockname()
-        client = await stack.enter_async_context(ClientSession(f"http://{host}:{port}"))
+        base = f"http://{host}:{port}"
+        client = await stack.enter_async_context(ClientSession(base))
         await fleet.watch({name: settings_for(pbx) for name, pbx in pbxs.items()})
         try:
             async with asyncio.timeout(20):
                 while fleet.stale:
                     await asyncio.sleep(0.01)
-            yield Site(client, fleet, pbxs)
+            yield Site(client, base, fleet, pbxs)
         finally:
             await server.stop()
             await fleet.close()
@@ -154,7 +160,9 @@ async def test_discovery_lists_the_targets_as_prometheus_reads_them() -> None:
         assert json.loads((await on.get("/sd"))[1]) == []
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1/targets", "/api/v1/sessions"])
+@pytest.mark.parametrize(
+    "path", ["/", "/targets/fax-berlin", "/reasons", "/api/v1/targets", "/api/v1/sessions"]
+)
 async def test_no_cache_keeps_what_runs_now(path: str) -> None:
     async with site("fax-berlin") as on, on.client.get(path) as answer:
         assert answer.headers["Cache-Control"] == "no-store"
@@ -163,9 +171,10 @@ async def test_no_cache_keeps_what_runs_now(path: str) -> None:
 
 async def test_the_page_may_load_nothing_but_its_own_files_and_tells_nobody_where_it_is() -> None:
     async with site("fax-berlin") as on:
-        async with on.client.get("/") as answer:
-            assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
+        for path in ("/", "/targets/fax-berlin", "/targets/no-such", "/reasons"):
+            async with on.client.get(path) as answer:
+                assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+                assert answer.headers["Referrer-Policy"] == "no-referrer"
         for name in STATIC:
             async with on.client.get(f"/static/{name}") as answer:
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -204,7 +213,15 @@ async def test_a_stranger_learns_from_ready_no_name_and_from_nothing_else_anythi
         assert await on.get("/-/ready") == (503, "not ready\n")
         status, text = await on.get("/-/ready", headers=login)
         assert (status, "fax-berlin" in text) == (503, True)
-        for path in ("/metrics", "/probe?target=fax-berlin", "/sd", "/", "/api/v1/targets", "/x"):
+        pages = ("/", "/targets/fax-berlin", "/targets/x", "/?target=fax-berlin", "/reasons")
+        for path in (
+            "/metrics",
+            "/probe?target=fax-berlin",
+            "/sd",
+            "/api/v1/targets",
+            "/x",
+            *pages,
+        ):
             status, text = await on.get(path)
             assert status == 401, path
             assert "fax-berlin" not in text
@@ -268,8 +285,12 @@ async def test_the_api_shows_personal_data_only_if_that_is_set(details: bool) ->
         names = [target["name"] for target in json.loads(targets)["targets"]]
         assert names == ["fax-berlin", "fax-paris"]
         assert ("alice" in sessions, "bob" in targets) == (details, details)
-        _, page = await on.get("/")
-        assert ("alice" in page, "bob" in page) == (details, details)
+        for path in ("/targets/fax-berlin", "/?target=fax-berlin"):
+            _, page = await on.get(path)
+            assert ("alice" in page, "bob" in page) == (details, details)
+        _, fleet = await on.get("/")
+        assert "fax-berlin" in fleet
+        assert "alice" not in fleet
         _, only = await on.get("/api/v1/sessions?target=fax-paris")
         assert json.loads(only) == {"sessions": []}
 
@@ -292,3 +313,129 @@ async def test_a_fleet_is_looked_at_one_by_one_so_that_its_polls_go_on(path: str
         task.cancel()
         assert status == 200
         assert turns >= 500
+
+
+# --- the pages -------------------------------------------------------------------------------
+
+
+async def test_with_one_target_its_page_is_the_first_and_with_several_each_has_its_own() -> None:
+    async with site("fax-berlin") as on:
+        for path in ("/", "/targets/fax-berlin"):
+            status, text = await on.get(path)
+            assert (status, '<h1 id="target">fax-berlin</h1>' in text) == (200, True), path
+    async with site("fax-berlin", "fax-paris") as on:
+        assert "2 up, 0 down" in (await on.get("/"))[1]
+        async with on.client.get("/?target=fax-paris", allow_redirects=False) as answer:
+            # Relative, since a proxy may have put the exporter below a path of its own.
+            assert (answer.status, answer.headers["Location"]) == (302, "targets/fax-paris")
+        status, text = await on.get("/?target=fax-paris")
+        assert (status, '<h1 id="target">fax-paris</h1>' in text) == (200, True)
+        assert 'href="../static/page.css"' in text
+        async with on.client.head("/targets/fax-paris") as answer:
+            assert (answer.status, await answer.read()) == (200, b"")
+        for method in ("POST", "PUT", "DELETE"):
+            async with on.client.request(method, "/targets/fax-paris") as answer:
+                assert answer.status == 405
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "127.0.0.1:5038",
+        "[::1]:5038",
+        "a/b",
+        "a b",
+        "50%",
+        "%2F",
+        "..x",
+        "a?b#c",
+        "ä€😀",
+        "a;b&c=d+e",
+    ],
+)
+async def test_any_name_is_found_by_the_link_to_its_page(name: str) -> None:
+    async with site(name, "other") as on:
+        _, fleet = await on.get("/")
+        link = f"./{target_url(name)}"
+        assert f'href="{link}"' in fleet
+        path = link.removeprefix(".")
+        async with on.client.get(URL(f"{on.base}{path}", encoded=True)) as answer:
+            assert answer.status == 200
+            assert f"{escape(name)}</h1>" in await answer.text()
+        async with on.client.get("/", params={"target": name}) as answer:
+            assert answer.status == 200
+            assert f"{escape(name)}</h1>" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/targets/fax-berlin2",
+        "/targets/FAX-BERLIN",
+        "/targets/fax-berlin/",
+        "/targets/..%2ffax-berlin",
+        "/targets/%2e%2e/%2e%2e/etc/passwd",
+        "/targets/fax-berlin%00",
+        "/targets/%ff",
+        "/targets/%3Cscript%3Ealert(1)%3C/script%3E",
+        "/targets/fax%252dberlin",
+    ],
+)
+async def test_a_name_that_is_none_has_a_page_with_the_way_back_and_names_nobody(path: str) -> None:
+    async with site("fax-berlin", "fax-paris") as on:
+        async with on.client.get(URL(f"{on.base}{path}", encoded=True)) as answer:
+            text = await answer.text()
+            assert answer.status == 404
+            assert answer.content_type == "text/html"
+        assert "No such PBX" in text
+        assert 'id="all" href="../' in text
+        for name in ("fax-berlin", "fax-paris", "alert(1)"):
+            assert name not in text
+
+
+async def test_what_a_link_wants_that_there_is_not_is_told() -> None:
+    async with site("fax-berlin", "fax-paris") as on:
+        assert "fax-paris" not in (await on.get("/?name=berl&state=all&sort=-name"))[1]
+        for query, said in (
+            ("state=<script>", "state takes all, unhealthy, "),
+            ("sort=x", "sort takes state, "),
+            ("name=a&name=b", "takes each of them once"),
+        ):
+            status, text = await on.get(f"/?{query}")
+            assert (status, text.startswith(said)) == (400, True)
+
+
+async def test_what_has_not_changed_is_not_sent_again() -> None:
+    async with site("fax-berlin", "fax-paris") as on:
+        for path in ("/", "/targets/fax-berlin"):
+            async with on.client.get(path) as answer:
+                tag = answer.headers["ETag"]
+            for known in (tag, f'"x", {tag}'):
+                async with on.client.get(path, headers={"If-None-Match": known}) as answer:
+                    assert (answer.status, await answer.read()) == (304, b"")
+                    assert answer.headers["ETag"] == tag
+                    assert "Date" in answer.headers
+            begin(on.pbxs["fax-berlin"], channel=f"PJSIP/alice-{path.count('t'):08x}")
+            sent = 304
+            async with asyncio.timeout(20):
+                while sent == 304:
+                    async with on.client.get(path, headers={"If-None-Match": tag}) as answer:
+                        sent = answer.status
+            assert sent == 200
+
+
+async def test_hostile_reasons_versions_and_names_stay_text_on_every_page() -> None:
+    hostile = "<script>alert(1)</script>'\""
+    async with site("fax-berlin", "fax-paris", details=True) as on:
+        for pbx in on.pbxs.values():
+            pbx.version = f"22{hostile}"
+            pbx.drop_connections()
+            pbx.drop(begin(pbx, channel=f"PJSIP/{hostile}-00000001"))
+            begin(pbx, channel=f"PJSIP/{hostile}-00000002")
+        async with asyncio.timeout(20):
+            while not all(poller.ledger.running for poller in on.fleet.pollers.values()):
+                await asyncio.sleep(0.01)
+        for path in ("/", "/?name=<script>alert(1)</script>", "/targets/fax-berlin"):
+            status, text = await on.get(path)
+            assert status == 200
+            assert "<script>alert" not in text
