@@ -225,7 +225,10 @@ class WebSettings(_Group):
     ] = None
     show_details: Annotated[
         bool,
-        Field(description="Show personal data: file names, channel names and station ids."),
+        Field(
+            description="Show personal data, and keep it in the history: names of files and channels, "
+            "station ids, callers."
+        ),
     ] = False
     max_connections: Annotated[Count, Field(description="Connections held at once.")] = 512
 

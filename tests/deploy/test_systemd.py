@@ -104,7 +104,7 @@ def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path:
     secret.write_text("a-secret\n")
     secret.chmod(0o400)  # as systemd hands it over
     environment = dict(
-        line.replace("%d", str(tmp_path)).split("=", 1) for line in settings("Environment")
+        re.sub("%[dS]", str(tmp_path), line).split("=", 1) for line in settings("Environment")
     )
     manager = Manager(str(tmp_path / "notify"))
     environment |= manager.environment | {"FAX_EXPORTER_AMI_USERNAME": "fax-exporter"}
@@ -114,6 +114,14 @@ def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path:
             assert "refused: nothing listens" in exporter.wait_for_line("level=warning", 20)
             assert exporter.stop() == 0
         manager.wait_for("STOPPING=1")
+        # StateDirectory makes the folder; without it the history is in memory.
+        assert "the history of faxes is in memory" in exporter.log
+        (state,) = settings("StateDirectory")
+        (tmp_path / state).mkdir()
+        with Exporter("--ami.port=1", environment=environment) as exporter:
+            assert exporter.stop() == 0
+            assert (tmp_path / state / "faxes.db").is_file()
+            assert "history" not in exporter.log
     finally:
         manager.socket.close()
 

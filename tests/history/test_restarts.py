@@ -128,3 +128,23 @@ def test_only_its_user_can_read_the_file(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert set(modes.values()) == {0o600}
+
+
+def test_after_a_restart_the_faxes_of_today_are_counted_on(tmp_path: Path) -> None:
+    flag = f"--history.file={tmp_path / 'faxes.db'}"
+    with Exporter("--demo", flag) as exporter:
+        before = wait_for_faxes(exporter, several)
+        since = today(exporter)["since_timestamp"]
+        assert exporter.stop() == 0
+    with Exporter("--demo", flag) as exporter:
+        now = today(exporter)
+        assert now["faxes"] >= len(before)
+        assert now["since_timestamp"] <= before[-1]["ended_timestamp"] + 5
+        assert now["since_timestamp"] >= since
+
+
+def today(exporter: Exporter) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{exporter.base}/api/v1/targets", timeout=10) as answer:
+        (target,) = json.load(answer)["targets"]
+        day: dict[str, Any] = target["today"]
+        return day
