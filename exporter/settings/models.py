@@ -226,8 +226,8 @@ class WebSettings(_Group):
     show_details: Annotated[
         bool,
         Field(
-            description="Show personal data, and keep it in the history: names of files and channels, "
-            "station ids, callers."
+            description="Show personal data, and keep it in the history: names of files and "
+            "channels, station ids, callers."
         ),
     ] = False
     max_connections: Annotated[Count, Field(description="Connections held at once.")] = 512
