@@ -69,14 +69,14 @@ before-test:
 		echo "Some tests are skipped; for them, on Debian: apt-get install --no-install-recommends $$missing"; \
 	fi
 	@missing=; \
-	for tool in helm kubeconform pint; do \
+	for tool in alloy-config helm kubeconform pint; do \
 		command -v $$tool >/dev/null || missing="$$missing $$tool"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(TOOLS)"; \
 	fi
-	@command -v grafana-tsc >/dev/null || \
-		echo "Some tests are skipped for want of Grafana's types; where npm is: .ci/npm-tools $(TOOLS)"
+	@command -v grafana-tsc >/dev/null && command -v grafana-logql >/dev/null || \
+		echo "Some tests are skipped for want of Grafana's types and grammar; where npm is: .ci/npm-tools $(TOOLS)"
 
 fuzz: $(VENV)/installed-fuzz ## bytes that harm the exporter are searched for, a PBX's, then a client's; FUZZ_SECONDS=60 each
 	$(BIN)/python -m fuzz.ami -max_total_time=$(FUZZ_SECONDS) $(ARGS)

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import asterisk, goals, plot, polling, process, scraping
+from bench import asterisk, goals, plot, polling, process, scraping, viewers
 from bench.measuring import Numbers
 
 SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
     "polling": polling.measure,
     "tls": polling.tls,
     "scraping": scraping.measure,
+    "viewers": viewers.measure,
     "start": process.start,
     "storm": process.storm,
     "fleet": process.fleet,

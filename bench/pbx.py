@@ -26,6 +26,8 @@ PATTERN: Final = (0, 2, 2, 9)
 WRITES: Final = ("by message", "by answer", "at once")
 """What the PBX writes at once: one message, one answer, or all answers to what it has read, which
 costs its reader the least."""
+HISTORY_AFTER: Final = 12.0
+"""Seconds: what ended before it is first polled, an exporter does not count whole."""
 STORM_TICK: Final = 0.01
 """Seconds between two bursts of events, of which a storm is made."""
 
@@ -135,8 +137,9 @@ def _completion(number: int) -> bytes:
 class _ClientConnection(asyncio.Protocol):
     """One connection of a client."""
 
-    def __init__(self, script: _Script, burst: bytes) -> None:
+    def __init__(self, script: _Script, burst: bytes, history: bytes) -> None:
         self._script = script
+        self._history = history
         self._burst = burst
         self._unread = b""
 
@@ -145,6 +148,9 @@ class _ClientConnection(asyncio.Protocol):
         self._transport = transport
         self._storm_task: asyncio.Task[None] | None = None
         transport.write(b"Asterisk Call Manager/11.0.0\r\n")
+        if self._history:
+            loop = asyncio.get_running_loop()
+            loop.call_later(HISTORY_AFTER, transport.write, self._history)
         if self._burst:
             self._storm_task = asyncio.create_task(self._send_storm())
 
@@ -196,6 +202,7 @@ async def _serve(
     sessions: int,
     storm: int,
     completions: int,
+    history: int,
     writes: str,
     certificate: Path | None,
 ) -> None:
@@ -203,6 +210,10 @@ async def _serve(
     unwanted = round(storm * STORM_TICK)
     burst = b"".join((UNWANTED * (unwanted // len(UNWANTED) + 1))[:unwanted])
     burst += b"".join(_completion(number) for number in range(round(completions * STORM_TICK)))
+    ended_before = b"".join(
+        _completion(number).replace(b"=SUCCESS", b"=FAILED" if number % 4 == 0 else b"=SUCCESS")
+        for number in range(history)
+    )
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -211,7 +222,7 @@ async def _serve(
     for _ in range(pbxs):
         script = _Script(sessions, writes)
         server = await loop.create_server(
-            lambda script=script: _ClientConnection(script, burst),
+            lambda script=script: _ClientConnection(script, burst, ended_before),
             HOST,
             0,
             ssl=context,
@@ -235,12 +246,14 @@ def running(
     pbxs: int = 1,
     storm: int = 0,
     completions: int = 0,
+    history: int = 0,
     writes: str = "by message",
     certificate: Path | None = None,
 ) -> Iterator[Address]:
     """PBXs in a process of their own, each with so many sessions. `storm`: unwanted events a
-    second on every connection; `completions`: likewise SendFAX events. `writes`: one of WRITES.
+    second on every connection; `completions`: likewise SendFAX events; `history`: so many of them
+    once, HISTORY_AFTER seconds after connecting. `writes`: one of WRITES.
     `certificate`: a file with it and its key, for TLS."""
-    with apart(_process, pbxs, sessions, storm, completions, writes, certificate) as pipe:
+    with apart(_process, pbxs, sessions, storm, completions, history, writes, certificate) as pipe:
         yield pipe.recv()
         pipe.send("all is measured")

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from exporter import __version__, log
-from exporter.fax_log import fax_log
+from exporter.fax_log import FaxFile, fax_log
 from exporter.history import FaxHistory
 from exporter.history import fault as history_fault
 from exporter.ledger import EndedFax
@@ -134,9 +134,9 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         history.start()
         stack.push_async_callback(history.close)  # once the fleet is closed, too
         earlier = await history.earlier(time.time() - _DAY_SECONDS)
-        faxes, fax_file = fax_log(settings.log, standard_error)
-        if fax_file is not None:
-            stack.callback(fax_file.close)  # once the fleet is closed, which tells what waits
+        faxes, lines = fax_log(settings.log, standard_error)
+        if lines is not None:
+            stack.callback(lines.close)  # once the fleet is closed, which tells what waits
         fleet = Fleet(
             settings.poll.interval,
             peers,
@@ -157,7 +157,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         web = WebProcess(settings, sockets, answering)
         web_file = web.reload if settings.web.config_file is not None else None
         read_again = one if one is not None and one.can_change else file
-        reopen = fax_file.reopen if fax_file else None
+        reopen = lines.reopen if isinstance(lines, FaxFile) else None
         reload = Reload(fleet, read_again, web_file, notifier, reopen)
         if reload.possible:
             answering.reload = reload

@@ -7,10 +7,12 @@ cannot be written is held up to the bounds of line_writer.py, and counted beyond
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from exporter.appended_file import AppendedFile, advice
 from exporter.fax import named_resolution
+from exporter.journal import Journal, entry_of
 from exporter.ledger import EndedFax
 from exporter.line_writer import MOST_LINES, LineWriter
 from exporter.log import Format, Lines, Value, formatter, rfc3339
@@ -80,7 +82,9 @@ def fields(target: str, fax: EndedFax, *, details: bool) -> dict[str, Value]:
 class FaxLog:
     """Writes the lines."""
 
-    def __init__(self, lines: Lines, format: Format, which: Which, *, details: bool) -> None:
+    def __init__(
+        self, lines: "Lines | FaxJournal", format: Format, which: Which, *, details: bool
+    ) -> None:
         """`lines`: what takes them. `which`: of all faxes, or of those whose result is failed."""
         self._lines = lines
         self._formatter = formatter(format)
@@ -96,8 +100,8 @@ class FaxLog:
         if self._which == "failed" and fax.succeeded is not False:
             return
         record = logging.LogRecord(__name__, logging.INFO, "", 0, kind(fax), None, None)
-        record.__dict__["fields"] = fields(target, fax, details=self._details)
-        if self._lines.put(self._formatter.format(record) + "\n"):
+        found = record.__dict__["fields"] = fields(target, fax, details=self._details)
+        if self._put(self._formatter.format(record), found):
             if self._losing:
                 logger.warning("%d lines of faxes were lost", self._losing)
             self._losing = 0
@@ -109,6 +113,11 @@ class FaxLog:
                 "lines of faxes are lost: what cannot be written is held, and there is no room for "
                 "more; asterisk_fax_exporter_fax_lines_lost_total counts them"
             )
+
+    def _put(self, line: str, found: Mapping[str, Value]) -> bool:
+        if isinstance(self._lines, FaxJournal):
+            return self._lines.put(line, found)
+        return self._lines.put(line + "\n")
 
 
 class FaxFile:
@@ -148,12 +157,49 @@ class FaxFile:
         logger.info("%s: lines of faxes are written again", self._name)
 
 
-def fax_log(settings: LogSettings, standard_error: Lines) -> tuple[FaxLog | None, FaxFile | None]:
-    """What writes the lines, and the file they are written to; None if there are none, or if they
-    go to standard error."""
+class FaxJournal:
+    """systemd's journal, where standard error leads there: a line's fields are fields there too."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._writer = LineWriter(journal, self)
+
+    def put(self, line: str, found: Mapping[str, Value]) -> bool:
+        """Takes a line, without its end, and its fields; False if it is lost."""
+        return self._writer.put(entry_of(line, found))
+
+    def close(self) -> None:
+        """Sends what is held, for CLOSE_SECONDS at most."""
+        if lost := self._writer.close(CLOSE_SECONDS):
+            logger.error("the journal: %d lines of faxes could not be sent", lost)
+        self._journal.close()  # if there was none, no thread has
+
+    def failed(self, error: OSError) -> None:
+        """Says what is wrong with it."""
+        logger.warning(
+            "the journal: lines of faxes cannot be sent: %s. Up to %d are held and sent once that "
+            "is possible",
+            error.strerror,
+            MOST_LINES,
+        )
+
+    def went_on(self) -> None:
+        """Says that it is over."""
+        logger.info("the journal: lines of faxes are sent again")
+
+
+def fax_log(
+    settings: LogSettings, standard_error: Lines
+) -> tuple[FaxLog | None, FaxFile | FaxJournal | None]:
+    """What writes the lines, and the file or the journal they are written to; None if there are
+    none, or if they go to standard error as they are."""
     which = settings.faxes
     if which == "off":
         return None, None
-    file = None if settings.fax_file is None else FaxFile(AppendedFile(settings.fax_file))
-    lines = standard_error if file is None else file
-    return FaxLog(lines, settings.format, which, details=settings.fax_details), file
+    own: FaxFile | FaxJournal | None = None
+    if settings.fax_file is not None:
+        own = FaxFile(AppendedFile(settings.fax_file))
+    elif (journal := Journal.of_this_process()) is not None:
+        own = FaxJournal(journal)
+    lines = standard_error if own is None else own
+    return FaxLog(lines, settings.format, which, details=settings.fax_details), own

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import exporter_health, fax_overview, line_quality, peers
+from grafana import exporter_health, fax_log, fax_overview, line_quality, peers
 from grafana.copies import told_apart
 
 DIRECTORY: Final = Path(__file__).parent / "dashboards"
@@ -22,7 +22,7 @@ SUFFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,9}[a-z0-9])?")
 def boards() -> dict[str, dict[str, Any]]:
     """What each file holds, by its name."""
     made = {}
-    for module in (fax_overview, line_quality, peers, exporter_health):
+    for module in (fax_overview, line_quality, peers, fax_log, exporter_health):
         content = json.loads(json.dumps(module.dashboard().build(), cls=JSONEncoder))
         everything = [
             inner for panel in content["panels"] for inner in (panel, *panel.get("panels", ()))

@@ -80,15 +80,16 @@ def board(
     since: str,
     listed: str = "asterisk_fax_up",
     variables: Mapping[str, str] | None = None,
+    more: Iterable[Builder[model.VariableModel]] = (),
 ) -> build.Dashboard:
     """An empty dashboard with its variables, links and annotations.
 
     `listed` selects the series whose jobs can be chosen; instances are those that Prometheus
     scrapes for them, since one that has been dead for longer than the period shown has nothing
-    else. `variables`: more labels to choose by, and the series that have them. There is no custom
-    value for All: `.+` would take in the `up` and `process_*` of everything else that is scraped.
-    Sites that have other labels, such as cluster, choose by filters, which Grafana puts into every
-    query.
+    else. `variables`: more labels to choose by, and the series that have them; `more`: what is
+    chosen otherwise. There is no custom value for All of jobs and instances: `.+` would take in the
+    `up` and `process_*` of everything else that is scraped. Sites that have other labels, such as
+    cluster, choose by filters, which Grafana puts into every query.
     """
     dashboard = (
         build.Dashboard(title)
@@ -107,7 +108,9 @@ def board(
         .with_variable(_variable("instance", 'label_values(up{job=~"$job"}, instance)'))
     )
     for name, source in (variables or {}).items():
-        dashboard.with_variable(_variable(name, f"label_values({source}, {name})"))
+        dashboard.with_variable(chosen_by(name, source))
+    for each in more:
+        dashboard.with_variable(each)
     dashboard.with_variable(
         build.AdHocVariable("filters")
         .label("Filters")
@@ -147,6 +150,11 @@ class _Annotation(Builder[model.AnnotationQuery]):
 
     def build(self) -> model.AnnotationQuery:
         return self._Query(self._marks)
+
+
+def chosen_by(name: str, source: str) -> build.QueryVariable:
+    """A variable of the values that a label of these series has."""
+    return _variable(name, f"label_values({source}, {name})")
 
 
 def _variable(name: str, query: str) -> build.QueryVariable:

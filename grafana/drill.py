@@ -12,12 +12,14 @@ OVERVIEW: Final = "asterisk-fax-overview"
 LINE_QUALITY: Final = "asterisk-fax-line-quality"
 PEERS: Final = "asterisk-fax-peers"
 HEALTH: Final = "asterisk-fax-exporter-health"
+FAX_LOG: Final = "asterisk-fax-log"
 
 _TITLES: Final = {
     OVERVIEW: "Overview",
     LINE_QUALITY: "Line quality",
     PEERS: "Peers",
     HEALTH: "Exporter health",
+    FAX_LOG: "Fax log",
 }
 
 

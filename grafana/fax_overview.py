@@ -8,7 +8,7 @@ from alerts import thresholds
 from grafana import alert_panels
 from grafana import fax_overview_rows as lower
 from grafana.boards import board, filled
-from grafana.drill import HEALTH, LINE_QUALITY, OVERVIEW, PEERS, by_row, by_series
+from grafana.drill import FAX_LOG, HEALTH, LINE_QUALITY, OVERVIEW, PEERS, by_row, by_series
 from grafana.figures import figures, ranking, stat_panel
 from grafana.limits import BAD_LINES, FAILURES, WAITING, alert_above, failures_above
 from grafana.panels import (
@@ -252,6 +252,7 @@ def _pbxs() -> Panel:
             "PBX": [
                 by_row(LINE_QUALITY, **pbx),
                 by_row(PEERS, **pbx),
+                by_row(FAX_LOG, **pbx),
                 by_row(HEALTH, **pbx),
                 by_row(OVERVIEW, **pbx),
             ]
@@ -269,7 +270,7 @@ def _peers() -> Panel:
 
 
 def _results() -> list[Panel]:
-    by_reason = [by_series(LINE_QUALITY, "reason"), by_series(PEERS, "reason")]
+    by_reason = [by_series(to, "reason") for to in (LINE_QUALITY, PEERS, FAX_LOG)]
     return [
         bars(
             "How many faxes, and how did they end?",

@@ -35,3 +35,39 @@ class Manager:
             if (message := self.socket.recv(4096).decode()).startswith(start):
                 return message
         raise AssertionError(f"no {start} within {seconds} s")
+
+
+class Journald:
+    """The other end of journald's native socket: takes datagrams apart as its protocol says."""
+
+    def __init__(self, path: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.settimeout(20)
+
+    def __enter__(self) -> "Journald":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.socket.close()
+
+    def entry(self) -> dict[str, str]:
+        """The fields of the next entry."""
+        rest, files, _, _ = socket.recv_fds(self.socket, 1 << 20, 1)
+        if files:
+            with open(files[0], "rb") as file:
+                file.seek(0)
+                rest = file.read()
+        fields: dict[str, str] = {}
+        while rest:
+            line, newline, rest = rest.partition(b"\n")
+            assert newline, line
+            name, equals, value = line.partition(b"=")
+            if not equals:
+                size = int.from_bytes(rest[:8], "little")
+                value, rest = rest[8 : 8 + size], rest[8 + size :]
+                assert rest[:1] == b"\n", rest
+                rest = rest[1:]
+            assert name.decode() not in fields, name
+            fields[name.decode()] = value.decode()
+        return fields

@@ -25,6 +25,8 @@ OF_A_WHOLE_FOLDER = {
     "polling/test_states.py",
     "web/test_api.py",
     "web/test_hostile.py",
+    "web/test_live.py",
+    "web/test_look.py",
 }
 
 

@@ -17,6 +17,7 @@ _KINDS: Final = {
     "barchart": "bars",
     "bargauge": "bars",
     "heatmap": "heatmap",
+    "logs": "log",
     "stat": "figure",
     "state-timeline": "states over time",
     "table": "table",

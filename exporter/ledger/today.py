@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from exporter.fax import Reason
@@ -130,10 +131,9 @@ class Today:
     def hours(self, now: float) -> list[Hour]:
         """The last HOURS in which a fax ended, the oldest first."""
         self._turn(now)
-        return sorted(
-            (hour for hour in self._hours.values() if _oldest(now) < hour.start <= now),
-            key=lambda hour: hour.start,
-        )
+        oldest = _oldest(now)
+        last = [hour for hour in self._hours.values() if oldest < hour.start <= now]
+        return sorted(last, key=attrgetter("start"))
 
     @property
     def began(self) -> float:

@@ -67,6 +67,7 @@ class Source:
         self._columns: dict[str, Columns] = {}
         self._asking: dict[int, str] = {}
         self._fleet = Shared(partial(self._ask, "fleet"))
+        self._recent_names = Recent(self._ask_names, lasts)
         self._reload = Shared(partial(self._ask, "reload"))
         self._lasts = lasts
         self._rows = Recent(self._ask_rows, lasts)
@@ -98,6 +99,13 @@ class Source:
             self._names = state.names
             self._forget_others(frozenset(state.names))
         return state
+
+    async def names(self) -> tuple[str, ...]:
+        """The names of the targets, up to `lasts` seconds old: for pages that stay open."""
+        return await self._recent_names()
+
+    async def _ask_names(self) -> tuple[str, ...]:
+        return (await self.fleet()).names
 
     def _forget_others(self, names: frozenset[str]) -> None:
         """Keeps nothing of targets that are no more. With peers their keys are many."""
@@ -161,7 +169,8 @@ class Source:
 
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
-        if name not in (await self.fleet()).names:
+        # One that was there a moment ago may be asked for; the other process knows if it is gone.
+        if name not in await self.names() and name not in (await self.fleet()).names:
             raise NoSuchTarget
 
     def _shared(self, what: str, name: str | None) -> Shared[Any] | Recent[Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 from exporter.fax import REASON_WORDS, THEIRS, Reason
@@ -50,7 +51,7 @@ class Lately:
     def of(cls, failed: Iterable[EndedFax], others: Iterable[EndedFax], now: float) -> "Lately":
         """Of these. `now`: seconds of a monotonic clock."""
         # KEPT of each kind are remembered, so these are the last KEPT of all.
-        newest = sorted(chain(failed, others), key=_ended_at, reverse=True)[:KEPT]
+        newest = sorted(chain(failed, others), key=attrgetter("ended_at"), reverse=True)[:KEPT]
         last = [fax for fax in newest if now - fax.ended_at <= LATELY]
         reasons = Counter(fax.reason for fax in last if fax.reason is not None)
         theirs = sum(reasons[reason] for reason in THEIRS)
@@ -98,7 +99,3 @@ def health_of(status: Status, hints: Sequence[str], lately: Lately) -> tuple[Hea
     if missing:
         return Health.INCOMPLETE, f"the last poll brought nothing of {', '.join(missing)}"
     return Health.OK, ""
-
-
-def _ended_at(fax: EndedFax) -> float:
-    return fax.ended_at

@@ -38,10 +38,11 @@ class Notices:
         """All troubles there are, the oldest first."""
         return list(self._present.values())
 
-    @property
-    def hints(self) -> list[str]:
-        """What the PBX lacks, and what to do about it."""
-        return [trouble.text for trouble in self._present.values() if trouble.kind in TO_BE_MENDED]
+    def hints(self, *, up: bool) -> list[str]:
+        """What the PBX lacks, and what to do about it. What it refuses only while it is `up`: else
+        that is why it is not, or was said over a connection that is gone."""
+        told = TO_BE_MENDED if up else TO_BE_MENDED.difference(REFUSALS)
+        return [trouble.text for trouble in self._present.values() if trouble.kind in told]
 
     def refusals_of(self, *actions: str) -> list[Trouble[Kind]]:
         """How Asterisk refuses these actions, in their order; nothing for those that work."""

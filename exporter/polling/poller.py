@@ -133,7 +133,7 @@ class Poller:
     @property
     def hints(self) -> list[str]:
         """What this PBX lacks, and what to do about it."""
-        return self._notices.hints
+        return self._notices.hints(up=self.status.up)
 
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""

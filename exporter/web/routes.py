@@ -233,9 +233,8 @@ class _Routes:
         return await self._shown(request, "sessions", self._sessions_json, _JSON)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        names = (await self._source.fleet()).names
         if (name := _target_name(request)) is not None:
-            if name not in names:
+            if name not in (await self._source.fleet()).names:
                 return self._missing(request)
             raise web.HTTPFound(target_url(name), headers=_PAGE_HEADERS)
         if len(set(request.query)) < len(request.query):
@@ -244,6 +243,7 @@ class _Routes:
             wanted = Wanted.of(request.query)
         except NotToBeHad as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
+        names = await self._source.names()
         if len(names) == 1:
             return await self._target_page(request, names[0])
         rows = await self._source.rows()
@@ -258,7 +258,7 @@ class _Routes:
         return await self._target_page(request, request.match_info["name"])
 
     async def _target_page(self, request: web.Request, name: str) -> web.StreamResponse:
-        watched = len((await self._source.fleet()).names)
+        watched = len(await self._source.names())
         try:
             shown = await self._source.shown(name)
         except NoSuchTarget:

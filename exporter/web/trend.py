@@ -33,7 +33,8 @@ def trend(hours: Sequence[tuple[int | None, int | None]]) -> Trend:
     return Trend(
         _bars([faxes for faxes, _ in known], most),
         _bars([failed for _, failed in known], most),
-        f"{total} faxes in the last {len(known)} hours, {failed} failed; "
+        f"{total} {'fax' if total == 1 else 'faxes'} in the last {len(known)} hours, "
+        f"{failed} failed; "
         f"{most} in the busiest hour",
         width,
     )

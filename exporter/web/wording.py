@@ -48,7 +48,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "operation": OPERATIONS,
     "state": STATES,
     "transport": TRANSPORTS,
-    "reason": {reason.value: words for reason, words in REASON_WORDS.items()},
+    "reason": {str(reason): words for reason, words in REASON_WORDS.items()},
     "health": HEALTHS,
     "look": HEALTH_LOOKS,
 }

@@ -98,6 +98,17 @@ def test_the_web_process_may_lower_its_priority_and_nothing_else_of_the_kind() -
     assert order == ["@system-service", "~@privileged @resources", "setpriority"]
 
 
+def test_the_folder_for_lines_of_faxes_is_the_one_that_is_written_of() -> None:
+    (folder,) = settings("LogsDirectory")
+    file = f"FAX_EXPORTER_LOG_FAX_FILE=/var/log/{folder}/faxes.log"
+    assert file in UNIT.read_text()
+    assert file in (UNIT.parent / "README.md").read_text()
+    assert (
+        f"--log.fax-file=/var/log/{folder}/faxes.log"
+        in (UNIT.parents[2] / "docs/fax-log.md").read_text()
+    )
+
+
 def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path: Path) -> None:
     (credential,) = settings("LoadCredential")
     secret = tmp_path / credential.partition(":")[0]

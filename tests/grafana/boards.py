@@ -1,5 +1,5 @@
 """The committed dashboards, as their tests read them: panels, expressions, and what Grafana makes
-of these."""
+of these. What is asked of Loki stands apart."""
 
 import json
 import re
@@ -20,6 +20,8 @@ FREE: Final = {
     "peer": ".+",
     "operation": ".+",
     "reason": ".+",
+    "result": ".+",
+    "uniqueid": "",
     "__rate_interval": "5m",
     "__interval": "4m",
     "__range": "1h",
@@ -45,11 +47,18 @@ def asking(board: Json) -> list[Json]:
     return [panel for panel in on(board) if panel["type"] != "alertlist"]
 
 
-PANELS: Final = [(name, panel) for name, board in BOARDS.items() for panel in asking(board)]
+def of_loki(one: Json) -> bool:
+    """Whether a panel, or one of its queries, asks the log."""
+    return bool(one["datasource"]["type"] == "loki")
+
+
+EVERY_PANEL: Final = [(name, panel) for name, board in BOARDS.items() for panel in asking(board)]
+PANELS: Final = [(name, panel) for name, panel in EVERY_PANEL if not of_loki(panel)]
+LOG_PANELS: Final = [(name, panel) for name, panel in EVERY_PANEL if of_loki(panel)]
 
 
 def expressions() -> list[str]:
-    """All that is asked, by panels and for annotations."""
+    """All that is asked of Prometheus, by panels and for annotations."""
     asked = [target["expr"] for _, panel in PANELS for target in panel["targets"]]
     return asked + [
         annotation["target"]["expr"]

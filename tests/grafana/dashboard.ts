@@ -5,6 +5,7 @@ import type * as grafana from '@grafana/schema';
 import type * as barchart from '@grafana/schema/dist/esm/raw/composable/barchart/panelcfg/x/BarChartPanelCfg_types.gen';
 import type * as bargauge from '@grafana/schema/dist/esm/raw/composable/bargauge/panelcfg/x/BarGaugePanelCfg_types.gen';
 import type * as heatmap from '@grafana/schema/dist/esm/raw/composable/heatmap/panelcfg/x/HeatmapPanelCfg_types.gen';
+import type * as logs from '@grafana/schema/dist/esm/raw/composable/logs/panelcfg/x/LogsPanelCfg_types.gen';
 import type * as stat from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
 import type * as statetimeline from '@grafana/schema/dist/esm/raw/composable/statetimeline/panelcfg/x/StateTimelinePanelCfg_types.gen';
 import type * as table from '@grafana/schema/dist/esm/raw/composable/table/panelcfg/x/TablePanelCfg_types.gen';
@@ -19,12 +20,24 @@ interface Kinds {
   alertlist: { options: Record<string, unknown>; custom: Nothing }; // its types are not published
   barchart: { options: barchart.Options; custom: barchart.FieldConfig };
   bargauge: { options: bargauge.Options; custom: Nothing };
+  logs: { options: logs.Options; custom: Nothing };
   heatmap: { options: heatmap.Options; custom: heatmap.FieldConfig };
   stat: { options: stat.Options; custom: Nothing };
   'state-timeline': { options: statetimeline.Options; custom: statetimeline.FieldConfig };
   table: { options: table.Options; custom: table.FieldConfig };
   text: { options: text.Options; custom: Nothing };
   timeseries: { options: timeseries.Options; custom: timeseries.FieldConfig };
+}
+
+/** A query of the Loki data source, whose types are not published: LokiDataQuery of Grafana's source. */
+interface LokiQuery extends grafana.DataQuery {
+  expr: string;
+  legendFormat?: string;
+  maxLines?: number;
+  step?: string;
+  editorMode?: 'code' | 'builder';
+  queryType?: 'range' | 'instant' | 'stream';
+  direction?: 'forward' | 'backward' | 'scan';
 }
 
 type Standard = Omit<grafana.FieldConfig, 'custom'>;
@@ -81,3 +94,6 @@ export type Dashboard = Json<
     annotations: { list: Annotation[] };
   }
 >;
+
+/** Around a panel's queries of Loki, so that each kind of query is held to its own type alone. */
+export declare function ofLoki(queries: Array<Json<LokiQuery>>): Array<Json<PromQuery>>;

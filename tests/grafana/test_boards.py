@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter import metrics
+from exporter.ledger import Exemplar
 from exporter.settings import read_yaml
 from grafana import __main__ as generator
 from grafana import panels, promql
@@ -15,11 +16,12 @@ from harness.exposition import published
 from harness.rules import recorded
 from tests.grafana.boards import (
     BOARDS,
-    PANELS,
+    EVERY_PANEL,
     Json,
     asking,
     expressions,
     named,
+    of_loki,
     on,
     substituted,
     with_rows,
@@ -42,13 +44,13 @@ _OF_A_PROCESS = {
     "process_virtual_memory_bytes",
 }
 OF_THE_PROCESS = _OF_A_PROCESS | {f"{metrics.WEB_PROCESS}_{name}" for name in _OF_A_PROCESS}
-TYPES = {"bargauge", "heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
+TYPES = {"bargauge", "heatmap", "logs", "row", "stat", "state-timeline", "table", "timeseries"}
 UNITS = {"short", "percentunit", "s", "bps", "bytes"}
 
 EACH_PANEL = pytest.mark.parametrize(
     "panel",
-    [panel for _, panel in PANELS],
-    ids=[f"{name} {panel['title']}" for name, panel in PANELS],
+    [panel for _, panel in EVERY_PANEL],
+    ids=[f"{name} {panel['title']}" for name, panel in EVERY_PANEL],
 )
 BOARDS_TEXT = {
     board["uid"]: [
@@ -68,6 +70,7 @@ def test_the_committed_json_is_what_the_code_makes() -> None:
 def test_dashboards_keep_their_addresses() -> None:
     assert [board["uid"] for board in BOARDS.values()] == [
         "asterisk-fax-exporter-health",
+        "asterisk-fax-log",
         "asterisk-fax-overview",
         "asterisk-fax-line-quality",
         "asterisk-fax-peers",
@@ -76,16 +79,18 @@ def test_dashboards_keep_their_addresses() -> None:
 
 @EACH_PANEL
 def test_a_panel_says_what_it_shows(panel: Json) -> None:
-    defaults = panel["fieldConfig"]["defaults"]
     assert panel["type"] in TYPES
     assert panel["title"].strip()
     assert panel["description"].endswith(".")
-    assert defaults["unit"] in UNITS
+    if panel["type"] != "logs":
+        assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
     assert panel["targets"]
 
 
 @EACH_PANEL
 def test_no_data_cannot_be_mistaken_for_all_well(panel: Json) -> None:
+    if panel["type"] == "logs":
+        return
     defaults = panel["fieldConfig"]["defaults"]
     assert defaults["noValue"].startswith(("No ", "Not "))
     # Grafana gives a panel without data the colour of the first step.
@@ -99,7 +104,10 @@ def test_no_data_cannot_be_mistaken_for_all_well(panel: Json) -> None:
         assert others
     if panel["type"] in ("stat", "table", "bargauge"):
         # The last value within a period would outlive its series.
-        assert all(target["instant"] for target in panel["targets"])
+        assert all(
+            target["queryType"] == "instant" if of_loki(target) else target["instant"]
+            for target in panel["targets"]
+        )
 
 
 @EACH_BOARD
@@ -141,11 +149,15 @@ def test_ids_and_titles_name_one_panel(board: Json) -> None:
 def test_everything_asks_the_chosen_data_source(board: Json) -> None:
     chosen = {"type": "prometheus", "uid": "${datasource}"}
     asks = [target for panel in asking(board) for target in (panel, *panel["targets"])]
+    of_the_log = [one for one in asks if of_loki(one)]
+    asks = [one for one in asks if not of_loki(one)]
+    assert all(one["datasource"]["uid"] == "${loki}" for one in of_the_log)
     asks += board["annotations"]["list"]
     asks += [v for v in board["templating"]["list"] if v["type"] in ("query", "adhoc")]
     assert all(one["datasource"] == chosen for one in asks)
     names = [variable["name"] for variable in board["templating"]["list"]]
     assert names[:3] == ["datasource", "job", "instance"]
+    assert ("loki" in names) is bool(of_the_log)
 
 
 @EACH_BOARD
@@ -178,7 +190,7 @@ def test_what_is_chosen_by_is_offered(board: Json) -> None:
     asked = {name for text in BOARDS_TEXT[board["uid"]] for name in re.findall(r"\$(\w+)", text)}
     assert asked <= offered | {"__rate_interval", "__interval", "__range", "__from"}
     # And no variable is offered that changes nothing.
-    assert offered - {"datasource", "filters"} <= asked
+    assert offered - {"datasource", "filters", "loki"} <= asked
 
 
 def test_every_series_asked_for_is_of_the_chosen_jobs_and_instances() -> None:
@@ -268,3 +280,21 @@ def test_provisioning_is_in_the_layout_that_grafana_reads() -> None:
     assert provider["options"]["path"] in readme
     (source,) = sources["datasources"]
     assert (source["type"], source["access"]) == ("prometheus", "proxy")
+    log = read_yaml(root / "datasources" / "asterisk-fax-loki.yml")
+    assert isinstance(log, dict)
+    (of_the_log,) = log["datasources"]
+    assert (of_the_log["type"], of_the_log["access"]) == ("loki", "proxy")
+
+
+def test_an_exemplar_leads_to_the_line_of_its_fax() -> None:
+    root = generator.DIRECTORY.parent / "provisioning"
+    sources = read_yaml(root / "datasources" / "asterisk-fax.yml")
+    assert isinstance(sources, dict)
+    (leads,) = sources["datasources"][0]["jsonData"]["exemplarTraceIdDestinations"]
+    exemplar = metrics._exemplar(Exemplar("1764149000.7", 1.0, 1764149000.0))
+    assert set(exemplar.labels) == {leads["name"]}
+    # Doubled, or Grafana would look for a variable of its environment.
+    path, variable = leads["url"].removesuffix("=$${__value.raw}").split("?var-")
+    board = BOARDS["fax-log.json"]
+    assert path == f"/d/{board['uid']}"
+    assert variable in {one["name"] for one in board["templating"]["list"]}

@@ -116,6 +116,7 @@ def _counters(bad: int) -> Iterator[tuple[str, Values]]:
         "connects_total": bad,
         "asterisk_restarts_total": bad,
         "exporter_web_restarts_total": 1,
+        "exporter_fax_lines_lost_total": bad,
     }
     for name, step in grown.items():
         yield name, _growing(step)

@@ -1,6 +1,7 @@
 """The page in a real browser, while faxes go through a real Asterisk."""
 
 import os
+import re
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
@@ -64,6 +65,14 @@ def test_a_fax_is_followed_from_its_start_to_its_end(watch: Start, three_pages: 
             expect(page.get_by_text("No session.")).to_be_visible()
             assert page.evaluate("document.scripts.length") == 1
             assert_fits(page, PHONE)
+            # The times are those of the browser's clock, and count.
+            expect(ended.first.locator("time .ago")).to_have_text(
+                re.compile(r"^\d+ (s|min .*) ago$")
+            )
+            today = page.get_by_role("figure").get_by_role("img")
+            expect(today).to_have_attribute(
+                "aria-label", re.compile("^2 faxes in the last 24 hours, 0 failed")
+            )
 
             asterisk.send_fax(three_pages)
             agreed = row(public, "Running now", "Receive", "standard")
@@ -82,12 +91,17 @@ def test_a_fax_is_followed_from_its_start_to_its_end(watch: Start, three_pages: 
                 )
                 expect(damaged).to_have_count(1, timeout=FAX_MS)
             expect(row(page, "Failed last", "The call dropped")).to_have_count(2)
+            expect(page.locator("#today-failures")).to_contain_text("The call dropped")
             assert_fits(page, PHONE)
             assert_fits(public, PHONE)
             text = public.content()
             for personal in ("script>x", "Local/", ".tif"):
                 assert personal not in text
             save_screenshots(public)
+            with public.expect_navigation():
+                row(public, "Failed last", "call_dropped").first.get_by_role("link").click()
+            expect(public.locator(":target")).to_contain_text("The call dropped")
+            public.go_back()
             expect(row(public, "Ended last without failing", "Success")).to_have_count(
                 6, timeout=FAX_MS
             )

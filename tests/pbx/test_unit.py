@@ -1,43 +1,28 @@
-"""The systemd unit under systemd itself, which is process 1 of namespaces of its own."""
+"""The systemd unit under systemd itself."""
 
-import os
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 from typing import Final
 
-from harness.programs import binary
+from tests.pbx.systemd import said_by
 
-ROOT: Final = Path(__file__).parents[2]
-UNIT: Final = ROOT / "deploy/systemd/asterisk-fax-exporter.service"
-
-PYTHON: Final = "python{}.{}".format(*sys.version_info)
-
-# A drop-in names the Python and the tree, where ProtectHome and PrivateTmp do not hide them; all
-# else is the unit's. Short times, so that a restart by the watchdog is seen.
-DROP_IN: Final = f"""
-[Service]
-ExecStart=
-ExecStart=/opt/python/bin/{PYTHON} -m exporter --web.listen-address=127.0.0.1:10329
-WorkingDirectory=/opt/tree
-Environment=LD_LIBRARY_PATH=/opt/python/lib PYTHONPATH=/opt/site PYTHONDONTWRITEBYTECODE=1
+# Short times, so that a restart by the watchdog is seen.
+DROP_IN: Final = """
 StandardOutput=file:/run/out
 StandardError=file:/run/out
 WatchdogSec=5s
 RestartSec=100ms
 """
+ENVIRONMENT: Final = """\
+FAX_EXPORTER_AMI_USERNAME=fax-exporter
+FAX_EXPORTER_AMI_HOST=localhost
+FAX_EXPORTER_AMI_PORT=1"""
 
-PROBE: Final = rf"""
-PYTHON={PYTHON}
-unit=asterisk-fax-exporter
-show() {{ systemctl show "$unit" --property="$1" --value; }}
-until_() {{ for i in $(seq 600); do [ "$(show "$1")" = "$2" ] && return; sleep 0.1; done; }}
-systemctl start $unit && echo "start 0" || {{ show ExecMainStatus; cat /run/out; exit; }}
+PROBE: Final = r"""
+systemctl start $unit && echo "start 0" || { show ExecMainStatus; cat /run/out; exit; }
 pid=$(show MainPID)
 sed -n 's/^\(Uid\|CapBnd\|Seccomp\|NoNewPrivs\):\t*\([^\t]*\).*/\1 \2/p' /proc/$pid/status
 until_ StatusText '1 target, 1 not reached: localhost:1'; echo "told $(show StatusText)"
-LD_LIBRARY_PATH=/opt/python/lib "/opt/python/bin/$PYTHON" -c 'from urllib.request import urlopen
+python -c 'from urllib.request import urlopen
 print("healthy", urlopen("http://127.0.0.1:10329/-/healthy").status)'
 systemctl reload $unit; echo "reload $?"
 kill -STOP $pid
@@ -47,82 +32,11 @@ systemctl stop $unit; echo "result $(show Result)"
 cat /run/out
 """
 
-# Stage 1 has a mount namespace and goes into a cgroup of its own, stage 2 the rest. The root is an
-# overlay on the machine's, so that nothing written outlives it. pivot_root, as a user namespace
-# (PrivateUsers) cannot be made in a chroot; a shared root, as credentials are mounted from outside.
-_STAGE_1: Final = r"""
-set -e
-mkdir -p "$W/cg" && mount -t cgroup2 none "$W/cg"
-mkdir "$W/cg/$NAME" && echo $$ >"$W/cg/$NAME/cgroup.procs"
-timeout --signal=KILL 150 unshare --mount --propagation private --cgroup --pid --net --uts --ipc \
-  --fork --kill-child sh -ec "$STAGE_2" || true
-echo $$ >"$W/cg/cgroup.procs"
-find "$W/cg/$NAME" -depth -type d -exec rmdir {} +
-"""
-_STAGE_2: Final = r"""
-mount -t tmpfs tmpfs "$W" && mkdir "$W/up" "$W/work" "$W/root" && r=$W/root
-mount -t overlay overlay -o "lowerdir=/,upperdir=$W/up,workdir=$W/work" "$r"
-mount -t proc proc "$r/proc"
-mount --bind "$r/proc/sys" "$r/proc/sys" && mount -o remount,bind,ro "$r/proc/sys"
-mount -t sysfs -o ro sysfs "$r/sys" && mount -t cgroup2 cgroup2 "$r/sys/fs/cgroup"
-mount -t tmpfs -o mode=755 tmpfs "$r/dev" && mkdir "$r/dev/shm" "$r/dev/pts"
-mount -t devpts -o newinstance,ptmxmode=0666 devpts "$r/dev/pts" && ln -s pts/ptmx "$r/dev/ptmx"
-for d in null zero full random urandom tty; do
-  touch "$r/dev/$d" && mount --bind "/dev/$d" "$r/dev/$d"
-done
-mount -t tmpfs -o mode=755 tmpfs "$r/run" && mount -t tmpfs -o mode=1777 tmpfs "$r/tmp"
-ip link set lo up
-mkdir -p "$r/opt/python" "$r/opt/site" "$r/opt/tree" "$r/etc/asterisk-fax-exporter"
-mount --bind "$PYTHON" "$r/opt/python"
-mount --bind "$SITE" "$r/opt/site"
-mount --bind "$TREE" "$r/opt/tree"
-rm -rf "$r/etc/systemd/system" && mkdir -p "$r/etc/systemd/system/$UNIT.d"
-cp "$TREE/deploy/systemd/$UNIT" "$r/etc/systemd/system/"
-printf %s "$DROP_IN" >"$r/etc/systemd/system/$UNIT.d/test.conf"
-(umask 077 && echo of-this-test >"$r/etc/asterisk-fax-exporter/secret")
-printf 'FAX_EXPORTER_AMI_%s\n' USERNAME=fax-exporter HOST=localhost PORT=1 \
-  >"$r/etc/asterisk-fax-exporter/environment"
-printf %s "$PROBE" >"$r/run/probe"
-touch "$r/run/said" && mount --bind "$SAID" "$r/run/said"
-printf '%s\n' '[Unit]' DefaultDependencies=no '[Service]' Type=oneshot \
-  'ExecStart=/bin/sh /run/probe' 'ExecStopPost=/bin/systemctl exit 0' \
-  StandardOutput=file:/run/said StandardError=file:/run/said \
-  >"$r/etc/systemd/system/probe.service"
-cd "$r" && mkdir .old && pivot_root . .old && umount -l /.old && mount --make-rshared /
-exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-  /usr/lib/systemd/systemd --system --unit=probe.service --show-status=no
-"""
-
 
 def test_the_unit_starts_answers_reloads_and_is_restarted_by_its_watchdog(tmp_path: Path) -> None:
-    binary("systemd-analyze", package="systemd")  # which brings systemd itself
-    said = tmp_path / "said"
-    said.touch()
-    work = tmp_path / "work"
-    work.mkdir()
-    environment = os.environ | {
-        "W": str(work),
-        "NAME": f"fax-exporter-test-{os.getpid()}",
-        "SAID": str(said),
-        "PYTHON": sys.base_prefix,
-        "SITE": sysconfig.get_path("purelib"),
-        "TREE": str(ROOT),
-        "UNIT": UNIT.name,
-        "DROP_IN": DROP_IN,
-        "PROBE": PROBE,
-        "STAGE_2": _STAGE_2,
-    }
-    done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", _STAGE_1],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    told = dict(line.partition(" ")[::2] for line in said.read_text().splitlines())
-    assert told.get("start") == "0", done.stderr + said.read_text()
+    said = said_by(PROBE, tmp_path, drop_in=DROP_IN, environment=ENVIRONMENT)
+    told = said.told
+    assert told.get("start") == "0", said
     assert int(told["Uid"]) >= 61184  # DynamicUser's
     assert (told["CapBnd"], told["Seccomp"], told["NoNewPrivs"]) == ("0" * 16, "2", "1")
     assert told["told"] == "1 target, 1 not reached: localhost:1"

@@ -101,7 +101,8 @@ def test_outages_are_forgotten_without_a_word_and_nothing_else_is(
 def test_hints_are_what_somebody_has_to_mend_at_the_pbx(notices: Notices) -> None:
     unanswered = Trouble(Failure.UNANSWERED, "FAXStats was never answered", "FAXStats")
     begin(notices, LOST, DENIED, GARBLED, unanswered, NO_EVENTS)
-    assert notices.hints == [DENIED.text, NO_EVENTS.text]
+    assert notices.hints(up=True) == [DENIED.text, NO_EVENTS.text]
+    assert notices.hints(up=False) == [NO_EVENTS.text]
 
 
 def test_once_cleared_everything_is_news(

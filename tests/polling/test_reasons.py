@@ -3,10 +3,15 @@ that moment, in an operator's words, with what to do; and it is gone once it is 
 
 import asyncio
 import contextlib
+import html
+import json
 import logging
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +23,7 @@ from exporter.polling import poller as poller_module
 from exporter.settings import AmiSettings
 from exporter.web.views import TargetView, target_view
 from harness.pbx import FaultyPbx
+from harness.running import Exporter
 from harness.virtual_time import clock, in_virtual_time, until, wall
 from harness.watching import SECRET, settings_for
 from harness.web_side import linked
@@ -290,6 +296,7 @@ async def test_what_is_said_is_true_and_is_the_same_everywhere(
         assert remedy in view.trouble
         assert (view.why, row.why, ready) == (view.trouble,) * 3
         assert (view.health, row.health) == (health, health)
+        assert view.hints == []  # it is told once
         assert "\n" not in view.trouble
         if failure is not None:
             assert on.poller.status.failures[failure] > 0
@@ -352,6 +359,43 @@ async def test_half_open_is_slow_first_and_given_up_as_lost_with_how_long_nothin
         assert "no complete answer within 5 s" in seen[0]
         assert "no answer for" in seen[1]
         assert "then no greeting" in seen[2]
+
+
+@pytest.mark.slow
+def test_page_api_readiness_and_log_of_a_process_say_the_same_of_each(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        free_port = nobody.getsockname()[1]
+    login = {"username": "u", "secret_env": "OF_FAX", "port": free_port}
+    targets = {"off": {"host": "127.0.0.1"}, "far": {"host": "127.255.255.255"}}
+    file = tmp_path / "exporter.yml"
+    file.write_text(json.dumps({"targets": {name: at | login for name, at in targets.items()}}))
+    file.chmod(0o600)
+    with Exporter(f"--config.file={file}", environment={"OF_FAX": "s"}) as exporter:
+        exporter.wait_for_line("no route: ", 20)
+        exporter.wait_for_line("refused: nothing listens", 20)
+        told = {
+            one["name"]: one
+            for one in json.loads(answer(f"{exporter.base}/api/v1/targets"))["targets"]
+        }
+        ready = answer(f"{exporter.base}/-/ready")
+        for name, words in (("off", "refused: "), ("far", "no route: ")):
+            why = told[name]["why"]
+            assert words in why
+            assert (told[name]["health"], told[name]["down_since_timestamp"]) == ("down", None)
+            assert f"\n{name}: {why}\n" in ready
+            assert why in exporter.log
+            page = answer(f"{exporter.base}/?target={name}")
+            assert why in html.unescape(page)
+
+
+def answer(url: str) -> str:
+    """Its body, whatever its status."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as found:
+            return str(found.read(), "utf-8")
+    except urllib.error.HTTPError as refused_with:
+        with refused_with:
+            return str(refused_with.read(), "utf-8")
 
 
 def test_the_ways_to_be_not_up_are_all_here() -> None:

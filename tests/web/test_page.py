@@ -11,7 +11,7 @@ from freezegun import freeze_time
 from exporter import __version__
 from exporter.fax import REASON_WORDS, Reason
 from exporter.ledger import EVENT_LATENESS
-from exporter.polling import Clock, Poller
+from exporter.polling import Clock, Poller, troubles
 from exporter.web.causes import CAUSES
 from exporter.web.fleet import MAX_ROWS, ROWS
 from exporter.web.page import MAX_SESSIONS, missing_page, reasons_page, tag
@@ -56,7 +56,7 @@ async def test_without_a_target_it_says_what_to_do() -> None:
 async def test_a_target_not_yet_polled_is_not_up_and_nothing_is_known() -> None:
     async with not_yet_polled() as pollers:
         text = page_of(pollers).text
-        assert "Starting: not yet polled" in text
+        assert f"Starting: {troubles.FIRST_TRY}" in text
         assert "What runs now is not known." in text
         assert text.count("Nothing is known of its faxes: it was never reached.") == 2
 
@@ -241,7 +241,7 @@ async def test_a_fleet_is_a_line_for_each_the_worst_first_and_each_has_a_page_of
     assert (rows[2]["State"], rows[2]["Why"], rows[2]["Now"]) == ("Up", "", "1")
     assert [rows[2][c] for c in ("Today", "Failed", "Well", "Pages")] == ["1", "1", "0 %", "0"]
     (drawn,) = (one.attributes["aria-label"] for one in html.all("svg")[-1:])
-    assert drawn == "1 faxes in the last 24 hours, 1 failed; 1 in the busiest hour"
+    assert drawn == "1 fax in the last 24 hours, 1 failed; 1 in the busiest hour"
     assert [one.text for one in only.all("h1")] == ["pbx-0"]
     assert "All 3 PBXs" in only.text
 

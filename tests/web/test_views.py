@@ -9,6 +9,7 @@ from freezegun import freeze_time
 
 from exporter.ledger import EVENT_LATENESS
 from exporter.polling import Failure, Shown
+from exporter.polling.snapshot import PEERS_SHOWN
 from exporter.web.views import ResolutionView, session_views, target_view
 from exporter.words import visible
 from harness.virtual_time import EPOCH, in_virtual_time, until, wall
@@ -195,3 +196,53 @@ async def test_what_a_pbx_lacks_is_a_hint_until_it_is_put_right() -> None:
         pbx.end(begin(pbx))
         await asyncio.sleep(5)
         assert target_view("fax", Shown.of(poller), poller.clock, details=False).hints == []
+
+
+@in_virtual_time
+async def test_today_tells_by_reason_peer_and_hour_what_was_counted_since_it_began() -> None:
+    async with watched(peer_limit=1) as (pbx, poller):
+        begun = poller.status.watched_since
+        for name, good in (("a", True), ("a", False), ("b", False)):
+            fax = begin(pbx, channel=f"PJSIP/{name}-00000001")
+            await asyncio.sleep(2)
+            fax.finish_page()
+            pbx.end(fax) if good else pbx.drop(fax)
+            await asyncio.sleep(3)
+        today = target_view("fax", Shown.of(poller), poller.clock, details=False).today
+        assert (today.faxes, today.succeeded, today.failed, today.pages) == (3, 1, 2, 3)
+        assert today.success_ratio == pytest.approx(1 / 3)
+        assert today.since_timestamp == begun
+        assert [(one.reason, one.faxes) for one in today.failures] == [("call_dropped", 2)]
+        assert [(one.peer, one.faxes, one.failed) for one in today.peers] == [
+            ("PJSIP/a", 2, 1),
+            ("other", 1, 1),
+        ]
+        assert today.more_peers == 0
+        hours = [(hour.faxes, hour.failed) for hour in today.hours]
+        assert hours == [(None, None)] * 23 + [(3, 2)]
+        await asyncio.sleep(2 * 3600)
+        hours = [
+            (hour.faxes, hour.failed)
+            for hour in target_view(
+                "fax", Shown.of(poller), poller.clock, details=False
+            ).today.hours
+        ]
+        assert hours == [(None, None)] * 21 + [(3, 2), (0, 0), (0, 0)]
+
+
+@in_virtual_time
+async def test_of_many_peers_those_with_most_failures_are_told_and_how_many_more_there_are() -> (
+    None
+):
+    async with watched(peer_limit=1000) as (pbx, poller):
+        for number in range(PEERS_SHOWN + 7):
+            pbx.end(pbx.begin("receive", f"PJSIP/p{number}-0000000a"))
+        pbx.drop(pbx.begin("receive", "PJSIP/worst-0000000a"))
+        await asyncio.sleep(EVENT_LATENESS)
+        today = target_view("fax", Shown.of(poller), poller.clock, details=False).today
+        assert (today.peers[0].peer, len(today.peers), today.more_peers) == (
+            "PJSIP/worst",
+            PEERS_SHOWN,
+            8,
+        )
+        assert today.faxes == PEERS_SHOWN + 8

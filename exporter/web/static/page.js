@@ -72,10 +72,6 @@ function made(node) {
   const copy = document.importNode(node, true);
   if (copy.nodeType !== Node.ELEMENT_NODE) return copy;
   for (const time of copy.matches("time") ? [copy] : copy.querySelectorAll("time")) localize(time);
-  for (const fold of copy.querySelectorAll("details[id]")) {
-    const same = document.getElementById(fold.id);
-    if (same) fold.open = same.open;
-  }
   return copy;
 }
 
