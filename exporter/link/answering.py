@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from exporter.history import FaxHistory, Query, TooSlow, Unavailable
 from exporter.link import columns
 from exporter.link.messages import Answer, FileState, FleetState, Keys, packed, send_frame
 from exporter.polling import Counts, Fleet, Poller, Row, Shown
@@ -30,9 +31,12 @@ MAX_ASKS: Final = 1000
 class Answering:
     """What the web process may ask for."""
 
-    def __init__(self, fleet: Fleet, file: ConfigFile | None) -> None:
+    def __init__(
+        self, fleet: Fleet, file: ConfigFile | None, history: FaxHistory | None = None
+    ) -> None:
         """`file`: that of the targets; None if there is none."""
         self._fleet = fleet
+        self._history = history
         self._file = file
         self.reload: Callable[[], Awaitable[None]] | None = None
         """Reads the files again, and raises SettingsError; None if there are no files."""
@@ -86,6 +90,8 @@ class Answering:
                 return await self._counts(ask, writer)
             case "shown":
                 return await self._shown(ask["name"])
+            case "faxes":
+                return await self._faxes(ask)
             case "rows":
                 return await self._rows()
             case "reload":
@@ -149,6 +155,19 @@ class Answering:
             history = packed((shown.failed, shown.others))
             self._histories[poller.identity] = added, history
         return packed(replace(shown, failed=[], others=[])), history
+
+    async def _faxes(self, ask: Mapping[str, Any]) -> tuple[bool, bytes] | str:
+        """Whether there are any faxes, of a target if one is named, and a FaxPage, packed; or why
+        there is none."""
+        query = Query.read(ask["query"])
+        try:
+            if self._history is None:
+                raise Unavailable
+            return await self._history.find(query, lambda page: (page.there, packed(page)))
+        except TooSlow:
+            return "it takes too long: ask for less, by target, since or until"
+        except Unavailable:
+            return "the history cannot be read now; the log says why"
 
     async def _rows(self) -> list[bytes]:
         """A `Row` of each target as a pickle."""
