@@ -70,7 +70,6 @@ async def _looked_at(
         ]
         await asyncio.sleep(2 * EVERY)  # to warm up
         waits.clear()
-        sizes.clear()
         before, begun = cpu_of(pids), time.perf_counter()
         await asyncio.sleep(SECONDS)
         cores = (cpu_of(pids) - before) / (time.perf_counter() - begun)

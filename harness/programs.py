@@ -17,6 +17,20 @@ def succeeds(*command: str | Path) -> str:
     return done.stdout
 
 
+def on_small_disk(folder: Path) -> list[str]:
+    """What starts the command behind it so that it has a disk of 64 KiB at this folder, which only
+    it sees. Where nobody may mount the test is skipped, or fails if FAX_TEST_REQUIRE has `mount`.
+    """
+    begin = ["unshare", "--map-root-user", "--mount", "sh", "-euc"]
+    launcher = [*begin, 'mount -t tmpfs -o size=64k none "$0"; exec "$@"', str(folder)]
+    tried = subprocess.run([*launcher, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        missing = f"nothing can be mounted: {tried.stderr}"
+        assert "mount" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
+        pytest.skip(missing)
+    return launcher
+
+
 def binary(*names: str, package: str = "", install: str = "") -> str:
     """The path of a program, by the first of its names that is installed.
 

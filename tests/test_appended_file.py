@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.appended_file import AppendedFile, advice, refusal
+from harness.programs import on_small_disk
 
 
 def test_lines_are_appended_to_what_is_there(tmp_path: Path) -> None:
@@ -79,7 +80,6 @@ def test_a_line_that_a_crash_has_torn_is_not_the_beginning_of_the_next(tmp_path:
     assert path.read_bytes() == b"whole\nto\nnext\n"
 
 
-# As root, with a file system of 64 KiB that nobody else sees.
 FULL = """
 import os, sys
 from pathlib import Path
@@ -127,20 +127,6 @@ assert written > 50
 """
 
 
-def may_mount() -> None:
-    """Skips where nobody may mount; not if FAX_TEST_REQUIRE says that it can be."""
-    tried = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if tried.returncode:
-        missing = f"a file system in memory cannot be mounted: {tried.stderr}"
-        assert "mount" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
-        pytest.skip(missing)
-
-
 @pytest.mark.parametrize("meanwhile", [MORE, ROTATED, TRUNCATED])
 def test_on_a_disk_that_is_full_a_line_is_there_wholly_or_not_at_all(
     meanwhile: str, tmp_path: Path
@@ -149,13 +135,8 @@ def test_on_a_disk_that_is_full_a_line_is_there_wholly_or_not_at_all(
     script.write_text(FULL.replace("{meanwhile}", meanwhile))
     disk = tmp_path / "disk"
     disk.mkdir()
-    may_mount()
     done = subprocess.run(
-        [
-            *("unshare", "--map-root-user", "--mount", "sh", "-euc"),
-            'mount -t tmpfs -o size=64k none "$1"; exec "$2" "$3" "$1"',
-            *("sh", str(disk), sys.executable, str(script)),
-        ],
+        [*on_small_disk(disk), sys.executable, str(script), str(disk)],
         capture_output=True,
         text=True,
         check=False,

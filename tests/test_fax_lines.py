@@ -1,6 +1,7 @@
 """Lines of faxes from the exporter as its users run it: where they go, and whatever goes wrong."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,6 +22,7 @@ from harness.exposition import Scrape
 from harness.fax_lines import assert_lines_make_up, fax_lines
 from harness.logfmt import parse
 from harness.pbx import FaultyPbx
+from harness.programs import on_small_disk
 from harness.running import Exporter
 
 pytestmark = pytest.mark.slow
@@ -61,12 +63,12 @@ class Pbx:
         event = b"\r\n".join(lines) + b"\r\n" + texts + b"\r\n"
         self.do(lambda: self.pbx.inject(event))
 
-    def watch(self, *flags: str, pattern: str = r"listening.*url=(\S+)") -> Exporter:
-        """An exporter that watches it."""
+    def watch(self, *flags: str, **options: Any) -> Exporter:
+        """An exporter that watches it; the options are Exporter's."""
         login = (f"--ami.port={self.pbx.port}", f"--ami.username={self.pbx.username}")
         environment = {"FAX_EXPORTER_AMI_SECRET": self.pbx.secret}
         flags = (*login, "--poll.interval=0.1", *flags)
-        return Exporter(*flags, environment=environment, pattern=pattern)
+        return Exporter(*flags, environment=environment, **options)
 
 
 @pytest.fixture
@@ -257,6 +259,24 @@ def test_a_full_disk_is_said_once_stops_no_poll_and_costs_no_line_once_there_is_
         assert len(wait_for_lines(path, 3)) == 3
         exporter.wait_for_line("lines of faxes are written again", 20)
         assert exporter.log.count("cannot be written") == 1
+
+
+def test_of_a_disk_that_was_full_no_line_is_torn_or_lost(pbx: Pbx, tmp_path: Path) -> None:
+    launcher = on_small_disk(tmp_path)
+    path = tmp_path / "faxes.log"
+    with pbx.watch(f"--log.fax-file={path}", launcher=launcher) as exporter:
+        exporter.wait_until(up, 20)
+        seen = Path(f"/proc/{exporter.process.pid}/root{tmp_path}")
+        with contextlib.suppress(OSError), (seen / "filler").open("wb", buffering=0) as filler:
+            filler.write(b"x" * 40_000)
+        for _ in range(90):
+            pbx.send_fax()
+        exporter.wait_for_line("No space left on device; make room", 30)
+        exporter.wait_until(finished(90), 20)
+        (seen / "filler").unlink()
+        exporter.wait_for_line("lines of faxes are written again", 30)
+        lines = wait_for_lines(seen / "faxes.log", 90)
+        assert len({parse(line)["uniqueid"] for line in lines}) == len(lines) == 90
 
 
 def test_a_folder_that_is_removed_is_survived(pbx: Pbx, tmp_path: Path) -> None:
