@@ -38,6 +38,8 @@ LABEL org.opencontainers.image.title="asterisk-fax-exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 COPY --from=build /opt/fax-exporter/ /opt/fax-exporter/
+# For a volume with --history.file and --metrics.peer-file; a new one gets this owner.
+RUN install -d -o 10329 -g 10329 -m 700 /var/lib/asterisk-fax-exporter
 # A number, so that Kubernetes' runAsNonRoot can see that it is not root; no account is needed.
 USER 10329:10329
 EXPOSE 10329

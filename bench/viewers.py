@@ -20,7 +20,7 @@ PBXS: Final = 300
 EVERY: Final = 2.0
 """Seconds from look to look of each, as the page does."""
 SECONDS: Final = 20.0
-PATHS: Final = ("/", "/?target=pbx-000", "/api/v1/targets")
+PATHS: Final = ("/", "/targets/pbx-000", "/api/v1/targets")
 """The overview and one PBX, which tell of one state to all who look in one second, and the API,
 which tells everything of every PBX."""
 
@@ -70,7 +70,6 @@ async def _looked_at(
         ]
         await asyncio.sleep(2 * EVERY)  # to warm up
         waits.clear()
-        sizes.clear()
         before, begun = cpu_of(pids), time.perf_counter()
         await asyncio.sleep(SECONDS)
         cores = (cpu_of(pids) - before) / (time.perf_counter() - begun)

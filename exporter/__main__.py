@@ -11,11 +11,15 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from exporter import __version__, log
 from exporter.fax_log import FaxFile, fax_log
+from exporter.history import FaxHistory
+from exporter.history import fault as history_fault
+from exporter.ledger import EndedFax
 from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
@@ -33,10 +37,13 @@ from exporter.settings import (
     load,
 )
 from exporter.web_process import WebProcess
-from exporter.words import say
+from exporter.words import say, visible
 
 _LOOK_SECONDS: Final = 0.05
 """Between two looks whether the demo is watched."""
+
+_DAY_SECONDS: Final = 25 * 3600.0
+"""Of the longest day: as long ago began today, by any clock on a wall."""
 
 logger = logging.getLogger("exporter.main")  # __name__ is "__main__" here
 
@@ -79,11 +86,17 @@ async def _check_files(settings: Settings) -> int:
             say(f"{settings.config.file}: no fault found; targets: {names}")
         except SettingsError as error:
             problems.append(str(error))
+    if settings.history.file is not None:
+        if (fault := history_fault(settings.history.file)) is not None:
+            problems.append(f"--history.file: {visible(str(settings.history.file))}: {fault}")
+        else:
+            say(f"{settings.history.file}: no fault found")
     if problems:
         raise SettingsError("\n".join(problems))
     if settings.ami is not None and not settings.demo:
         await OneTarget(settings.ami).read()
-    if settings.config.file is None and settings.web.config_file is None:
+    files = (settings.config.file, settings.web.config_file, settings.history.file)
+    if not any(files):
         say("settings: no fault found")
     return 0
 
@@ -117,6 +130,10 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         peer_file = None
         if settings.metrics.peer_file is not None:
             peer_file = PeerFile(settings.metrics.peer_file)
+        history = FaxHistory(settings.history, details=settings.web.show_details)
+        history.start()
+        stack.push_async_callback(history.close)  # once the fleet is closed, too
+        earlier = await history.earlier(time.time() - _DAY_SECONDS)
         faxes, lines = fax_log(settings.log, standard_error)
         if lines is not None:
             stack.callback(lines.close)  # once the fleet is closed, which tells what waits
@@ -124,7 +141,8 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
             settings.poll.interval,
             peers,
             peer_file.remembered if peer_file else None,
-            tell=faxes.tell if faxes else None,
+            tell=_tell_all(*([faxes.tell] if faxes else []), history.take),
+            earlier=lambda name: earlier.pop(name, None),
         )
         try:
             sockets = open_sockets(settings.web)
@@ -133,7 +151,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
             return 1
         for each in sockets:
             stack.callback(each.close)
-        answering = Answering(fleet, file)
+        answering = Answering(fleet, file, history)
         if faxes is not None:
             answering.fax_lines_lost = lambda: faxes.lost
         web = WebProcess(settings, sockets, answering)
@@ -156,6 +174,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
             url = url_of(each, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
         await fleet.watch(targets)
+        earlier.clear()  # a target that a reload adds was not watched until then
         reload.begin()
         backgrounds = [notifier.follow(fleet)]
         if peer_file is not None:
@@ -169,6 +188,16 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         logger.info("ending")
         notifier.stopping()
     return 0
+
+
+def _tell_all(*tell: Callable[[str, EndedFax], None]) -> Callable[[str, EndedFax], None]:
+    """Tells each of them of a fax that is over."""
+
+    def all_of_them(target: str, fax: EndedFax) -> None:
+        for one in tell:
+            one(target, fax)
+
+    return all_of_them
 
 
 async def _announce(page: str, fleet: Fleet) -> None:

@@ -4,7 +4,7 @@ import json
 
 
 def parse(line: str) -> dict[str, str]:
-    """The keys and values of a line; quoted ones are strings of JSON. AssertionError if none."""
+    """The keys and values of a line; a quoted value is a JSON string. AssertionError if not."""
     found = {}
     while line:
         key, _, line = line.partition("=")

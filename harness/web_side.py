@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from exporter.history import FaxHistory
 from exporter.link import Answering, Source
 from exporter.polling import Fleet, cancel_and_wait
 from exporter.settings import ConfigFile
@@ -17,11 +18,12 @@ async def linked(
     *,
     file: ConfigFile | None = None,
     reload: Callable[[], Awaitable[None]] | None = None,
+    history: FaxHistory | None = None,
     lasts: float = 0.0,
 ) -> AsyncIterator[Source]:
     """What a web process would know of these pollers. `lasts`: see `Source`."""
     ours, theirs = socket.socketpair()
-    answering = Answering(fleet, file)
+    answering = Answering(fleet, file, history)
     answering.reload = reload
     reader, writer = await asyncio.open_connection(sock=ours)
     far_reader, far_writer = await asyncio.open_connection(sock=theirs)

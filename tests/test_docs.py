@@ -101,7 +101,7 @@ def test_every_promise_and_every_attacker_of_security_has_a_test() -> None:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     model = text.partition("## Threat model")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| \*\*.*$", model, re.MULTILINE)
-    assert len(rows) == 8 + 8
+    assert len(rows) == 9 + 8
     for row in rows:
         assert re.search(r"`(?:tests|fuzz)/[\w/.]+` ?(?:,|\|)", row), row
 

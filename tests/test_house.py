@@ -19,6 +19,7 @@ OF_A_WHOLE_FOLDER = {
     "ami/test_hostile.py",
     "check_pbx/test_command.py",
     "demo/test_faults.py",
+    "history/test_restarts.py",
     "polling/test_faults.py",
     "polling/test_reasons.py",
     "polling/test_states.py",

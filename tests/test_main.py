@@ -134,6 +134,18 @@ def test_a_check_says_what_is_wrong_with_the_files_and_starts_nothing(tmp_path: 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_check_looks_at_the_file_of_the_history(tmp_path: Path) -> None:
+    path = tmp_path / "faxes.db"
+    done = run("--demo", "--config.check", f"--history.file={path}")
+    assert (done.returncode, done.stdout) == (0, f"{path}: no fault found\n")
+    assert not list(tmp_path.iterdir())
+    path.write_text("of another program\n")
+    done = run("--demo", "--config.check", f"--history.file={path}")
+    assert done.returncode == 2
+    assert f"--history.file: {path}: it is a file of another program" in done.stderr
+    assert path.read_text() == "of another program\n"
+
+
 @pytest.mark.parametrize("flag", ["--config.file", "--web.config.file"])
 def test_a_wrong_file_is_refused_with_status_2_before_anything_starts(
     flag: str, tmp_path: Path

@@ -88,7 +88,7 @@ def _resolution(headers: Headers, problems: list[Problem]) -> tuple[int, int] | 
 
 
 def pixels(value: str) -> tuple[int, int] | None:
-    """What a resolution says, per metre; None if it is none, or 0x0, by which none yet is meant."""
+    """What a resolution says, per metre; None if it is none, or 0x0, which means "not yet"."""
     found = _pixels(value) if re.fullmatch(_PIXELS, value) else None
     return None if found == (0, 0) else found
 

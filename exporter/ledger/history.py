@@ -114,9 +114,12 @@ class History:
     def __init__(self) -> None:
         self._failed: deque[EndedFax] = deque(maxlen=KEPT)
         self._others: deque[EndedFax] = deque(maxlen=KEPT)
+        self.added = 0
+        """How many there have been: with the same number it is the same history."""
 
     def add(self, fax: EndedFax) -> None:
         """Remembers it, in place of the oldest of its kind."""
+        self.added += 1
         (self._failed if fax.succeeded is False else self._others).append(fax)
 
     @property

@@ -109,7 +109,7 @@ class Today:
     def add(self, fax: EndedFax, peer: str, now: float) -> None:
         """A fax that is over. `peer`: as it is counted, empty if peers are not told apart."""
         self._turn(now)
-        self._take(fax, peer, min(fax.ended, now))
+        self._take(fax, peer)
 
     def restore(self, faxes: Iterable[tuple[EndedFax, str]], since: float, now: float) -> None:
         """Takes faxes that an exporter before this one was told, with their peers as they are
@@ -121,7 +121,7 @@ class Today:
         self._day = Day(begun, self._day.figures, self._day.peers)
         for fax, peer in faxes:
             if _oldest(now) < fax.ended <= now:
-                self._take(fax, peer, fax.ended)
+                self._take(fax, peer)
 
     def day(self, now: float) -> Day:
         """The present day until now."""
@@ -140,13 +140,13 @@ class Today:
         """Since when every fax is in here, seconds since the epoch; infinite before it began."""
         return self._began
 
-    def _take(self, fax: EndedFax, peer: str, ended: float) -> None:
-        if self._midnight is not None and ended >= self._midnight:
+    def _take(self, fax: EndedFax, peer: str) -> None:
+        if self._midnight is not None and fax.ended >= self._midnight:
             self._day.figures.add(fax)
             if peer:
                 self._day.peers.setdefault(peer, Figures()).add(fax)
         if not fax.went_on:
-            start = hour_of(ended)
+            start = hour_of(fax.ended)
             hour = self._hours.setdefault(start, Hour(start))
             hour.faxes += 1
             hour.failed += fax.succeeded is False

@@ -15,13 +15,14 @@ from exporter.link.messages import (
     send_line,
     shortened,
 )
-from exporter.link.source import NoSuchTarget, Source, Versioned
+from exporter.link.source import NoFaxes, NoSuchTarget, Source, Versioned
 
 __all__ = [
     "MAX_LINE",
     "Answering",
     "FileState",
     "FleetState",
+    "NoFaxes",
     "NoSuchTarget",
     "Order",
     "Source",

@@ -9,17 +9,21 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+from exporter.history import FaxHistory, Query, TooSlow, Unavailable
 from exporter.link import columns
 from exporter.link.messages import Answer, FileState, FleetState, Keys, packed, send_frame
-from exporter.polling import Counts, Fleet, Row, Shown
+from exporter.polling import Counts, Fleet, Poller, Row, Shown
 from exporter.settings import ConfigFile, SettingsError
 
 log = logging.getLogger(__name__)
 
 PIECE_SECONDS: Final = 0.002
 """Answering goes on for so long before it pauses for as long."""
+UNUSED_SECONDS: Final = 10.0
+"""After which what was made for who looks is forgotten, if nobody does any more."""
 MAX_ASKS: Final = 1000
 """Answered at once; the next one waits. The web process asks once for what many clients want."""
 
@@ -27,9 +31,12 @@ MAX_ASKS: Final = 1000
 class Answering:
     """What the web process may ask for."""
 
-    def __init__(self, fleet: Fleet, file: ConfigFile | None) -> None:
+    def __init__(
+        self, fleet: Fleet, file: ConfigFile | None, history: FaxHistory | None = None
+    ) -> None:
         """`file`: that of the targets; None if there is none."""
         self._fleet = fleet
+        self._history = history
         self._file = file
         self.reload: Callable[[], Awaitable[None]] | None = None
         """Reads the files again, and raises SettingsError; None if there are no files."""
@@ -38,6 +45,10 @@ class Answering:
         self.fax_lines_lost: Callable[[], int] | None = None
         """How many lines of faxes were lost; None if there are none."""
         self._worked = 0.0
+        self._histories: dict[int, tuple[int, bytes]] = {}
+        """By the poller's identity, while somebody looks: how long its history was, and the faxes
+        in it as a pickle, which is most of what is told of a PBX, and seldom another."""
+        self._unused: asyncio.TimerHandle | None = None
         self._slots = asyncio.Semaphore(MAX_ASKS)
         self._asks: set[asyncio.Task[None]] = set()
 
@@ -56,6 +67,9 @@ class Answering:
         """Ends what is under way: whoever asked is gone."""
         for task in self._asks:
             task.cancel()
+        if self._unused is not None:
+            self._unused.cancel()
+        self._histories.clear()
 
     async def _answer(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -76,6 +90,8 @@ class Answering:
                 return await self._counts(ask, writer)
             case "shown":
                 return await self._shown(ask["name"])
+            case "faxes":
+                return await self._faxes(ask)
             case "rows":
                 return await self._rows()
             case "reload":
@@ -115,18 +131,43 @@ class Answering:
             await send_frame(writer, Keys(ask["ask"], poller.identity, table, keys))
             await self._pause(begun)
 
-    async def _shown(self, name: str | None) -> list[tuple[str, bytes]] | None:
-        """One target, or all: their names, and `Shown` as a pickle, made at once so that nothing
-        changes in between."""
+    async def _shown(self, name: str | None) -> list[tuple[str, bytes, bytes]] | None:
+        """One target, or all: their names, and as pickles, made at once so that nothing changes in
+        between, `Shown` without the faxes that ended, and these."""
         pollers = self._fleet.pollers
         if name is not None and name not in pollers:
             return None
         shown = []
         for each, poller in list(pollers.items()) if name is None else [(name, pollers[name])]:
             begun = time.perf_counter()
-            shown.append((each, packed(Shown.of(poller))))
+            shown.append((each, *self._packed(poller)))
             await self._pause(begun)
+        if self._unused is not None:
+            self._unused.cancel()
+        loop = asyncio.get_running_loop()
+        self._unused = loop.call_later(UNUSED_SECONDS, self._histories.clear)
         return shown
+
+    def _packed(self, poller: Poller) -> tuple[bytes, bytes]:
+        shown, added = Shown.of(poller), poller.ledger.history.added
+        kept, history = self._histories.get(poller.identity, (-1, b""))
+        if kept != added:
+            history = packed((shown.failed, shown.others))
+            self._histories[poller.identity] = added, history
+        return packed(replace(shown, failed=[], others=[])), history
+
+    async def _faxes(self, ask: Mapping[str, Any]) -> tuple[bool, bytes] | str:
+        """Whether there are any faxes, of a target if one is named, and a FaxPage, packed; or why
+        there is none."""
+        query = Query.read(ask["query"])
+        try:
+            if self._history is None:
+                raise Unavailable
+            return await self._history.find(query, lambda page: (page.there, packed(page)))
+        except TooSlow:
+            return "it takes too long: ask for less, by target, since or until"
+        except Unavailable:
+            return "the history cannot be read now; the log says why"
 
     async def _rows(self) -> list[bytes]:
         """A `Row` of each target as a pickle."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
+from exporter.history import FaxPage, Query
 from exporter.link.columns import Columns
 from exporter.link.messages import (
     Answer,
@@ -32,6 +33,10 @@ MAX_IDLE: Final = 4096
 
 class NoSuchTarget(Exception):
     """No target has this name, or no longer."""
+
+
+class NoFaxes(Exception):
+    """The history cannot say; why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +142,21 @@ class Source:
             raise NoSuchTarget
         version = _version(
             part
-            for name, content in packed
-            for part in (name.encode("utf-8", "surrogatepass"), content)
+            for name, *contents in packed
+            for part in (name.encode("utf-8", "surrogatepass"), *contents)
         )
         return Versioned(version, partial(_read_shown, packed))
+
+    async def faxes(self, query: Query) -> Callable[[], FaxPage]:
+        """Of the history what is asked for, to be read in any thread. Raises NoFaxes, and
+        NoSuchTarget if the target is neither watched nor in the history."""
+        answer: tuple[bool, bytes] | str = await self._ask("faxes", query=query.said())
+        if isinstance(answer, str):
+            raise NoFaxes(answer)
+        there, packed = answer
+        if query.target is not None and not there:
+            await self._known(query.target)
+        return partial(unpacked, packed)
 
     async def rows(self) -> Versioned[list[Row]]:
         """What is told of each target among many, in the order of the file; up to `lasts` seconds
@@ -222,5 +238,10 @@ def _read_rows(packed: list[bytes]) -> list[Row]:
     return [unpacked(content) for content in packed]
 
 
-def _read_shown(packed: list[tuple[str, bytes]]) -> list[tuple[str, Shown]]:
-    return [(name, unpacked(content)) for name, content in packed]
+def _read_shown(packed: list[tuple[str, bytes, bytes]]) -> list[tuple[str, Shown]]:
+    read = []
+    for name, content, history in packed:
+        shown: Shown = unpacked(content)
+        shown.failed, shown.others = unpacked(history)
+        read.append((name, shown))
+    return read

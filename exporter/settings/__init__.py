@@ -6,8 +6,15 @@ The two files are read again while the exporter runs.
 from exporter.settings.cautions import secret_cautions
 from exporter.settings.command_line import PROGRAM, argument_parser
 from exporter.settings.declarations import SETTINGS, Setting
+from exporter.settings.file_modes import read_by_all
 from exporter.settings.loading import load
-from exporter.settings.models import AmiSettings, LogSettings, Settings, WebSettings
+from exporter.settings.models import (
+    AmiSettings,
+    HistorySettings,
+    LogSettings,
+    Settings,
+    WebSettings,
+)
 from exporter.settings.problems import Accepts, SettingsError
 from exporter.settings.rereading import ConfigFile, OneTarget, WebConfigFile
 from exporter.settings.targets import Targets, load_targets, share_of
@@ -23,6 +30,7 @@ __all__ = [
     "Accepts",
     "AmiSettings",
     "ConfigFile",
+    "HistorySettings",
     "ListenAddress",
     "LogSettings",
     "OneTarget",
@@ -38,6 +46,7 @@ __all__ = [
     "argument_parser",
     "load",
     "load_targets",
+    "read_by_all",
     "read_yaml",
     "secret_cautions",
     "share_of",

@@ -225,7 +225,10 @@ class WebSettings(_Group):
     ] = None
     show_details: Annotated[
         bool,
-        Field(description="Show personal data: file names, channel names and station ids."),
+        Field(
+            description="Show personal data, and keep it in the history: names of files and "
+            "channels, station ids, callers."
+        ),
     ] = False
     max_connections: Annotated[Count, Field(description="Connections held at once.")] = 512
 
@@ -293,6 +296,26 @@ class MetricsSettings(_Group):
         return value
 
 
+class HistorySettings(_Group):
+    """The faxes that are over, to be searched."""
+
+    file: Annotated[
+        Path | None,
+        Field(description="File that keeps the history of faxes; without it, in memory."),
+        Accepts("FILE", "a file in a folder that the exporter may write in"),
+    ] = None
+    faxes: Annotated[
+        int,
+        Field(ge=1, le=1_000_000, description="Faxes kept at most, of all PBXs together."),
+        Accepts("COUNT", "a number from 1 to 1000000"),
+    ] = 5000
+    days: Annotated[
+        int,
+        Field(ge=1, le=3650, description="Days after which a fax is deleted."),
+        Accepts("DAYS", "a number from 1 to 3650"),
+    ] = 30
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -312,6 +335,7 @@ class Settings(BaseSettings):
     web: Annotated[WebSettings, Field(title="Web")] = WebSettings()
     log: Annotated[LogSettings, Field(title="Logging")] = LogSettings()
     metrics: Annotated[MetricsSettings, Field(title="Metrics")] = MetricsSettings()
+    history: Annotated[HistorySettings, Field(title="History of faxes")] = HistorySettings()
     demo: Annotated[
         bool, Field(description="Watch an embedded demo PBX; no Asterisk, no login needed.")
     ] = False

@@ -121,6 +121,15 @@ class Renderings:
             kept.compressed = loop.run_in_executor(self._threads, _compressed, body)
         return await asyncio.shield(kept.compressed), True
 
+    async def once(self, render: Callable[[], bytes], *, compress: bool) -> tuple[bytes, bool]:
+        """What `render` returns, in a thread, and whether it is compressed. It is not kept: of what
+        each client asks for in another way there is no end."""
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._threads, render)
+        if not compress or len(body) < _LEAST:
+            return body, False
+        return await loop.run_in_executor(self._threads, _compressed, body), True
+
     def _forget(self) -> None:
         """Forgets the longest unused, if there are too many."""
         total = sum(map(_size, self._kept.values()))

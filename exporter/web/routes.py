@@ -16,11 +16,12 @@ from exporter.link import FleetState, NoSuchTarget, Source, Versioned
 from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
 from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
-from exporter.web import negotiation, origins, page
+from exporter.web import faxes, negotiation, origins, page
 from exporter.web.auth import logged_in, may_see
 from exporter.web.fleet import NotToBeHad, Wanted
 from exporter.web.http import InPieces
 from exporter.web.rendering import Renderings
+from exporter.web.search import Search
 from exporter.web.templating import (
     CONTENT_SECURITY_POLICY,
     STATIC,
@@ -70,7 +71,9 @@ def application(
     app.router.add_post("/-/reload", routes.reload)
     app.router.add_get("/api/v1/targets", routes.targets)
     app.router.add_get("/api/v1/sessions", routes.sessions)
+    app.router.add_get("/api/v1/faxes", routes.faxes_json)
     app.router.add_get("/", routes.page)
+    app.router.add_get("/faxes", routes.faxes_page)
     app.router.add_get("/targets/{name:.+}", routes.target)
     app.router.add_get("/reasons", routes.reasons)
     app.router.add_get("/static/{name}", routes.static)
@@ -90,6 +93,8 @@ class _Routes:
         clock: Clock,
     ) -> None:
         self._settings = settings.web
+        self._history = settings.history
+        self._search = Search(source, clock)
         self._peer_label = settings.metrics.peer_label
         self._source = source
         self._config = config
@@ -308,6 +313,29 @@ class _Routes:
             return web.Response(status=304, headers=headers)
         return _response(tagged.body, tagged.compressed, headers)
 
+    async def faxes_json(self, request: web.Request) -> web.StreamResponse:
+        found = await self._search(request.query.items())
+        if (read := found.read) is None:
+            headers = _COME_AGAIN if found.status == 503 else None
+            return web.Response(status=found.status, text=f"{found.wrong}\n", headers=headers)
+        body, compressed = await self._renderings.once(
+            lambda: faxes.as_json(read(), details=self._details), compress=_gzip_accepted(request)
+        )
+        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
+
+    async def faxes_page(self, request: web.Request) -> web.StreamResponse:
+        found = await self._search(request.query.items())
+        names = (await self._source.fleet()).names
+        layout = self._layout(request, here="faxes", live=False)
+        body, compressed = await self._renderings.once(
+            lambda: faxes.as_html(found, names, layout, self._history).encode(),
+            compress=_gzip_accepted(request),
+        )
+        headers: dict[str, str] = {**_HTML, hdrs.VARY: "Accept-Encoding"}
+        if found.status == 503:
+            headers |= _COME_AGAIN
+        return _response(body, compressed, headers, found.status)
+
     async def _shown(
         self,
         request: web.Request,
@@ -359,6 +387,9 @@ def _no_such_target() -> web.HTTPNotFound:
     return web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
 
 
+_COME_AGAIN: Final[Mapping[str, str]] = {hdrs.RETRY_AFTER: "5"}
+
+
 @cache
 def _own_names() -> frozenset[str]:
     """What this machine is called. To find out may take seconds, if name servers do not answer."""
@@ -381,8 +412,10 @@ def _gzip_accepted(request: web.Request) -> bool:
     return negotiation.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING))
 
 
-def _response(body: bytes, compressed: bool, headers: Mapping[str, str]) -> web.StreamResponse:
-    response = web.Response(body=InPieces(body), headers=headers)
+def _response(
+    body: bytes, compressed: bool, headers: Mapping[str, str], status: int = 200
+) -> web.StreamResponse:
+    response = web.Response(body=InPieces(body), headers=headers, status=status)
     if compressed:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     return response

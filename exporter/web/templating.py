@@ -29,6 +29,8 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
 
 _CONTENT_TYPES: Final = {
     "page.css": "text/css",
+    "tables.css": "text/css",
+    "paper.css": "text/css",
     "page.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -115,8 +115,10 @@ def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path:
     secret.write_text("a-secret\n")
     secret.chmod(0o400)  # as systemd hands it over
     environment = dict(
-        line.replace("%d", str(tmp_path)).split("=", 1) for line in settings("Environment")
+        re.sub("%[dS]", str(tmp_path), line).split("=", 1) for line in settings("Environment")
     )
+    (state,) = settings("StateDirectory")
+    (tmp_path / state).mkdir(mode=0o700)  # as systemd makes it
     manager = Manager(str(tmp_path / "notify"))
     environment |= manager.environment | {"FAX_EXPORTER_AMI_USERNAME": "fax-exporter"}
     try:
@@ -125,6 +127,7 @@ def test_the_exporter_starts_with_the_units_environment_and_credential(tmp_path:
             assert "refused: nothing listens" in exporter.wait_for_line("level=warning", 20)
             assert exporter.stop() == 0
         manager.wait_for("STOPPING=1")
+        assert (tmp_path / state / "faxes.db").is_file()
     finally:
         manager.socket.close()
 

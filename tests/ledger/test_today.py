@@ -164,6 +164,14 @@ def test_a_clock_that_is_set_back_to_another_day_is_counted_from_then_on() -> No
     assert [hour.faxes for hour in today.hours(before + 90)] == [1]
 
 
+def test_a_day_that_comes_again_begins_when_the_clock_was_set_back_to_it() -> None:
+    noon = at("2026-11-26T12:00")
+    today = told(replace(FAX, ended=noon - 3 * 86400), replace(FAX, ended=noon), now=noon)
+    before = noon - 86400
+    assert today.day(before).since == before  # what was counted of that day before is forgotten
+    assert today.day(before + 86400).since == midnight_of(noon)
+
+
 def test_a_clock_that_is_set_forward_begins_the_day_that_it_shows() -> None:
     begun = at("1970-01-02T03:00")  # no battery: then the time comes from the network
     today = told(replace(FAX, ended=begun), now=begun)

@@ -1,15 +1,18 @@
 """Answering what the web process asks holds up no poll."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from exporter.fax import Operation
+from exporter.history import FaxPage, Query, TooSlow
 from exporter.ledger import Ledger
-from exporter.link import answering
+from exporter.link import NoFaxes, NoSuchTarget, Source, answering
 from exporter.polling import Fleet, Poller, troubles
 from exporter.settings import AmiSettings
 from harness.web_side import linked
+from tests.history.stored import fax, running
 
 
 def poller(name: str, peers: int = 0) -> Poller:
@@ -60,3 +63,70 @@ async def test_the_state_of_the_fleet_names_who_is_not_fresh_and_why() -> None:
         assert state.names == ("fax",)
         assert state.stale == (("fax", troubles.FIRST_TRY),)
         assert state.config is None
+
+
+async def test_nothing_is_kept_for_who_looks_once_nobody_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answering, "UNUSED_SECONDS", 0.05)
+    kept: list[answering.Answering] = []
+    made = answering.Answering.__init__
+
+    def remember(self: answering.Answering, *of: object) -> None:
+        made(self, *of)  # type: ignore[arg-type]
+        kept.append(self)
+
+    monkeypatch.setattr(answering.Answering, "__init__", remember)
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {"fax": poller("fax")}
+    async with linked(fleet) as source:
+        await source.shown("fax")
+        assert len(kept[0]._histories) == 1
+        async with asyncio.timeout(10):
+            while kept[0]._histories:
+                await asyncio.sleep(0.01)
+
+
+async def test_the_faxes_of_the_history_are_told() -> None:
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {"watched": poller("watched")}
+    async with running() as history, linked(fleet, history=history) as source:
+        history.take("before", fax(1))
+        page = await until_kept(source)
+        assert [one.target for one in page.faxes] == ["before"]
+        # One that is not watched any more is found, and one that has had no fax yet has none.
+        assert len((await source.faxes(Query(target="before")))().faxes) == 1
+        assert (await source.faxes(Query(target="watched")))().faxes == []
+        with pytest.raises(NoSuchTarget):
+            await source.faxes(Query(target="nobody"))
+
+
+async def until_kept(source: Source) -> FaxPage:
+    async with asyncio.timeout(30):
+        while not (page := (await source.faxes(Query()))()).kept:
+            pass
+    return page
+
+
+async def test_why_the_history_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with linked(Fleet(1.0, None)) as source:
+        with pytest.raises(NoFaxes, match="the log says why"):
+            await source.faxes(Query())
+    async with running() as history, linked(Fleet(1.0, None), history=history) as source:
+
+        async def slow(*_: object) -> None:
+            raise TooSlow
+
+        monkeypatch.setattr(history, "find", slow)
+        with pytest.raises(NoFaxes, match="ask for less"):
+            await source.faxes(Query())
+
+
+async def test_a_question_that_is_none_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with running() as history, linked(Fleet(1.0, None), history=history) as source:
+        wrong: list[Any] = [None, [], {"limit": 10**9}, {"where": "1"}, {"cursor": "x"}]
+        for query in wrong:
+            with pytest.raises(RuntimeError):
+                await source._ask("faxes", query=query)
+        assert (await source.faxes(Query()))().kept == 0
+    assert "cannot be said" in caplog.text

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from exporter.link import source as source_module
 from exporter.polling import Fleet, Poller, troubles
 from exporter.settings import AmiSettings, SettingsError
 from harness.web_side import linked
+from tests.ledger.test_today import FAILED, FAX
 
 
 def poller(name: str = "fax") -> Poller:
@@ -54,6 +56,23 @@ async def test_rows_tell_of_all_in_their_order_and_have_another_version_once_one
         after = await source.rows()
         assert after.version != before.version
         assert [row.why for row in after.read()] == [troubles.FIRST_TRY, "refused"]
+
+
+async def test_the_faxes_that_ended_are_those_of_now_though_they_are_seldom_others() -> None:
+    async with asking("fax", "other") as (fleet, source):
+        ledgers = [one.ledger for one in fleet.pollers.values()]
+        for number in range(3):
+            for ledger in ledgers:
+                ledger.history.add(replace(FAX, channel=f"good-{number}"))
+                ledger.history.add(replace(FAILED, channel=f"bad-{number}"))
+            for _ in range(2):
+                for _, shown in (await source.shown(None)).read():
+                    assert shown.others[0].channel == f"good-{number}"
+                    assert shown.failed[0].channel == f"bad-{number}"
+                    assert len(shown.failed) == number + 1
+        ledgers[1].history.add(replace(FAX, channel="of the other"))
+        (_, one), (_, other) = (await source.shown(None)).read()
+        assert (one.others[0].channel, other.others[0].channel) == ("good-2", "of the other")
 
 
 async def test_what_many_look_at_in_one_second_is_told_once(

@@ -49,7 +49,7 @@ def test_every_setting_says_what_it_does_and_what_it_takes() -> None:
 
 def test_settings_stand_in_the_order_of_their_groups() -> None:
     groups = list(dict.fromkeys(setting.group for setting in SETTINGS))
-    assert len(groups) == 7
+    assert len(groups) == 8
     assert [s.group for s in sorted(SETTINGS, key=lambda s: groups.index(s.group))] == [
         s.group for s in SETTINGS
     ]

@@ -45,6 +45,7 @@ def test_a_user_and_a_secret_are_enough() -> None:
             "fax_details": False,
         },
         "metrics": {"peer_label": False, "peer_limit": 100, "peer_file": None},
+        "history": {"file": None, "faxes": 5000, "days": 30},
         "demo": False,
         "check_pbx": False,
     }
@@ -142,3 +143,16 @@ def test_what_is_only_for_tls_needs_tls(tmp_path: Path) -> None:
     assert "needs --ami.tls" in refusal(f"--ami.tls-ca-file={file}")
     assert "needs --ami.tls" in refusal("--ami.tls-server-name=pbx")
     assert login("--ami.tls --ami.tls-server-name=pbx").tls_server_name == "pbx"
+
+
+@pytest.mark.parametrize(
+    ("flag", "accepted"),
+    [
+        ("--history.faxes=0", "a number from 1 to 1000000"),
+        ("--history.faxes=1000001", "a number from 1 to 1000000"),
+        ("--history.days=0", "a number from 1 to 3650"),
+        ("--history.days=1.5", "a number from 1 to 3650"),
+    ],
+)
+def test_how_much_the_history_keeps_is_bounded(flag: str, accepted: str) -> None:
+    assert accepted in refusal(flag)

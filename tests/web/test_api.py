@@ -23,6 +23,7 @@ from exporter.polling.health import FAILING_SHARE, LATELY, LEAST_FAILURES
 from exporter.polling.snapshot import PEERS_SHOWN
 from exporter.settings import Settings, WebConfigFile
 from exporter.web.auth import OPEN_PATHS
+from exporter.web.faxes import FaxesView, FaxView
 from exporter.web.routes import application
 from exporter.web.views import (
     DayView,
@@ -50,6 +51,8 @@ VIEWS = (
     PeerDayView,
     HourView,
     FailureView,
+    FaxView,
+    FaxesView,
 )
 USER, PASSWORD = "prometheus", "sesame"
 METHODS = {"get", "post"}
@@ -208,7 +211,7 @@ def status(url: str, method: str = "GET") -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/sessions"])
+@pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/sessions", "/api/v1/faxes"])
 def test_a_target_that_is_unknown_or_named_twice_is_refused_as_described(
     busy: Exporter, path: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
@@ -17,6 +18,7 @@ ROW = '<tr role="row" id="{0}"><th><a id="to-{0}" href="#">{0}</a></th><td>{1}</
 PAGE = """<!doctype html>
 <html lang="en"><head><title>{title}</title>
 <link rel="stylesheet" href="./static/page.css">
+<link rel="stylesheet" href="./static/tables.css">
 <script src="./static/page.js" defer></script></head>
 <body data-live=""><header class="top"><div class="now">
 <p id="as-of">As of <time datetime="2026-01-01T12:00:10Z">12:00:10 UTC</time></p>
@@ -374,3 +376,38 @@ def test_without_javascript_it_shows_the_same_and_asks_the_browser_to_load_it_ag
         )
         refresh = page.locator("meta[http-equiv=refresh]")
         expect(refresh).to_have_attribute("content", "10")
+
+
+@pytest.mark.slow
+def test_a_fleet_is_filtered_and_sorted_without_javascript_too(
+    browser: Browser, tmp_path: Path
+) -> None:
+    file = tmp_path / "exporter.yml"
+    target = "{host: 127.0.0.1, port: 1, username: x, secret_env: FLEET_SECRET}"
+    names = ("berlin-1", "berlin-2", "paris")
+    file.write_text("targets:\n" + "".join(f"  {name}: {target}\n" for name in names))
+    with (
+        Exporter(f"--config.file={file}", environment={"FLEET_SECRET": "x"}) as fleet,
+        tab(browser, javascript=False, allowed="404") as page,
+    ):
+        fleet.wait_for_line("refused.*paris", 20)
+        page.goto(f"{fleet.base}/?rows=all")
+        shown = page.locator("tbody th")
+        expect(shown).to_have_text(list(names))
+        expect(page).to_have_title(re.compile("^0 up, 3 down"))
+        page.get_by_label("Name").fill("BERL")
+        page.keyboard.press("Enter")
+        expect(shown).to_have_text(["berlin-1", "berlin-2"])
+        page.get_by_role("link", name="PBX", exact=True).click()
+        page.get_by_role("link", name="PBX", exact=True).click()
+        expect(shown).to_have_text(["berlin-2", "berlin-1"])
+        page.get_by_role("link", name="Failing 0").click()
+        expect(page.get_by_text("None is like that.")).to_be_visible()
+        assert page.url == f"{fleet.base}/?state=failing&name=BERL&sort=-name"
+        page.get_by_role("link", name="All 3 PBXs").click()
+        page.get_by_role("link", name="paris").click()
+        assert page.url == f"{fleet.base}/targets/paris"
+        expect(page.get_by_text("Down, never up: ")).to_be_visible()
+        page.goto(f"{fleet.base}/targets/rome")
+        page.get_by_role("link", name="All PBXs").click()
+        expect(shown).to_have_count(3)

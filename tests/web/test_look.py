@@ -13,12 +13,15 @@ from exporter.polling import Clock
 from exporter.web.page import missing_page, reasons_page
 from exporter.web.templating import CONTENT_SECURITY_POLICY, STATIC
 from harness.virtual_time import run
+from tests.history.stored import fax
 from tests.pbx.browser import assert_fits, chromium, tab
 from tests.web.pages import SITUATIONS, Html, fleet_of, layout, rendered, target_of
+from tests.web.test_faxes import page_of as fax_page
+from tests.web.test_faxes import shown as found_faxes
 
 PHONE: Final = 360
 
-CSS: Final = STATIC["page.css"][0].decode()
+CSS: Final = "".join(STATIC[name][0].decode() for name in STATIC if name.endswith(".css"))
 
 
 def palettes() -> Iterator[tuple[str, dict[str, str]]]:
@@ -105,6 +108,16 @@ def every_page(*, details: bool) -> Iterator[tuple[str, Html]]:
             ]
 
     yield from run(others())
+    yield (
+        "faxes",
+        Html(found_faxes(fax_page(fax(), fax(reason=None, succeeded=True)), details=details)),
+    )
+    hostile = fax(peer="x" * 900, unique_id="y" * 900, file="z" * 900, status_text="w " * 400)
+    yield "long faxes", Html(found_faxes(fax_page(hostile, cursor="c"), details=details))
+    yield (
+        "no fax",
+        Html(found_faxes(None, details=details, status=400, wrong="since: takes a time")),
+    )
     yield "missing", Html(missing_page(layout(Clock(), details=details)))
     yield "reasons", Html(reasons_page(layout(Clock(), details=details, live=False)))
 
@@ -124,7 +137,8 @@ def test_it_fits_a_phone_a_tablet_and_a_desk_and_axe_finds_no_fault(details: boo
             page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
             for width in (PHONE, 768, 1280):
                 assert_fits(page, width)
-            for width in (PHONE, 1280):
+            # What dark changes is the palette alone, which is held above.
+            for width in (PHONE, 1280) if scheme == "light" else (1280,):
                 page.set_viewport_size({"width": width, "height": 900})
                 found = Axe().run(page)
                 assert found.violations_count == 0, (

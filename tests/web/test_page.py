@@ -228,16 +228,17 @@ async def test_a_fleet_is_a_line_for_each_the_worst_first_and_each_has_a_page_of
         rows = html.rows("summary")
         links = [one.attributes["href"] for one in html.all("a") if one.text in pollers]
         only = target_of(pollers["pbx-0"], "pbx-0", watched=3)
+        why = [pollers["pbx-2"].status.trouble, pollers["pbx-1"].hints[0]]
     assert html.all("title")[0].text.startswith("2 up, 1 down")
     assert html.all("h1")[0].text == "2 up, 1 down"
     assert [row[""] for row in rows] == ["pbx-2", "pbx-1", "pbx-0"]
     assert links == ["./targets/pbx-2", "./targets/pbx-1", "./targets/pbx-0"]
     assert (rows[0]["State"], rows[0]["Down since"]) == ("Down", "never up")
-    assert rows[0]["Why"].startswith(pollers["pbx-2"].status.trouble)
+    assert rows[0]["Why"].startswith(why[0])
     never = unknown("never up")
     assert (rows[0]["Now"], rows[0]["Today"]) == (unknown("not known"), never)
     assert rows[1]["State"] == "Incomplete"
-    assert rows[1]["Why"].startswith(pollers["pbx-1"].hints[0])
+    assert rows[1]["Why"].startswith(why[1])
     assert (rows[2]["State"], rows[2]["Why"], rows[2]["Now"]) == ("Up", "", "1")
     assert [rows[2][c] for c in ("Today", "Failed", "Well", "Pages")] == ["1", "1", "0 %", "0"]
     (drawn,) = (one.attributes["aria-label"] for one in html.all("svg")[-1:])

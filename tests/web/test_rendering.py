@@ -119,6 +119,17 @@ async def test_little_is_not_compressed() -> None:
     renderings.close()
 
 
+async def test_what_is_asked_for_in_endless_ways_is_not_kept() -> None:
+    renderings, render = Renderings(), Renderer()
+    assert await renderings.once(render, compress=False) == (render.body, False)
+    body, compressed = await renderings.once(render, compress=True)
+    assert (gzip.decompress(body), compressed) == (render.body, True)
+    assert await renderings.once(lambda: b"little", compress=True) == (b"little", False)
+    assert render.times == 2
+    assert not renderings._kept
+    renderings.close()
+
+
 # --- with an entity tag
 
 
