@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from exporter.history import rows
@@ -103,7 +104,7 @@ class Database:
 
     def trim(self, limit: int, seconds: float, now: float) -> None:
         """Deletes what was stored more than `seconds` ago, and, with more than `limit` faxes, the
-        first that was stored of the target that has most: a busy PBX does not push out the
+        first that were stored of the targets that have most: a busy PBX does not push out the
         others. By when they were stored, and not by a clock that may have been wrong."""
         if self._value("SELECT 1 FROM fax WHERE stored > ? LIMIT 1", (now,)):
             # The clock was set back: from now on they grow old.
@@ -111,16 +112,16 @@ class Database:
         if self._value("SELECT 1 FROM fax WHERE stored < ? LIMIT 1", (now - seconds,)):
             self._ask("DELETE FROM fax WHERE stored < ?", (now - seconds,))
             self._count()
-        while (surplus := self.kept - limit) > 0:
-            (most, count), *others = self.targets.most_common(2)
-            fair = count - (others[0][1] if others else 0)
-            number = min(surplus, max(1, fair))
-            self._ask(
-                "DELETE FROM fax WHERE id IN "
-                "(SELECT id FROM fax WHERE target = ? ORDER BY id LIMIT ?)",
-                (most, number),
-            )
-            self.targets[most] -= number
+        if self.kept > limit:
+            surplus = _surplus(self.targets, limit)
+            with self._transaction():  # one: each is a wait for the disk
+                for target, number in surplus.items():
+                    self._ask(
+                        "DELETE FROM fax WHERE id IN "
+                        "(SELECT id FROM fax WHERE target = ? ORDER BY id LIMIT ?)",
+                        (target, number),
+                    )
+            self.targets -= surplus
 
     def wipe(self) -> bool:
         """Takes out everything personal, and returns whether there was anything."""
@@ -228,6 +229,19 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     self._ask("ROLLBACK")
             raise
+
+
+def _surplus(counts: Counter[str], limit: int) -> Counter[str]:
+    """How many of each target are too many, so that `limit` are left: each keeps as many as all
+    others, or what it has if that is less."""
+    surplus, left = Counter[str](), limit
+    ranked = sorted(counts.items(), key=itemgetter(1))
+    for place, (target, count) in enumerate(ranked):
+        kept = min(count, left // (len(ranked) - place))
+        left -= kept
+        if count > kept:
+            surplus[target] = count - kept
+    return surplus
 
 
 def _where(query: Query) -> tuple[list[str], list[Any]]:

@@ -109,6 +109,24 @@ def test_a_busy_pbx_does_not_push_out_the_others(database: Database) -> None:
     assert numbers(database, Query(target="quiet"))[0] == 2
 
 
+def test_a_lower_limit_is_reached_in_one_write_however_many_have_to_go(
+    database: Database,
+) -> None:
+    """Each write is a wait for the disk: one for each fax would take minutes."""
+    for target in ("berlin", "paris", "rome"):
+        add(database, *range(1, 41), target=target)
+    add(database, 1, target="quiet")
+    said: list[str] = []
+    database._connection.set_trace_callback(said.append)
+    database.trim(10, DAY, NOW)
+    assert said.count("COMMIT") == 1
+    assert len([one for one in said if one.startswith("DELETE")]) == 3
+    assert database.targets == {"berlin": 3, "paris": 3, "rome": 3, "quiet": 1}
+    assert numbers(database, Query(target="rome")) == [40, 39, 38]
+    database.trim(2, DAY, NOW)
+    assert database.kept == len(numbers(database)) == 2
+
+
 def test_a_search_that_takes_too_long_is_given_up(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
