@@ -43,6 +43,8 @@ MAX_EARLIER: Final = 200_000
 CLOSE_SECONDS: Final = 5.0
 """For what waits to be written at the end: a disk may hang."""
 
+_NOT_WRITTEN: Final = "they could not be written"
+
 log = logging.getLogger(__name__)
 
 
@@ -127,7 +129,9 @@ class FaxHistory:
                     count += len(faxes)
                     for one in faxes:
                         found.setdefault(one.target, []).append(one.fax)
-        except (TimeoutError, TooSlow, Unavailable):
+        except Unavailable:  # the log says why
+            return {}
+        except (TimeoutError, TooSlow):
             after = 0
         if after is not None:
             log.warning("the faxes of today are too many to be read from the history in time")
@@ -166,6 +170,8 @@ class FaxHistory:
                     log.exception("the history of faxes went wrong")
                     self._waiting.clear()
             self._write()
+            if missing := len(self._waiting) + self._lost:
+                log.error("%d faxes are missing in the history: %s", missing, _NOT_WRITTEN)
         finally:
             self._close()
             while not self._queue.empty():
@@ -244,7 +250,7 @@ class FaxHistory:
             log.info("%s: the history of faxes is written again", visible(str(self._path)))
         if self._lost:
             lost, self._lost = self._lost, 0
-            log.warning("%d faxes are missing in the history: they could not be written", lost)
+            log.warning("%d faxes are missing in the history: %s", lost, _NOT_WRITTEN)
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Something could not be read or written."""

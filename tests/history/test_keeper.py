@@ -201,6 +201,23 @@ async def test_no_more_waits_than_there_is_memory_for(
     assert lines(caplog, f"{lost} faxes are missing in the history") == 1
 
 
+async def test_what_could_not_be_written_until_the_end_is_told(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "RETRY_SECONDS", 3600.0)
+    async with running(path) as history:
+        history.take("fax", fax(0))
+        pages = await ask_database(history, "PRAGMA page_count")
+        await ask_database(history, f"PRAGMA max_page_count = {pages}")
+        for number in range(1, 200):
+            history.take("fax", fax(number))
+        await until(history, lambda: history._not_written)
+        history._lost += 1  # no more waited than there was memory for
+    async with running(path) as history:
+        stored = (await found(history)).kept
+    assert lines(caplog, f"{201 - stored} faxes are missing in the history") == 1
+
+
 async def test_a_file_that_another_program_holds_is_written_later(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -315,13 +332,16 @@ async def test_who_no_longer_waits_is_not_answered(path: Path) -> None:
         assert await ids(history) == ["1"]
 
 
-async def test_after_the_end_nothing_is_taken_and_nobody_waits(path: Path) -> None:
+async def test_after_the_end_nothing_is_taken_and_nobody_waits(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with running(path) as history:
         await found(history)
     history.take("fax", fax(1))
     with pytest.raises(Unavailable):
         await found(history)
     assert await history.earlier(0.0) == {}
+    assert lines(caplog, "too many") == 0
 
 
 async def test_what_was_stored_since_a_time_comes_back_oldest_first(
