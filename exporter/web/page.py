@@ -45,7 +45,9 @@ class FleetPage:
         lines = {row.name: self._line(row, starts, layout) for row in selection.rows}
         if len(self._lines) > len(rows):  # some are no longer watched
             names = {row.name for row in rows}
-            self._lines = {name: line for name, line in self._lines.items() if name in names}
+            # A list, since another thread may add one meanwhile.
+            lines_now = list(self._lines.items())
+            self._lines = {name: line for name, line in lines_now if name in names}
         return _FLEET.render(
             layout=layout, wanted=wanted, fleet=selection, most=MAX_ROWS, lines=lines
         )

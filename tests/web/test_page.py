@@ -371,6 +371,26 @@ async def test_lines_of_a_fleet_are_made_again_once_something_changed() -> None:
 
 
 @in_virtual_time
+async def test_of_a_fleet_a_line_may_be_made_while_others_are_forgotten() -> None:
+    """Two threads render pages; this is what the one does while the other has got half way."""
+
+    class Name(str):
+        def __hash__(self) -> int:
+            if forgetting:
+                page._lines.setdefault("meanwhile", page._lines["a"])
+            return super().__hash__()
+
+    forgetting = False
+    async with watched() as (_, poller):
+        page, of = FleetPage(), layout(poller.clock)
+        rows = [Row.of(name, poller) for name in (Name("b"), "a")]
+        page.render(rows, Wanted(), of)
+        forgetting = True
+        page.render(rows[1:], Wanted(), of)
+        assert "a" in page._lines
+
+
+@in_virtual_time
 async def test_rows_have_ids_that_stay_with_them() -> None:
     async with watched() as (pbx, poller):
         ids: list[set[str]] = []
