@@ -52,8 +52,8 @@ class Reload:
         return not (self._file is None and self._web_file is None and self._reopen is None)
 
     async def __call__(self) -> None:
-        """Reads both files. Raises SettingsError with what is wrong in either; what is read from
-        the other is used nevertheless."""
+        """Reads and opens them all. Raises SettingsError with what is wrong in any; what is read
+        from the others is used nevertheless."""
         await self._begun.wait()
         await self._shared()
 
