@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from exporter.history import FaxHistory, Query, TooSlow, Unavailable
 from exporter.link import columns
@@ -45,9 +46,9 @@ class Answering:
         self.fax_lines_lost: Callable[[], int] | None = None
         """How many lines of faxes were lost; None if there are none."""
         self._worked = 0.0
-        self._histories: dict[int, tuple[int, bytes]] = {}
-        """By the poller's identity, while somebody looks: how long its history was, and the faxes
-        in it as a pickle, which is most of what is told of a PBX, and seldom another."""
+        self._histories: WeakKeyDictionary[Poller, tuple[int, bytes]] = WeakKeyDictionary()
+        """While somebody looks: how long the history of each was, and the faxes in it as a pickle,
+        which is most of what is told of a PBX, and seldom another."""
         self._unused: asyncio.TimerHandle | None = None
         self._slots = asyncio.Semaphore(MAX_ASKS)
         self._asks: set[asyncio.Task[None]] = set()
@@ -150,10 +151,10 @@ class Answering:
 
     def _packed(self, poller: Poller) -> tuple[bytes, bytes]:
         shown, added = Shown.of(poller), poller.ledger.history.added
-        kept, history = self._histories.get(poller.identity, (-1, b""))
+        kept, history = self._histories.get(poller, (-1, b""))
         if kept != added:
             history = packed((shown.failed, shown.others))
-            self._histories[poller.identity] = added, history
+            self._histories[poller] = added, history
         return packed(replace(shown, failed=[], others=[])), history
 
     async def _faxes(self, ask: Mapping[str, Any]) -> tuple[bool, bytes] | str:

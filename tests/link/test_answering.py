@@ -1,6 +1,7 @@
 """Answering what the web process asks holds up no poll."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -65,26 +66,44 @@ async def test_the_state_of_the_fleet_names_who_is_not_fresh_and_why() -> None:
         assert state.config is None
 
 
-async def test_nothing_is_kept_for_who_looks_once_nobody_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(answering, "UNUSED_SECONDS", 0.05)
-    kept: list[answering.Answering] = []
-    made = answering.Answering.__init__
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[answering.Answering]:
+    """Those that are made meanwhile."""
+    found: list[answering.Answering] = []
+    make = answering.Answering.__init__
 
     def remember(self: answering.Answering, *of: object) -> None:
-        made(self, *of)  # type: ignore[arg-type]
-        kept.append(self)
+        make(self, *of)  # type: ignore[arg-type]
+        found.append(self)
 
     monkeypatch.setattr(answering.Answering, "__init__", remember)
+    return found
+
+
+async def test_nothing_is_kept_for_who_looks_once_nobody_does(
+    made: list[answering.Answering], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "UNUSED_SECONDS", 0.05)
     fleet = Fleet(1.0, None)
     fleet.pollers = {"fax": poller("fax")}
     async with linked(fleet) as source:
         await source.shown("fax")
-        assert len(kept[0]._histories) == 1
+        assert len(made[0]._histories) == 1
         async with asyncio.timeout(10):
-            while kept[0]._histories:
+            while made[0]._histories:
                 await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_kept_of_a_target_that_is_gone_while_somebody_looks_at_others(
+    made: list[answering.Answering],
+) -> None:
+    fleet = Fleet(1.0, None)
+    async with linked(fleet) as source:
+        for name in ("before", "after"):  # as by a reload
+            fleet.pollers = {name: poller(name)}
+            await source.shown(name)
+        gc.collect()
+        assert list(made[0]._histories) == [fleet.pollers["after"]]
 
 
 async def test_the_faxes_of_the_history_are_told() -> None:
