@@ -174,10 +174,6 @@ class FaxHistory:
                 log.error("%d faxes are missing in the history: %s", missing, _NOT_WRITTEN)
         finally:
             self._close()
-            while not self._queue.empty():
-                one = self._queue.get()
-                if isinstance(one, _Ask):
-                    one.answer.cancel()
 
     def _next(self) -> bool:
         """Takes one thing, or does what is due. Returns False at the end."""
