@@ -119,6 +119,12 @@ def test_what_is_not_known_is_null_in_both_forms_and_counts_are_never() -> None:
     }
 
 
+def test_what_was_counted_beyond_what_its_event_tells_was_not_there_before() -> None:
+    fax = replace(RECEIVED, counted_pages=7, counted_bad_lines=80)
+    found = fields("fax", fax, details=False)
+    assert (found["pages_before"], found["bad_lines_before"]) == (0, 0)
+
+
 def test_a_fax_that_is_counted_without_its_transport_says_none_as_the_counter_does() -> None:
     fax = replace(RECEIVED, counted_transport=Transport.NONE)
     found = fields("x", fax, details=False)

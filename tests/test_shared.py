@@ -160,6 +160,39 @@ async def test_nothing_is_kept_of_what_nobody_asks_for_any_more() -> None:
 
 
 @in_virtual_time
+async def test_what_took_longer_than_it_is_good_for_is_not_kept() -> None:
+    begun = 0
+
+    async def do() -> int:
+        nonlocal begun
+        begun += 1
+        await asyncio.sleep(2.0)
+        return begun
+
+    recent = Recent(do, lasts=1.0)
+    assert [await recent(), await recent()] == [1, 2]
+
+
+@in_virtual_time
+async def test_what_is_newer_is_kept_for_as_long() -> None:
+    loop, begun = asyncio.get_running_loop(), 0
+
+    async def do() -> int:
+        nonlocal begun
+        begun += 1
+        await asyncio.sleep(2.0)
+        return begun
+
+    recent = Recent(do, lasts=10.0)
+    first = asyncio.create_task(recent())
+    await asyncio.sleep(1.0)  # it runs, so who asks now gets the next
+    assert await recent() == 2
+    assert await first == 1
+    await asyncio.sleep(10.5 - loop.time())  # the first one would be forgotten
+    assert await recent() == 2
+
+
+@in_virtual_time
 async def test_a_failure_is_not_kept() -> None:
     tried = 0
 

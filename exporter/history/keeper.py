@@ -161,10 +161,12 @@ class FaxHistory:
     def _run(self) -> None:
         self._database = Database()
         try:
-            self._open()
-            going_on = True
+            opened, going_on = False, True
             while going_on:
                 try:
+                    if not opened:
+                        opened = True
+                        self._open()
                     going_on = self._next()
                 except Exception:  # a defect of ours must not end it: somebody may wait
                     log.exception("the history of faxes went wrong")

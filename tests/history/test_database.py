@@ -204,6 +204,13 @@ def test_the_file_tells_whose_it_is_and_which_schema_it_has(tmp_path: Path) -> N
     connection.close()
 
 
+def test_a_power_cut_takes_nothing_that_was_written(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "faxes.db"))
+    full, wal = database._value("PRAGMA synchronous"), database._value("PRAGMA journal_mode")
+    database.close()
+    assert (full, wal) == (2, "wal")
+
+
 def test_what_was_stored_can_be_read_again_in_order(database: Database) -> None:
     add(database, 5, 1, 3, 2)
     faxes, after = database.since(NOW + 2, 0, 2)

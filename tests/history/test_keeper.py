@@ -310,6 +310,16 @@ async def test_a_defect_does_not_end_it(path: Path, caplog: pytest.LogCaptureFix
     assert lines(caplog, "the history of faxes went wrong") == 1
 
 
+async def test_a_defect_as_the_file_is_opened_does_not_end_it(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "HistoryFile", None)
+    async with running(path) as history, asyncio.timeout(30):
+        history.take("fax", fax(1))
+        assert await ids(history) == ["1"]
+    assert lines(caplog, "the history of faxes went wrong") == 1
+
+
 async def test_what_takes_too_long_is_an_error_of_the_one_who_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

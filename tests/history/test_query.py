@@ -82,3 +82,10 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
 def test_a_cursor_with_more_behind_it_is_none() -> None:
     with pytest.raises(ValueError, match="no cursor"):
         Position.read(str(Position(1.0, 1)) + "==")
+
+
+def test_a_cursor_that_says_the_same_in_other_letters_is_none() -> None:
+    cursor = str(Position(1.0, 1))
+    assert cursor.endswith("Q")
+    with pytest.raises(ValueError, match="no cursor"):
+        Position.read(f"{cursor[:-1]}R")

@@ -38,6 +38,7 @@ def ended(reasons: Iterable[Reason | None], *, at: float = 0.0) -> Lately:
         ([TRAINING] * 3, True),
         ([None] * 9 + [TRAINING] * 3, True),
         ([None] * 10 + [TRAINING] * 3, False),  # less than a quarter
+        ([None] * 3 + [TRAINING] * 2, False),  # more, but two are no state
         ([None] + [NO_FAX] * 19, False),  # numbers that are no fax
         ([NO_FAX] * 3, True),  # nothing works: sound that goes one way only looks like that
         ([NO_FAX] * 2, False),

@@ -18,6 +18,7 @@ from exporter.fax import Operation, Reason
 from exporter.history import FaxPage, Query, Stored
 from exporter.polling import Fleet
 from exporter.settings import HistorySettings, Settings, WebConfigFile
+from exporter.web import faxes
 from exporter.web.faxes import as_html, as_json, fax_view
 from exporter.web.routes import application
 from exporter.web.search import Found
@@ -108,6 +109,11 @@ def test_what_is_not_known_is_null() -> None:
     assert view["heard"] is False
 
 
+def test_none_began_before_the_epoch() -> None:
+    view = fax_view(Stored(1, "fax", fax(ended=1.0, seconds=5.0)), details=False)
+    assert view.started_timestamp == 0.0
+
+
 def test_nothing_personal_is_told_without_details() -> None:
     told = as_json(page_of(fax()), details=False).decode() + shown(page_of(fax()))
     assert not [word for word in PEOPLE.values() if word in told or html.escape(word) in told]
@@ -186,6 +192,13 @@ def test_the_form_has_what_was_asked_for() -> None:
     assert re.search(r'name="since" type="datetime-local" value="2027-01-1\dT\d\d:\d\d"', text)
     assert "No fax that was kept is so." in text
     assert '<option value="paris"></option>' in text
+
+
+def test_of_a_large_fleet_not_all_are_offered_to_choose_from() -> None:
+    names = [f"fax-{number:04}" for number in range(faxes.MAX_NAMES + 10)]
+    layout = Layout(root="./", details=False, telemetry_path="/metrics", here="faxes", live=False)
+    text = as_html(Found(Query(), lambda: page_of()), names[::-1], layout, HistorySettings())
+    assert re.findall(r'<option value="(fax-\d+)">', text) == names[: faxes.MAX_NAMES]
 
 
 def test_it_says_where_the_faxes_are_and_what_is_wrong() -> None:

@@ -371,6 +371,21 @@ async def test_lines_of_a_fleet_are_made_again_once_something_changed() -> None:
 
 
 @in_virtual_time
+async def test_the_hours_of_a_line_go_on_though_nothing_happens() -> None:
+    async with watched() as (pbx, poller):
+        pbx.drop(begin(pbx))
+        await asyncio.sleep(2)
+        page, row = FleetPage(), copy.deepcopy(Row.of("fax", poller))
+
+        def drawn(hours: int) -> str:
+            of = layout(poller.clock, as_of=poller.clock.wall() + 3600 * hours)
+            path: str = re.findall(r'class="faxes" d="M(\d+) ', page.render([row], Wanted(), of))[0]
+            return path
+
+        assert [drawn(0), drawn(0), drawn(1)] == ["138", "138", "132"]
+
+
+@in_virtual_time
 async def test_of_a_fleet_a_line_may_be_made_while_others_are_forgotten() -> None:
     """Two threads render pages; this is what the one does while the other has got half way."""
 
