@@ -168,10 +168,6 @@ class FaxHistory:
             self._write()
         finally:
             self._close()
-            while not self._queue.empty():
-                one = self._queue.get()
-                if isinstance(one, _Ask):
-                    one.answer.cancel()
 
     def _next(self) -> bool:
         """Takes one thing, or does what is due. Returns False at the end."""
