@@ -28,7 +28,8 @@ _WORST_FIRST: Final = {health: place for place, health in enumerate(Health)}
 
 
 def _worst(row: Row) -> tuple[Any, ...]:
-    return _WORST_FIRST[row.health], -row.today.failed, row.name
+    # What has just gone down is news; what was never up is known to be off, or not yet there.
+    return _WORST_FIRST[row.health], -(row.down_since or 0.0), -row.today.failed, row.name
 
 
 def _success(row: Row) -> float:

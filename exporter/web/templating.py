@@ -106,8 +106,8 @@ def clock_time(timestamp: float, near: float | None = None) -> str:
 
 
 def hour(timestamp: float) -> str:
-    """The hour on the exporter's clock that this is in."""
-    return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%H:%M}"
+    """The time on the exporter's clock, to the minute, with its zone: a reader has another."""
+    return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%H:%M %Z}"
 
 
 def share(ratio: float) -> str:

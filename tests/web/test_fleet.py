@@ -44,8 +44,14 @@ def names(**query: str) -> list[str]:
 
 
 def test_the_worst_stand_first() -> None:
-    assert names() == ["Berlin-2", "london", "paris", "rome", "oslo", "berlin"]
+    assert names() == ["Berlin-2", "paris", "london", "rome", "oslo", "berlin"]
     assert names(sort="-state") == names()[::-1]
+
+
+def test_of_those_that_are_down_the_last_outage_stands_first_and_never_up_last() -> None:
+    never = [row(f"a-{number}", Health.DOWN) for number in range(ROWS)]
+    shown = select([*never, *FLEET], Wanted.of({"state": "down"})).rows
+    assert [one.name for one in shown[:3]] == ["paris", "london", "a-0"]
 
 
 def test_the_fleet_in_a_few_words_is_of_all_whatever_is_wanted() -> None:
@@ -56,7 +62,7 @@ def test_the_fleet_in_a_few_words_is_of_all_whatever_is_wanted() -> None:
 
 
 def test_it_is_filtered_by_state_and_by_a_part_of_the_name() -> None:
-    assert names(state="unhealthy") == ["Berlin-2", "london", "paris", "rome"]
+    assert names(state="unhealthy") == ["Berlin-2", "paris", "london", "rome"]
     assert names(state="failing") == ["Berlin-2"]
     assert names(state="all") == names()
     assert names(name=" BERL ") == ["Berlin-2", "berlin"]

@@ -183,6 +183,24 @@ def test_rows_do_not_shift_under_a_reader(site: Site, reader: str) -> None:
 
 
 @pytest.mark.slow
+def test_what_has_the_focus_out_of_sight_is_not_what_is_read(site: Site) -> None:
+    site.open(rows=rows(*NAMES, value="x"))
+    site.page.locator("#fold-summary").click()
+    site.page.evaluate("document.getElementById('fold').style.height = '300px'")
+    site.page.evaluate(
+        "(by) => scrollBy({top: by, behavior: 'instant'})", top(site.page, "wide") - 20
+    )
+    # The head of the page is above that.
+    assert top(site.page, "fold-summary") < 0 < top(site.page, "wide") < 48
+    before = top(site.page, "row-5")
+    more = [f"new-{number}" for number in range(5)]
+    site.change(rows=rows(*more, *NAMES, value="x"))
+    expect(site.page.locator("#new-0")).to_be_attached()
+    assert site.page.evaluate("document.activeElement.id") == "fold-summary"
+    assert top(site.page, "row-5") == pytest.approx(before, abs=1)
+
+
+@pytest.mark.slow
 def test_notices_of_the_connection_move_nothing(browser: Browser) -> None:
     with tab(browser, allowed="net::ERR_") as page:
         site = Site(page)

@@ -193,3 +193,21 @@ def test_on_paper_it_is_black_on_white_with_everything_and_nothing_to_press(
         if javascript:
             page.evaluate("dispatchEvent(new Event('afterprint'))")
             expect(page.locator("details[id^=why], #hours").first).not_to_have_attribute("open", "")
+
+
+@pytest.mark.slow
+def test_on_paper_the_words_of_a_list_of_faxes_are_whole() -> None:
+    html = Html(found_faxes(fax_page(fax(), fax()), details=True))
+    with chromium() as browser, tab(browser, width=700) as page:
+        shown_on(page)(html)
+        page.emulate_media(media="print")
+        assert_fits(page, 700)
+        line = "(e) => e.offsetHeight < 2 * parseFloat(getComputedStyle(e).lineHeight)"
+        for label in ("PBX", "Operation", "Transport", "Pages", "Rate, bit/s"):
+            cell = page.locator(f'tbody tr:first-child [data-label="{label}"] > div')
+            assert cell.evaluate(line), label
+        sizes = page.evaluate(
+            "Array.from(document.querySelectorAll('#faxes-table :is(td, th, .under)'),"
+            " (e) => parseFloat(getComputedStyle(e).fontSize))"
+        )
+        assert min(sizes) >= 7

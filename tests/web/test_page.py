@@ -267,6 +267,16 @@ async def test_of_a_fleet_one_sees_what_one_wants_and_can_go_on_from_there() -> 
     assert (sorted_by.text, sorted_by.attributes["aria-sort"]) == ("PBX", "descending")
 
 
+@pytest.mark.parametrize("details", [False, True])
+def test_a_table_that_may_be_wider_than_the_window_is_scrolled_by_the_keyboard(
+    details: bool,
+) -> None:
+    html = rendered("busy", details=details)
+    (running,) = html.by_id("running-table")
+    assert running.attributes["tabindex"] == "0"
+    assert running.attributes["aria-labelledby"] == "target running"
+
+
 @in_virtual_time
 async def test_where_none_is_like_that_there_is_a_way_back() -> None:
     async with three_targets() as pollers:

@@ -8,6 +8,8 @@ const PATIENCE = 10000;
 const READING = 60000;
 const HALF_A_DAY = 12 * 3600 * 1000;
 const NEIGHBOURS = 2;
+// Below it nothing is read; it is as high whatever it says.
+const HEAD = document.querySelector(".top")?.offsetHeight ?? 0;
 
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
@@ -151,7 +153,7 @@ function notePointer(event) {
 
 function inView(element) {
   const { top, bottom } = element.getBoundingClientRect();
-  return bottom > 0 && top < innerHeight;
+  return bottom > HEAD && top < innerHeight;
 }
 
 // What is being read: what has the focus or the mouse, or else stands first in what was scrolled to.
@@ -160,10 +162,10 @@ function read() {
   const pointing = Date.now() - pointedAt < READING ? pointed : null;
   for (const one of [document.activeElement, pointing]) {
     const row = one && one !== main && main.contains(one) && one.closest("tr[id], section > [id]");
-    if (row && inView(row)) return near(rows, rows.indexOf(row));
+    if (row && inView(one)) return near(rows, rows.indexOf(row));
   }
   if (scrollY === 0) return [];
-  return near(rows, rows.findIndex((row) => row.getBoundingClientRect().top >= 0 && inView(row)));
+  return near(rows, rows.findIndex((row) => row.getBoundingClientRect().top >= HEAD && inView(row)));
 }
 
 function near(rows, at) {
