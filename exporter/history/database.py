@@ -49,13 +49,26 @@ class TooSlow(Exception):
     """A search took longer than QUERY_SECONDS, and was given up."""
 
 
+class Connection(sqlite3.Connection):
+    """Its errors are sqlite3.Error alone."""
+
+    def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        """As of any connection."""
+        try:
+            return super().execute(statement, values)
+        except UnicodeDecodeError:  # SQLite quotes a damaged schema, which need not be text
+            raise sqlite3.DatabaseError("database disk image is malformed: no text") from None
+
+
 class Database:
     """One connection, used by one thread. Its targets are known at any time."""
 
     def __init__(self, path: str = ":memory:") -> None:
         """Opens or makes it; the caller has looked that it is ours."""
         self.in_file = path != ":memory:"
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, timeout=1.0, factory=Connection
+        )
         try:
             self._begin()
         except BaseException:
@@ -111,16 +124,30 @@ class Database:
         if self._value("SELECT 1 FROM fax WHERE stored < ? LIMIT 1", (now - seconds,)):
             self._ask("DELETE FROM fax WHERE stored < ?", (now - seconds,))
             self._count()
-        while (surplus := self.kept - limit) > 0:
-            (most, count), *others = self.targets.most_common(2)
-            fair = count - (others[0][1] if others else 0)
-            number = min(surplus, max(1, fair))
-            self._ask(
-                "DELETE FROM fax WHERE id IN "
-                "(SELECT id FROM fax WHERE target = ? ORDER BY id LIMIT ?)",
-                (most, number),
-            )
-            self.targets[most] -= number
+        if self.kept > limit:
+            self._make_room(limit)
+
+    def _make_room(self, limit: int) -> None:
+        """Many at once for each target, and one transaction for all: a fleet has hundreds of
+        targets, and each transaction waits for the disk."""
+        fair = _fair(self.targets.values(), limit)
+        over = limit - sum(min(count, fair) for count in self.targets.values())
+        """So many targets may have one more."""
+        kept = {}
+        for target, count in self.targets.items():
+            kept[target] = min(count, fair)
+            if count > fair and over > 0:
+                kept[target] += 1
+                over -= 1
+        with self._transaction():
+            for target, number in kept.items():
+                if (surplus := self.targets[target] - number) > 0:
+                    self._ask(
+                        "DELETE FROM fax WHERE id IN "
+                        "(SELECT id FROM fax WHERE target = ? ORDER BY id LIMIT ?)",
+                        (target, surplus),
+                    )
+        self.targets.update({t: kept[t] - count for t, count in self.targets.items()})
 
     def wipe(self) -> bool:
         """Takes out everything personal, and returns whether there was anything."""
@@ -228,6 +255,18 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     self._ask("ROLLBACK")
             raise
+
+
+def _fair(counts: Iterable[int], limit: int) -> int:
+    """The most that each may keep of its count, so that all together keep no more than `limit`."""
+    left = limit
+    fewest_first = sorted(counts)
+    for place, count in enumerate(fewest_first):
+        share = left // (len(fewest_first) - place)
+        if count > share:
+            return share
+        left -= count
+    return limit
 
 
 def _where(query: Query) -> tuple[list[str], list[Any]]:

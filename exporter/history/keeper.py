@@ -156,15 +156,16 @@ class FaxHistory:
 
     def _run(self) -> None:
         self._database = Database()
+        step = self._begin
         try:
-            self._open()
-            going_on = True
-            while going_on:
+            while True:
                 try:
-                    going_on = self._next()
+                    if not step():
+                        break
                 except Exception:  # a defect of ours must not end it: somebody may wait
                     log.exception("the history of faxes went wrong")
                     self._waiting.clear()
+                step = self._next
             self._write()
         finally:
             self._close()
@@ -172,6 +173,10 @@ class FaxHistory:
                 one = self._queue.get()
                 if isinstance(one, _Ask):
                     one.answer.cancel()
+
+    def _begin(self) -> bool:
+        self._open()
+        return True
 
     def _next(self) -> bool:
         """Takes one thing, or does what is due. Returns False at the end."""

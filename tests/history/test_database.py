@@ -214,3 +214,23 @@ def test_a_batch_is_written_whole_or_not_at_all(database: Database) -> None:
     assert database.kept == 0
     add(database, 1)
     assert numbers(database) == [1]
+
+
+def test_each_target_of_a_large_fleet_keeps_its_fair_share_in_one_transaction() -> None:
+    one = Database()
+    counts = {f"busy-{number}": 40 for number in range(60)} | {"calm": 3, "quiet": 1}
+    for target, count in counts.items():
+        add(one, *range(count), target=target)
+    said: list[str] = []
+    one._connection.set_trace_callback(said.append)
+    one.trim(10 * 60 + 4 + 7, DAY, NOW)
+    kept = dict(one.targets)
+    one._count()
+    assert kept == dict(one.targets)
+    assert (kept.pop("calm"), kept.pop("quiet")) == (3, 1)
+    assert sorted(kept.values()) == [10] * 53 + [11] * 7
+    assert said.count("COMMIT") == 1
+    assert sum(statement.startswith("DELETE") for statement in said) <= len(counts)
+    one.trim(1, DAY, NOW)
+    assert one.kept == 1
+    one.close()

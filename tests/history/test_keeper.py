@@ -397,3 +397,17 @@ def test_a_file_can_be_opened_while_the_memory_has_as_much(path: Path) -> None:
     finally:
         memory.close()
         file.close()
+
+
+async def test_a_defect_at_the_start_ends_neither_it_nor_the_exporter(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(keeper, "HistoryFile", refuse)
+    async with running(path) as history:
+        assert await history.earlier(0.0) == {}
+        history.take("fax", fax(1))
+        assert await ids(history) == ["1"]
+    assert lines(caplog, "the history of faxes went wrong") == 1
