@@ -20,10 +20,14 @@ APPLICATION: Final = 0x46415831
 QUERY_SECONDS: Final = 2.0
 """So long may a search take."""
 DAY: Final = 86_400.0
+TRIM_FAXES: Final = 1_000
+"""So many are deleted at once: a tenth of a second, and a few MB of SQLite's log."""
 
 _STEPS: Final = 2_000
 """Of SQLite's machine, between two looks at the clock: some tenths of a millisecond."""
 _CACHE_KIB: Final = 2_048
+_LOG_BYTES: Final = 4 * 1024 * 1024
+"""To which SQLite's log is cut, once it grew beyond."""
 
 _SCHEMA: Final = (
     "CREATE TABLE fax (id INTEGER PRIMARY KEY, "
@@ -88,6 +92,7 @@ class Database:
             # Once a second at most, so it costs little; with NORMAL a power cut takes half a
             # minute with it.
             self._ask("PRAGMA synchronous = FULL")
+            self._ask(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         if self._value("PRAGMA user_version") == 0:
             with self._transaction():
                 for statement in _SCHEMA:
@@ -114,18 +119,35 @@ class Database:
         self.targets.update(added)
         return wrong
 
-    def trim(self, limit: int, seconds: float, now: float) -> None:
+    def trim(self, limit: int, seconds: float, now: float) -> bool:
         """Deletes what was stored more than `seconds` ago, and, with more than `limit` faxes, the
         first that was stored of the target that has most: a busy PBX does not push out the
-        others. By when they were stored, and not by a clock that may have been wrong."""
+        others. By when they were stored, and not by a clock that may have been wrong.
+
+        TRIM_FAXES at most, so that nobody waits long; returns whether there is more to do."""
         if self._value("SELECT 1 FROM fax WHERE stored > ? LIMIT 1", (now,)):
             # The clock was set back: from now on they grow old.
-            self._ask("UPDATE fax SET stored = ? WHERE stored > ?", (now, now))
+            self._ask(
+                "UPDATE fax SET stored = ? "
+                "WHERE id IN (SELECT id FROM fax WHERE stored > ? LIMIT ?)",
+                (now, now, TRIM_FAXES),
+            )
         if self._value("SELECT 1 FROM fax WHERE stored < ? LIMIT 1", (now - seconds,)):
-            self._ask("DELETE FROM fax WHERE stored < ?", (now - seconds,))
+            self._ask(
+                "DELETE FROM fax WHERE id IN (SELECT id FROM fax WHERE stored < ? LIMIT ?)",
+                (now - seconds, TRIM_FAXES),
+            )
             self._count()
-        if self.kept > limit:
+        elif self.kept > limit:
             self._make_room(limit)
+        too_many = self.kept > limit
+        return too_many or bool(
+            self._value(
+                "SELECT EXISTS (SELECT 1 FROM fax WHERE stored < ?) "
+                "OR EXISTS (SELECT 1 FROM fax WHERE stored > ?)",
+                (now - seconds, now),
+            )
+        )
 
     def _make_room(self, limit: int) -> None:
         """Many at once for each target, and one transaction for all: a fleet has hundreds of
@@ -133,21 +155,24 @@ class Database:
         fair = _fair(self.targets.values(), limit)
         over = limit - sum(min(count, fair) for count in self.targets.values())
         """So many targets may have one more."""
-        kept = {}
-        for target, count in self.targets.items():
-            kept[target] = min(count, fair)
-            if count > fair and over > 0:
-                kept[target] += 1
+        left = TRIM_FAXES
+        gone = {}
+        for target, count in self.targets.most_common():
+            surplus = max(0, count - fair)
+            if surplus and over > 0:
+                surplus -= 1
                 over -= 1
+            gone[target] = min(surplus, left)
+            left -= gone[target]
         with self._transaction():
-            for target, number in kept.items():
-                if (surplus := self.targets[target] - number) > 0:
+            for target, number in gone.items():
+                if number:
                     self._ask(
                         "DELETE FROM fax WHERE id IN "
                         "(SELECT id FROM fax WHERE target = ? ORDER BY id LIMIT ?)",
-                        (target, surplus),
+                        (target, number),
                     )
-        self.targets.update({t: kept[t] - count for t, count in self.targets.items()})
+        self.targets.subtract(gone)
 
     def wipe(self) -> bool:
         """Takes out everything personal, and returns whether there was anything."""

@@ -238,10 +238,12 @@ class FaxHistory:
         try:
             wrong = self._database.add(self._waiting) if self._waiting else 0
             self._waiting.clear()
-            self._database.trim(self._limit, self._seconds, self._wall())
+            more = self._database.trim(self._limit, self._seconds, self._wall())
         except sqlite3.Error as error:
             self._failed(error)
             return
+        if more:  # at once, but for who asks meanwhile
+            self._due = time.monotonic()
         if wrong:
             log.error("%d faxes cannot be stored, because of a defect", wrong)
         if self._not_written:
@@ -312,7 +314,8 @@ class FaxHistory:
                 visible(str(file.aside)),
             )
         database.add(self._database.all())
-        database.trim(self._limit, self._seconds, self._wall())
+        if database.trim(self._limit, self._seconds, self._wall()):
+            self._due = time.monotonic()
         database.shrink()
 
     def _say(self, reason: str) -> None:
