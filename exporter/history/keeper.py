@@ -169,10 +169,6 @@ class FaxHistory:
             self._write()
         finally:
             self._close()
-            while not self._queue.empty():
-                one = self._queue.get()
-                if isinstance(one, _Ask):
-                    one.answer.cancel()
 
     def _begin(self) -> bool:
         self._open()

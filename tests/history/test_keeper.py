@@ -183,6 +183,25 @@ async def test_while_the_disk_is_full_faxes_wait_and_are_there_once_there_is_roo
         assert lines(caplog, "is written again") == 1
 
 
+async def test_what_cannot_be_written_is_tried_again_after_a_while_and_not_with_each_fax(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "RETRY_SECONDS", 3600.0)
+    async with running(path) as history:
+        pages = await ask_database(history, "PRAGMA page_count")
+        await ask_database(history, f"PRAGMA max_page_count = {pages}")
+        for number in range(200):
+            history.take("fax", fax(number))
+        await until(history, lambda: history._not_written)
+        due = history._due
+        history.take("fax", fax(200))
+        await found(history)
+        assert history._due == due
+        await ask_database(history, "PRAGMA max_page_count = 100000")
+    async with running(path) as history:
+        assert (await found(history)).kept == 201
+
+
 async def test_no_more_waits_than_there_is_memory_for(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
