@@ -8,7 +8,6 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
 from typing import Any, Final
 
 from exporter.history import rows
@@ -21,10 +20,14 @@ APPLICATION: Final = 0x46415831
 QUERY_SECONDS: Final = 2.0
 """So long may a search take."""
 DAY: Final = 86_400.0
+TRIM_FAXES: Final = 1_000
+"""So many are deleted at once: a tenth of a second, and a few MB of SQLite's log."""
 
 _STEPS: Final = 2_000
 """Of SQLite's machine, between two looks at the clock: some tenths of a millisecond."""
 _CACHE_KIB: Final = 2_048
+_LOG_BYTES: Final = 4 * 1024 * 1024
+"""To which SQLite's log is cut, once it grew beyond."""
 
 _SCHEMA: Final = (
     "CREATE TABLE fax (id INTEGER PRIMARY KEY, "
@@ -50,13 +53,26 @@ class TooSlow(Exception):
     """A search took longer than QUERY_SECONDS, and was given up."""
 
 
+class Connection(sqlite3.Connection):
+    """Its errors are sqlite3.Error alone."""
+
+    def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        """As of any connection."""
+        try:
+            return super().execute(statement, values)
+        except UnicodeDecodeError:  # SQLite quotes a damaged schema, which need not be text
+            raise sqlite3.DatabaseError("database disk image is malformed: no text") from None
+
+
 class Database:
     """One connection, used by one thread. Its targets are known at any time."""
 
     def __init__(self, path: str = ":memory:") -> None:
         """Opens or makes it; the caller has looked that it is ours."""
         self.in_file = path != ":memory:"
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, timeout=1.0, factory=Connection
+        )
         try:
             self._begin()
         except BaseException:
@@ -76,6 +92,7 @@ class Database:
             # Once a second at most, so it costs little; with NORMAL a power cut takes half a
             # minute with it.
             self._ask("PRAGMA synchronous = FULL")
+            self._ask(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         if self._value("PRAGMA user_version") == 0:
             with self._transaction():
                 for statement in _SCHEMA:
@@ -102,26 +119,60 @@ class Database:
         self.targets.update(added)
         return wrong
 
-    def trim(self, limit: int, seconds: float, now: float) -> None:
+    def trim(self, limit: int, seconds: float, now: float) -> bool:
         """Deletes what was stored more than `seconds` ago, and, with more than `limit` faxes, the
-        first that were stored of the targets that have most: a busy PBX does not push out the
-        others. By when they were stored, and not by a clock that may have been wrong."""
+        first that was stored of the target that has most: a busy PBX does not push out the
+        others. By when they were stored, and not by a clock that may have been wrong.
+
+        TRIM_FAXES at most, so that nobody waits long; returns whether there is more to do."""
         if self._value("SELECT 1 FROM fax WHERE stored > ? LIMIT 1", (now,)):
             # The clock was set back: from now on they grow old.
-            self._ask("UPDATE fax SET stored = ? WHERE stored > ?", (now, now))
+            self._ask(
+                "UPDATE fax SET stored = ? "
+                "WHERE id IN (SELECT id FROM fax WHERE stored > ? LIMIT ?)",
+                (now, now, TRIM_FAXES),
+            )
         if self._value("SELECT 1 FROM fax WHERE stored < ? LIMIT 1", (now - seconds,)):
-            self._ask("DELETE FROM fax WHERE stored < ?", (now - seconds,))
+            self._ask(
+                "DELETE FROM fax WHERE id IN (SELECT id FROM fax WHERE stored < ? LIMIT ?)",
+                (now - seconds, TRIM_FAXES),
+            )
             self._count()
-        if self.kept > limit:
-            surplus = _surplus(self.targets, limit)
-            with self._transaction():  # one: each is a wait for the disk
-                for target, number in surplus.items():
+        elif self.kept > limit:
+            self._make_room(limit)
+        too_many = self.kept > limit
+        return too_many or bool(
+            self._value(
+                "SELECT EXISTS (SELECT 1 FROM fax WHERE stored < ?) "
+                "OR EXISTS (SELECT 1 FROM fax WHERE stored > ?)",
+                (now - seconds, now),
+            )
+        )
+
+    def _make_room(self, limit: int) -> None:
+        """Many at once for each target, and one transaction for all: a fleet has hundreds of
+        targets, and each transaction waits for the disk."""
+        fair = _fair(self.targets.values(), limit)
+        over = limit - sum(min(count, fair) for count in self.targets.values())
+        """So many targets may have one more."""
+        left = TRIM_FAXES
+        gone = {}
+        for target, count in self.targets.most_common():
+            surplus = max(0, count - fair)
+            if surplus and over > 0:
+                surplus -= 1
+                over -= 1
+            gone[target] = min(surplus, left)
+            left -= gone[target]
+        with self._transaction():
+            for target, number in gone.items():
+                if number:
                     self._ask(
                         "DELETE FROM fax WHERE id IN "
                         "(SELECT id FROM fax WHERE target = ? ORDER BY id LIMIT ?)",
                         (target, number),
                     )
-            self.targets -= surplus
+        self.targets.subtract(gone)
 
     def wipe(self) -> bool:
         """Takes out everything personal, and returns whether there was anything."""
@@ -231,17 +282,16 @@ class Database:
             raise
 
 
-def _surplus(counts: Counter[str], limit: int) -> Counter[str]:
-    """How many of each target are too many, so that `limit` are left: each keeps as many as all
-    others, or what it has if that is less."""
-    surplus, left = Counter[str](), limit
-    ranked = sorted(counts.items(), key=itemgetter(1))
-    for place, (target, count) in enumerate(ranked):
-        kept = min(count, left // (len(ranked) - place))
-        left -= kept
-        if count > kept:
-            surplus[target] = count - kept
-    return surplus
+def _fair(counts: Iterable[int], limit: int) -> int:
+    """The most that each may keep of its count, so that all together keep no more than `limit`."""
+    left = limit
+    fewest_first = sorted(counts)
+    for place, count in enumerate(fewest_first):
+        share = left // (len(fewest_first) - place)
+        if count > share:
+            return share
+        left -= count
+    return limit
 
 
 def _where(query: Query) -> tuple[list[str], list[Any]]:

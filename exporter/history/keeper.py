@@ -160,22 +160,25 @@ class FaxHistory:
 
     def _run(self) -> None:
         self._database = Database()
+        step = self._begin
         try:
-            opened, going_on = False, True
-            while going_on:
+            while True:
                 try:
-                    if not opened:
-                        opened = True
-                        self._open()
-                    going_on = self._next()
+                    if not step():
+                        break
                 except Exception:  # a defect of ours must not end it: somebody may wait
                     log.exception("the history of faxes went wrong")
                     self._waiting.clear()
+                step = self._next
             self._write()
             if missing := len(self._waiting) + self._lost:
                 log.error("%d faxes are missing in the history: %s", missing, _NOT_WRITTEN)
         finally:
             self._close()
+
+    def _begin(self) -> bool:
+        self._open()
+        return True
 
     def _next(self) -> bool:
         """Takes one thing, or does what is due. Returns False at the end."""
@@ -237,10 +240,12 @@ class FaxHistory:
         try:
             wrong = self._database.add(self._waiting) if self._waiting else 0
             self._waiting.clear()
-            self._database.trim(self._limit, self._seconds, self._wall())
+            more = self._database.trim(self._limit, self._seconds, self._wall())
         except sqlite3.Error as error:
             self._failed(error)
             return
+        if more:  # at once, but for who asks meanwhile
+            self._due = time.monotonic()
         if wrong:
             log.error("%d faxes cannot be stored, because of a defect", wrong)
         if self._not_written:
@@ -311,7 +316,8 @@ class FaxHistory:
                 visible(str(file.aside)),
             )
         database.add(self._database.all())
-        database.trim(self._limit, self._seconds, self._wall())
+        if database.trim(self._limit, self._seconds, self._wall()):
+            self._due = time.monotonic()
         database.shrink()
 
     def _say(self, reason: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from exporter.history.database import APPLICATION, VERSION, Database
+from exporter.history.database import APPLICATION, VERSION, Connection, Database
 from exporter.settings import read_by_all
 from exporter.words import visible
 
@@ -149,6 +149,9 @@ class HistoryFile:
 def keep(path: Path, what: str) -> None:
     """Moves a damaged file, and its log of pages, away, so that nothing is lost. Raises OSError."""
     aside = _aside(path)
+    for suffix in ("-wal", "-shm"):  # of one that was kept before: SQLite would mix the two
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{aside}{suffix}")
     for suffix in ("-wal", ""):
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}{suffix}", f"{aside}{suffix}")
@@ -222,7 +225,9 @@ def _look(path: Path) -> bool:
 
 def _identity(path: Path) -> tuple[int, int, int]:
     """Application, version of the schema, and how many tables there are."""
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1.0)
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1.0, factory=Connection
+    )
     with contextlib.closing(connection):
         found = [
             connection.execute(statement).fetchone()[0]

@@ -225,7 +225,8 @@ def test_a_file_gives_back_what_it_no_longer_needs(tmp_path: Path) -> None:
     path = tmp_path / "faxes.db"
     database = Database(str(path))
     add(database, *range(3000))
-    database.trim(1, DAY, NOW)
+    while database.trim(1, DAY, NOW):
+        pass
     database.shrink()
     database.close()
     assert path.stat().st_size < 200_000
@@ -242,3 +243,45 @@ def test_a_batch_is_written_whole_or_not_at_all(database: Database) -> None:
     assert database.kept == 0
     add(database, 1)
     assert numbers(database) == [1]
+
+
+def test_each_target_of_a_large_fleet_keeps_its_fair_share_in_one_transaction() -> None:
+    one = Database()
+    counts = {f"busy-{number}": 40 for number in range(60)} | {"calm": 3, "quiet": 1}
+    for target, count in counts.items():
+        add(one, *range(count), target=target)
+    said: list[str] = []
+    one._connection.set_trace_callback(said.append)
+    turns = 1
+    while one.trim(10 * 60 + 4 + 7, DAY, NOW):
+        turns += 1
+    kept = dict(one.targets)
+    one._count()
+    assert kept == dict(one.targets)
+    assert (kept.pop("calm"), kept.pop("quiet")) == (3, 1)
+    assert sorted(kept.values()) == [10] * 53 + [11] * 7
+    assert said.count("COMMIT") == turns == 2
+    assert sum(statement.startswith("DELETE") for statement in said) <= turns * len(counts)
+    assert one.trim(1, DAY, NOW) is False
+    assert one.kept == 1
+    one.close()
+
+
+def test_many_are_deleted_a_few_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIM_FAXES", 4)
+    add(database, *range(1, 16), target="most")
+    add(database, *range(16, 20), target="other")
+    left = []
+    while database.trim(6, DAY, NOW):
+        left.append((database.targets["most"], database.targets["other"]))
+    assert left == [(11, 4), (7, 4), (3, 4)]
+    assert sorted(database.targets.values()) == [3, 3]
+    while database.trim(6, DAY, NOW - 2 * DAY):  # the clock was set back: they begin anew
+        pass
+    assert database.trim(6, DAY, NOW - DAY / 2) is True
+    assert database.trim(6, DAY, NOW - DAY / 2) is False
+    assert database.kept == 0
+    database._count()
+    assert database.kept == 0

@@ -446,3 +446,32 @@ def test_a_file_can_be_opened_while_the_memory_has_as_much(path: Path) -> None:
     finally:
         memory.close()
         file.close()
+
+
+async def test_a_defect_at_the_start_ends_neither_it_nor_the_exporter(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(keeper, "HistoryFile", refuse)
+    async with running(path) as history:
+        assert await history.earlier(0.0) == {}
+        history.take("fax", fax(1))
+        assert await ids(history) == ["1"]
+    assert lines(caplog, "the history of faxes went wrong") == 1
+
+
+async def test_who_asks_while_very_many_are_deleted_does_not_wait_for_the_last_of_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(path) as history:
+        for number in range(50):
+            history.take("fax", fax(number))
+        await found(history)
+    monkeypatch.setattr(database_module, "TRIM_FAXES", 1)
+    async with running(path, faxes=5) as history:
+        first = await found(history)
+        assert first.kept > 5
+        await until(history, lambda: history._database.kept == 5)
+        assert await ids(history) == ["49", "48", "47", "46", "45"]

@@ -253,3 +253,25 @@ def test_nothing_is_said_where_nothing_is_wrong(
     written(path)
     kept(path)
     assert not [one for one in caplog.records if one.levelno > logging.INFO]
+
+
+def test_a_schema_that_is_no_text_is_damage(path: Path) -> None:
+    content = written(path)
+    damaged = content.replace(b"CREATE INDEX fax_ended ON", b"CREATE INDEX fax_ended \xd4\xff")
+    assert damaged != content
+    path.write_bytes(damaged)
+    assert "it is damaged" in (fault(path) or "")
+    assert kept(path) == 0
+    assert path.with_name("faxes.db.damaged").read_bytes() == damaged
+
+
+def test_the_log_of_a_file_that_was_damaged_before_is_not_mixed_with_another(path: Path) -> None:
+    written(path)
+    Path(f"{path}.damaged-wal").write_bytes(b"of before")
+    path.write_bytes(bytes(200))
+    assert kept(path) == 0
+    assert sorted(one.name for one in path.parent.iterdir()) == [
+        "faxes.db",
+        "faxes.db.damaged",
+        "faxes.db.lock",
+    ]
