@@ -155,13 +155,18 @@ def top(page: Page, name: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", ["scrolled", "pointing", "focused"])
+@pytest.mark.parametrize("reader", ["scrolled", "at the heading", "pointing", "focused"])
 def test_rows_do_not_shift_under_a_reader(site: Site, reader: str) -> None:
     site.open(rows=rows(*NAMES, value="x"))
     read = "row-5"
     if reader == "scrolled":
         site.page.evaluate("scrollTo({top: 1200, behavior: 'instant'})")
         read = "row-50"
+    elif reader == "at the heading":
+        site.page.evaluate(
+            "(by) => scrollBy({top: by, behavior: 'instant'})", top(site.page, "wide") - 60
+        )
+        assert top(site.page, "fold") < 48 < top(site.page, "wide")
     elif reader == "pointing":
         site.page.locator("#row-5").hover()
     else:

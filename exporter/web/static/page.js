@@ -165,7 +165,11 @@ function read() {
     if (row && inView(one)) return near(rows, rows.indexOf(row));
   }
   if (scrollY === 0) return [];
-  return near(rows, rows.findIndex((row) => row.getBoundingClientRect().top >= HEAD && inView(row)));
+  const first = rows.findIndex((row) => row.getBoundingClientRect().top >= HEAD && inView(row));
+  // Of a table whose heading stands first the lines are read.
+  const part = rows[first]?.closest("section");
+  const line = rows.findIndex((row) => row.nodeName === "TR" && part?.contains(row) && inView(row));
+  return near(rows, line < 0 ? first : line);
 }
 
 function near(rows, at) {
