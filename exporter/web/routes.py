@@ -74,7 +74,7 @@ def application(
     app.router.add_get("/api/v1/faxes", routes.faxes_json)
     app.router.add_get("/", routes.page)
     app.router.add_get("/faxes", routes.faxes_page)
-    app.router.add_get("/targets/{name:.+}", routes.target)
+    app.router.add_get(r"/targets/{name:[\s\S]+}", routes.target)
     app.router.add_get("/reasons", routes.reasons)
     app.router.add_get("/static/{name}", routes.static)
     app.on_cleanup.append(routes.close)

@@ -1,7 +1,8 @@
 """The page in a browser while things happen: what it replaces, what it leaves, when it asks."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -82,14 +83,17 @@ class Site:
         """Lets it ask once more, and waits until it has the answer."""
         count = len(self.answers)
         self.page.clock.run_for(2000)
-        for _ in range(200):
-            if len(self.answers) > count:
-                break
-            self.page.evaluate("0")
-        assert len(self.answers) > count
-        # The answer is read and shown in a few turns of the loop.
-        self.page.evaluate("new Promise((done) => fetch('./static/icon.svg').then(done))")
+        self._wait(lambda: len(self.answers) > count)
+        # Until the answer is shown: only then does it ask again.
+        self._wait(lambda: not self.page.evaluate("following"))
         self.page.clock.run_for(1)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        """The page's own clock stands still meanwhile."""
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            self.page.evaluate("0")  # in which what the page asks is answered
 
 
 @pytest.fixture(scope="module")

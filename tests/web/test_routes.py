@@ -376,6 +376,7 @@ async def test_any_name_is_found_by_the_link_to_its_page(name: str) -> None:
         "/targets/..%2ffax-berlin",
         "/targets/%2e%2e/%2e%2e/etc/passwd",
         "/targets/fax-berlin%00",
+        "/targets/fax%0Aberlin",
         "/targets/%ff",
         "/targets/%3Cscript%3Ealert(1)%3C/script%3E",
         "/targets/fax%252dberlin",
