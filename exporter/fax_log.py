@@ -37,28 +37,23 @@ def kind(fax: EndedFax) -> str:
 def fields(target: str, fax: EndedFax, *, details: bool) -> dict[str, Value]:
     """The fields of its line behind ts, level, logger and msg: the same keys, in the same order,
     for each fax; what is not known is None. `details`: those that are personal data too."""
-    heard = fax.counted_transport is not None
-    result = "unknown" if fax.succeeded is None else "success" if fax.succeeded else "failed"
-    lines_known = fax.bad_lines is not None
     found: dict[str, Value] = {
         "target": target,
         "ended": rfc3339(fax.ended),
-        "started": None if fax.seconds is None else rfc3339(fax.ended - fax.seconds),
+        "started": None if fax.started is None else rfc3339(fax.started),
         "operation": fax.operation.value,
-        "result": result,
+        "result": fax.result,
         "reason": None if fax.reason is None else fax.reason.value,
         "status_text": fax.status_text or None,
         # The one it is counted under: without channelvars that is none, though a list showed one.
         "transport": (fax.counted_transport or fax.transport).value,
-        "heard": heard,
+        "heard": fax.heard,
         "began": fax.began,
         "pages": fax.counted_pages,
-        "bad_lines": fax.counted_bad_lines if lines_known else None,
-        "pages_rejected": fax.rejected if lines_known else None,
-        "pages_before": max(0, (fax.pages or 0) - fax.counted_pages),
-        "bad_lines_before": max(0, (fax.bad_lines or 0) - fax.counted_bad_lines)
-        if lines_known
-        else None,
+        "bad_lines": None if fax.bad_lines is None else fax.counted_bad_lines,
+        "pages_rejected": fax.pages_rejected,
+        "pages_before": fax.pages_before or 0,
+        "bad_lines_before": fax.bad_lines_before,
         "duration_seconds": None if fax.seconds is None else round(fax.seconds, 3),
         "data_rate_bps": fax.data_rate,
         "rate_fallbacks": fax.fallbacks,

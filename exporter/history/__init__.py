@@ -1,6 +1,7 @@
 """The faxes that are over, kept over restarts: an SQLite database, in a file or in memory.
 
-One thread of the main process owns it. A fault of the file, or of the disk, costs no poll.
+One thread of the main process owns it. A fault of the file, or of the disk, costs no poll, but for
+the one that docs/history.md names: who cuts SQLite's shared memory ends the process.
 """
 
 from exporter.history.database import TooSlow

@@ -62,7 +62,7 @@ def row_of(target: str, fax: EndedFax, stored: float, *, details: bool) -> tuple
         "target": plain(target),
         "operation": fax.operation.value,
         "transport": fax.transport.value,
-        "result": -1 if fax.succeeded is None else int(fax.succeeded),
+        "result": RESULTS[fax.result],
         "reason": fax.reason and fax.reason.value,
         "status_text": _text(fax.status_text),
         "pages": _whole(fax.pages),

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from exporter.fax import FaxResult, Operation, Reason, Transport
 
@@ -69,6 +69,38 @@ class EndedFax:
     """Whether this is only what was counted of a fax after it had been told as over: a list that
     contradicts an event shows one going on."""
 
+    @property
+    def result(self) -> Literal["success", "failed", "unknown"]:
+        """How it ended, in the words of line, page and API."""
+        if self.succeeded is None:
+            return "unknown"
+        return "success" if self.succeeded else "failed"
+
+    @property
+    def heard(self) -> bool:
+        """Whether its event came: then it is counted as finished."""
+        return self.counted_transport is not None
+
+    @property
+    def started(self) -> float | None:
+        """Seconds since the epoch; None if its start was not seen."""
+        return None if self.seconds is None else max(0.0, self.ended - self.seconds)
+
+    @property
+    def pages_before(self) -> int | None:
+        """Of `pages`, those that no counter has, since the exporter did not watch yet."""
+        return _less(self.pages, self.counted_pages)
+
+    @property
+    def bad_lines_before(self) -> int | None:
+        """The same of `bad_lines`."""
+        return _less(self.bad_lines, self.counted_bad_lines)
+
+    @property
+    def pages_rejected(self) -> int | None:
+        """`rejected`; None where bad lines are not counted, by which that shows."""
+        return None if self.bad_lines is None else self.rejected
+
     @classmethod
     def never_listed(
         cls, result: FaxResult, at: float, wall: float, *, peer: str = ""
@@ -100,6 +132,10 @@ class EndedFax:
             resolution=result.resolution,
             counted_transport=result.transport,
         )
+
+
+def _less(whole: int | None, counted: int) -> int | None:
+    return None if whole is None else max(0, whole - counted)
 
 
 def trained(result: FaxResult) -> bool:

@@ -229,35 +229,22 @@ class Session:
 
     def went_on(self, added: Added, at: float, epoch: float) -> EndedFax:
         """What a reading adds `at` that time, though it was told as over. `epoch`: see `ended`."""
-        return EndedFax(
-            ended_at=at,
-            operation=self.operation,
-            transport=self.transport,
-            channel=self.channel,
-            succeeded=None,
-            reason=None,
+        return replace(
+            self._seen(at, epoch),
             pages=added.pages,
             bad_lines=added.bad_lines if self.operation is Operation.RECEIVE else None,
             seconds=None,
-            data_rate=self.data_rate,
-            file=self.files,
-            ended=at + epoch,
-            peer=peer_of(self.channel),
             rejected=int(added.rejected),
             fallbacks=int(added.fell_back),
-            ecm=self.ecm,
-            resolution=self.resolution,
             counted_pages=added.pages,
             counted_bad_lines=added.bad_lines,
             went_on=True,
         )
 
-    def ended(self, result: FaxResult | None, epoch: float, heard_at: float = 0.0) -> EndedFax:
-        """What became of it. `result`: its event, None if none came; `heard_at`: when it came,
-        seconds of the monotonic clock; `epoch`: of that clock, seconds since 1970."""
-        assert self.ended_at is not None  # the ledger sets it first
-        seen = EndedFax(
-            ended_at=self.ended_at,
+    def _seen(self, ended_at: float, epoch: float) -> EndedFax:
+        """What was seen of it until it ended then."""
+        return EndedFax(
+            ended_at=ended_at,
             operation=self.operation,
             transport=self.transport,
             channel=self.channel,
@@ -265,10 +252,10 @@ class Session:
             reason=None,
             pages=self.page_reader.total,
             bad_lines=self.bad_lines_total if self.operation is Operation.RECEIVE else None,
-            seconds=self.ended_at - self.first_seen if self.start is Start.SEEN else None,
+            seconds=ended_at - self.first_seen if self.start is Start.SEEN else None,
             data_rate=self.data_rate,
             file=self.files,
-            ended=self.ended_at + epoch,
+            ended=ended_at + epoch,
             peer=peer_of(self.channel),
             rejected=self.counted.rejected,
             fallbacks=self.counted.fallbacks,
@@ -277,6 +264,12 @@ class Session:
             counted_pages=self.counted.pages,
             counted_bad_lines=self.counted.bad_lines,
         )
+
+    def ended(self, result: FaxResult | None, epoch: float, heard_at: float = 0.0) -> EndedFax:
+        """What became of it. `result`: its event, None if none came; `heard_at`: when it came,
+        seconds of the monotonic clock; `epoch`: of that clock, seconds since 1970."""
+        assert self.ended_at is not None  # the ledger sets it first
+        seen = self._seen(self.ended_at, epoch)
         if result is None:
             return seen
         return replace(

@@ -66,24 +66,31 @@ class Lately:
         )
 
     @property
+    def known(self) -> int:
+        """Those whose result is known."""
+        return self.succeeded + self.failed
+
+    @property
+    def ours(self) -> int:
+        """Those that failed for reasons of this side or the line."""
+        return self.failed - self.theirs
+
+    @property
     def failing(self) -> bool:
         """Whether its faxes fail: many for reasons of this side or the line, or none succeeds."""
-        known = self.succeeded + self.failed
-        ours = self.failed - self.theirs
-        if known < LEAST_FAILURES:
+        if self.known < LEAST_FAILURES:
             return False
-        return not self.succeeded or (ours >= LEAST_FAILURES and ours >= FAILING_SHARE * known)
+        many = self.ours >= LEAST_FAILURES and self.ours >= FAILING_SHARE * self.known
+        return many or not self.succeeded
 
     @property
     def why(self) -> str:
         """How many of them fail, and most of them why."""
-        known = self.succeeded + self.failed
-        ours = self.failed - self.theirs
         most = "" if self.commonest is None else f"; most often: {REASON_WORDS[self.commonest]}"
         if not self.succeeded:
-            return f"all of the last {known} faxes failed{most}"
+            return f"all of the last {self.known} faxes failed{most}"
         by = "for reasons of this side or the line"
-        return f"{ours} of the last {known} faxes failed {by}{most}"
+        return f"{self.ours} of the last {self.known} faxes failed {by}{most}"
 
 
 def health_of(status: Status, hints: Sequence[str], lately: Lately) -> tuple[Health, str]:

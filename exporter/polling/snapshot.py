@@ -78,8 +78,7 @@ class Row:
     """Midnight, or when counting began if that was later."""
     today: Figures
     hours: list[Hour]
-    """As in Shown, and so is `counted_since`."""
-    counted_since: float
+    """As in Shown."""
 
     @classmethod
     def of(cls, name: str, poller: Poller) -> "Row":
@@ -102,7 +101,6 @@ class Row:
             today_since=day.since,
             today=day.figures,
             hours=ledger.today.hours(wall),
-            counted_since=ledger.today.began,
         )
 
 

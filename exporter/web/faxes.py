@@ -24,8 +24,6 @@ from exporter.words import visible
 MAX_NAMES: Final = 500
 """Targets that are offered to choose from; others can be typed."""
 
-_RESULT_OF: Final = {True: "success", False: "failed", None: "unknown"}
-
 
 @dataclass(frozen=True, slots=True)
 class FaxView:
@@ -87,7 +85,6 @@ _JSON: Final = TypeAdapter(FaxesView)
 def fax_view(one: Stored, *, details: bool) -> FaxView:
     """A fax of the history."""
     fax = one.fax
-    received = fax.bad_lines is not None
 
     def personal(text: str) -> str | None:
         return _text(text) if details else None
@@ -95,20 +92,20 @@ def fax_view(one: Stored, *, details: bool) -> FaxView:
     return FaxView(
         target=one.target,
         ended_timestamp=fax.ended,
-        started_timestamp=None if fax.seconds is None else max(0.0, fax.ended - fax.seconds),
+        started_timestamp=fax.started,
         operation=fax.operation.value,
-        result=_RESULT_OF[fax.succeeded],
+        result=fax.result,
         reason=None if fax.reason is None else fax.reason.value,
         status_text=_text(fax.status_text),
         transport=fax.transport.value,
-        heard=fax.heard_at is not None,
+        heard=fax.heard,
         began=fax.began,
         went_on=fax.went_on,
         pages=fax.pages,
         bad_lines=fax.bad_lines,
-        pages_rejected=fax.rejected if received else None,
-        pages_before=_before(fax.pages, fax.counted_pages),
-        bad_lines_before=_before(fax.bad_lines, fax.counted_bad_lines),
+        pages_rejected=fax.pages_rejected,
+        pages_before=fax.pages_before,
+        bad_lines_before=fax.bad_lines_before,
         duration_seconds=fax.seconds,
         data_rate_bps=fax.data_rate,
         rate_fallbacks=fax.fallbacks,
@@ -185,10 +182,6 @@ def _local(timestamp: float | None) -> str:
         return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%Y-%m-%dT%H:%M}"
     except (OverflowError, ValueError, OSError):  # at the end of the calendar
         return ""
-
-
-def _before(whole: int | None, counted: int) -> int | None:
-    return None if whole is None else max(0, whole - counted)
 
 
 def _text(text: str) -> str | None:

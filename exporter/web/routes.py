@@ -326,7 +326,7 @@ class _Routes:
 
     async def faxes_page(self, request: web.Request) -> web.StreamResponse:
         found = await self._search(request.query.items())
-        names = (await self._source.fleet()).names
+        names = await self._source.names()
         layout = self._layout(request, here="faxes", live=False)
         body, compressed = await self._renderings.once(
             lambda: faxes.as_html(found, names, layout, self._history).encode(),

@@ -7,6 +7,7 @@ channel names and station ids are personal data: they are None unless `details` 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from exporter.fax import FaxSession, FaxStats, Operation, State, named_resolution
 from exporter.ledger import PAGE_OPERATIONS, EndedFax, Figures, RunningSession, last_hours
@@ -197,37 +198,29 @@ def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> Targ
 
 
 def _day(shown: Shown, wall: float) -> DayView:
-    day, figures = shown.today, shown.today.figures
+    day = shown.today
     return DayView(
+        **_figures(day.figures),
         since_timestamp=day.since,
-        faxes=figures.faxes,
-        succeeded=figures.succeeded,
-        failed=figures.failed,
-        success_ratio=figures.success_ratio,
-        pages=figures.pages,
-        bad_lines=figures.bad_lines,
-        failures=_failures(figures),
-        peers=[_peer_day(peer, of_peer) for peer, of_peer in day.peers.items()],
+        peers=[PeerDayView(**_figures(of), peer=visible(p)) for p, of in day.peers.items()],
         more_peers=shown.more_peers,
         hours=_hours(shown, wall),
     )
 
 
-def _peer_day(peer: str, figures: Figures) -> PeerDayView:
-    return PeerDayView(
-        peer=visible(peer),
-        faxes=figures.faxes,
-        succeeded=figures.succeeded,
-        failed=figures.failed,
-        success_ratio=figures.success_ratio,
-        pages=figures.pages,
-        bad_lines=figures.bad_lines,
-        failures=_failures(figures),
-    )
-
-
-def _failures(figures: Figures) -> list[FailureView]:
-    return [FailureView(reason.value, faxes) for reason, faxes in figures.failures.most_common()]
+def _figures(figures: Figures) -> dict[str, Any]:
+    """What DayView and PeerDayView have in common."""
+    return {
+        "faxes": figures.faxes,
+        "succeeded": figures.succeeded,
+        "failed": figures.failed,
+        "success_ratio": figures.success_ratio,
+        "pages": figures.pages,
+        "bad_lines": figures.bad_lines,
+        "failures": [
+            FailureView(reason.value, faxes) for reason, faxes in figures.failures.most_common()
+        ],
+    }
 
 
 def _hours(shown: Shown, wall: float) -> list[HourView]:
@@ -308,13 +301,12 @@ def _all_ended(
 
 def _ended(fax: EndedFax, wall: float, monotonic: float, *, details: bool) -> EndedView:
     ago = max(0.0, monotonic - fax.ended_at)
-    result = "unknown" if fax.succeeded is None else "success" if fax.succeeded else "failed"
     return EndedView(
         ended_timestamp=wall - ago,
         ended_seconds_ago=ago,
         operation=fax.operation.value,
         transport=fax.transport.value,
-        result=result,
+        result=fax.result,
         reason=None if fax.reason is None else fax.reason.value,
         pages=fax.pages,
         bad_lines=fax.bad_lines,

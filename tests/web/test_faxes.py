@@ -84,6 +84,7 @@ def test_what_is_not_known_is_null() -> None:
         bad_lines=None,
         seconds=None,
         heard_at=None,
+        counted_transport=None,
         resolution=None,
         peer="",
         status_text="",

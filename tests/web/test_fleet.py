@@ -20,7 +20,6 @@ def row(name: str, health: Health = Health.OK, **other: object) -> Row:
         "today_since": 1000.0,
         "today": Figures(),
         "hours": [],
-        "counted_since": 1000.0,
     }
     return Row(name=name, health=health, **(given | other))  # type: ignore[arg-type]
 
