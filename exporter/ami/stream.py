@@ -40,8 +40,7 @@ _SESSION_EVENT: Final = re.compile(
 )
 """How an event about a session begins, with the response before it if there is one."""
 _WANTED: Final = re.compile(
-    r"(?:Response: [^\r]*|Event: (?:FAXSession(?:sEntry|sComplete)?|FAXStats|SendFAX|ReceiveFAX))"
-    r"(?:\r\n|\Z)"
+    r"Response: |Event: (?:FAXSession(?:sEntry|sComplete)?|FAXStats|SendFAX|ReceiveFAX)(?:\r\n|\Z)"
 )
 """How a message begins that is read; all others are dropped at once."""
 _COMPLETIONS: Final = ("Event: SendFAX", "Event: ReceiveFAX")

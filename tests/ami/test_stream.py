@@ -285,6 +285,14 @@ def test_a_greeting_may_come_byte_by_byte() -> None:
     assert stream.greeting == "11.0.?0"
 
 
+def test_a_stray_byte_within_the_end_of_its_first_line_leaves_a_response_the_answer() -> None:
+    stream = greeted()
+    stream.ask(PING, "1")
+    (answer,) = stream.receive(b"Response: Success\rx\nMessage: none\r\nActionID: 1\r\n\r\n")
+    assert isinstance(answer, Answer)
+    assert (answer.success, answer.lost) == (False, False)
+
+
 def test_a_greeting_may_be_of_any_bytes_and_be_cut_right_before_an_answer() -> None:
     greeting = b"Asterisk Call Manager/\xff".ljust(98, b"1") + b"\r\n"
     for cut in range(len(greeting)):
