@@ -1,41 +1,90 @@
 """What ends the exporter: SIGTERM and SIGINT, heeded from its first line on. While there is nothing
-to end in good order it ends at once.
+to end in good order it ends at once; what there is to end has a limit.
 
 Imported before all that takes time, so it imports next to nothing itself.
 """
 
+import _thread
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
 
-_ONCE = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
+LIMIT: Final = 1.5
+"""Seconds from the first signal until whatever still hangs is cut off: below two, the process has
+ended, also on a machine that is busy."""
+WRITTEN: Final = 1.1
+"""Seconds from the first signal until which what is to be written, such as lines of faxes, waits
+for a disk that hangs or a pipe that nobody reads."""
+SAID: Final = 1.3
+"""As WRITTEN, for the log, which has the last word."""
+
+_ONCE: Final = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
 """What does one thing and ends. Its status tells how that went: never 0 if it was cut short."""
-_VARIABLES = ("FAX_EXPORTER_CHECK_PBX", "FAX_EXPORTER_CONFIG_CHECK")
+_VARIABLES: Final = ("FAX_EXPORTER_CHECK_PBX", "FAX_EXPORTER_CONFIG_CHECK")
+_NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _begin_to_end: Callable[[], None] | None = None
+_begun: float | None = None
+"""Monotonic seconds: when the first signal came, if there was something to end."""
+_cut_off: list[Callable[[], None]] = []
 
 
 def heed_signals() -> None:
-    """From now on SIGTERM and SIGINT end the process, process 1 of a container too, which the
-    kernel protects from signals that nobody handles. SIGHUP is left to who reads files again."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    """From now on SIGTERM and SIGINT end the process: process 1 of a container too, to which the
+    kernel delivers no signal that nobody handles. SIGHUP does nothing: files of settings are read
+    only later."""
+    for number in _NUMBERS:
         signal.signal(number, _take)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are about to be read anyway
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # What starts the image has them blocked, so that one that comes before this line is kept.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
 
 
-def end_in_good_order(begin: Callable[[], None] | None) -> None:
-    """From now on a signal calls this, wherever the main thread is; None: it ends the process."""
+@contextlib.contextmanager
+def in_good_order(begin: Callable[[], None]) -> Iterator[None]:
+    """In this block the first signal calls `begin`, in the main thread, wherever that is, and what
+    then has not ended within LIMIT is cut off. Further ones change nothing: some send two."""
     global _begin_to_end
     _begin_to_end = begin
+    try:
+        yield
+    finally:
+        _begin_to_end = None
+
+
+def seconds_left(until: float) -> float:
+    """Until so many seconds after the first signal; all of them if none came."""
+    return until if _begun is None else max(0.0, _begun + until - time.monotonic())
+
+
+def cut_off_with_it(end: Callable[[], None]) -> None:
+    """This is called, by another thread, before the process is cut off. It may wait for nothing."""
+    _cut_off.append(end)
 
 
 def _take(number: int, _: object) -> None:
-    if _begin_to_end is not None:
-        _begin_to_end()
+    global _begun
+    if _begun is not None:
         return
-    # No exception: it would come out of the middle of an import, which may take it for its own.
-    os._exit(128 + number if _does_one_thing() else 0)
+    if _begin_to_end is None:
+        # No exception: it would come out of the middle of an import, which may take it for its own.
+        os._exit(128 + number if _does_one_thing() else 0)
+    _begun = time.monotonic()
+    # Not `threading`, whose locks the main thread may hold here.
+    with contextlib.suppress(RuntimeError):  # no more threads: then nothing is cut off
+        _thread.start_new_thread(_limit, ())
+    _begin_to_end()
+
+
+def _limit() -> None:
+    time.sleep(LIMIT)
+    for end in _cut_off:
+        end()
+    os._exit(0)
 
 
 def _does_one_thing() -> bool:

@@ -10,13 +10,14 @@ import random
 import re
 import shutil
 import signal
+import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final
 
-from exporter import __version__, log
-from exporter.fax_log import FaxFile, fax_log
+from exporter import __version__, ending, log
+from exporter.fax_log import FaxFile, FaxJournal, fax_log
 from exporter.history import FaxHistory
 from exporter.history import fault as history_fault
 from exporter.ledger import EndedFax
@@ -111,14 +112,88 @@ async def _check_pbxs(settings: Settings) -> int:
 
 async def _run(settings: Settings, standard_error: log.Lines) -> int:
     """Watches and serves until a signal. Raises SettingsError before anything has started."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    read_again_soon = asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, read_again_soon.set)  # the files are about to be read
+    loop, notifier = asyncio.get_running_loop(), Notifier()
+    hung_up = _Signal(loop)
+    serving = asyncio.create_task(_serve(settings, standard_error, notifier, hung_up))
+
+    def end() -> None:
+        logger.info("ending")
+        notifier.stopping()
+        serving.cancel()
+
+    with (
+        _wakes(loop),
+        ending.in_good_order(lambda: _call_soon(loop, end)),
+        hung_up.taken(signal.SIGHUP),
+    ):
+        try:
+            return await serving
+        except asyncio.CancelledError:
+            return 0
+
+
+class _Signal:
+    """A signal that calls something in the event loop; one that came before that was known calls
+    it then."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._call: Callable[[], object] | None = None
+        self._came = False
+
+    def calls(self, call: Callable[[], object]) -> None:
+        """From now on it calls this."""
+        self._call = call
+        if self._came:
+            call()
+
+    @contextlib.contextmanager
+    def taken(self, number: signal.Signals) -> Iterator[None]:
+        """In this block it is heeded, and after it ignored."""
+        signal.signal(number, lambda *_: _call_soon(self._loop, self._take))
+        try:
+            yield
+        finally:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _take(self) -> None:
+        self._came = True
+        if self._call is not None:
+            self._call()
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+    """For handlers of signals, which come at any moment."""
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(call)
+
+
+@contextlib.contextmanager
+def _wakes(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """In this block a signal wakes the loop also if the kernel gives it to another thread.
+    `loop.add_signal_handler` does that too, but at its end leaves signals to the kernel, which ends
+    the process before it has ended in good order."""
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        for each in (reading, writing):
+            each.setblocking(False)
+        loop.add_reader(reading, reading.recv, 4096)
+        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(-1)
+            loop.remove_reader(reading)
+
+
+async def _serve(
+    settings: Settings, standard_error: log.Lines, notifier: Notifier, hung_up: _Signal
+) -> int:
+    """Watches and serves until it is cancelled; returns the exit status if it could not begin.
+    Raises SettingsError before anything has started."""
     file = _config_file(settings)
     one = None if settings.ami is None or settings.demo else OneTarget(settings.ami)
-    notifier = Notifier()
+    backgrounds: set[asyncio.Task[None]] = set()
     async with contextlib.AsyncExitStack() as stack:
         targets = await stack.enter_async_context(_targets(settings, file, one))
         logger.info("asterisk-fax-exporter %s", __version__)
@@ -126,14 +201,14 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
         peer_file = None
         if settings.metrics.peer_file is not None:
-            peer_file = PeerFile(settings.metrics.peer_file)
+            # In threads, all that may wait for a disk or a resolver: a signal ends it meanwhile.
+            peer_file = await asyncio.to_thread(PeerFile, settings.metrics.peer_file)
+        faxes, lines = fax_log(settings.log, standard_error)
         history = FaxHistory(settings.history, details=settings.web.show_details)
         history.start()
-        stack.push_async_callback(history.close)  # once the fleet is closed, too
+        # Once the fleet is closed, which tells what waits.
+        stack.push_async_callback(_write_the_last, history, lines, backgrounds)
         earlier = await history.earlier(time.time() - _DAY_SECONDS)
-        faxes, lines = fax_log(settings.log, standard_error)
-        if lines is not None:
-            stack.callback(lines.close)  # once the fleet is closed, which tells what waits
         fleet = Fleet(
             settings.poll.interval,
             peers,
@@ -142,7 +217,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
             earlier=lambda name: earlier.pop(name, None),
         )
         try:
-            sockets = open_sockets(settings.web)
+            sockets = await asyncio.to_thread(open_sockets, settings.web)
         except OSError as error:
             logger.error("%s", error)
             return 1
@@ -158,9 +233,7 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         reload = Reload(fleet, read_again, web_file, notifier, reopen)
         if reload.possible:
             answering.reload = reload
-        loop.add_signal_handler(signal.SIGHUP, reload.soon)
-        if read_again_soon.is_set():
-            reload.soon()
+        hung_up.calls(reload.soon)
         # The stack unwinds in reverse: a reload ends first, since it could start new pollers.
         stack.push_async_callback(fleet.close)
         stack.push_async_callback(reload.close)
@@ -173,18 +246,32 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         await fleet.watch(targets)
         earlier.clear()  # a target that a reload adds was not watched until then
         reload.begin()
-        backgrounds = [notifier.follow(fleet)]
+        following = [notifier.follow(fleet)]
         if peer_file is not None:
-            backgrounds.append(peer_file.follow(fleet))
+            following.append(peer_file.follow(fleet))
         if settings.demo:
-            backgrounds.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))
-        for background in backgrounds:
-            stack.push_async_callback(cancel_and_wait, asyncio.create_task(background))
+            following.append(_announce(_as_typed(url_of(sockets[0], scheme)), fleet))
+        for each_of_them in following:
+            backgrounds.add(task := asyncio.create_task(each_of_them))
+            stack.callback(task.cancel)
         notifier.ready()
-        await stop.wait()
-        logger.info("ending")
-        notifier.stopping()
-    return 0
+        for_ever: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        return await for_ever
+
+
+async def _write_the_last(
+    history: FaxHistory, lines: FaxFile | FaxJournal | None, backgrounds: set[asyncio.Task[None]]
+) -> None:
+    """Writes all at the same time, since each may hang, and none for longer than there is left.
+    `backgrounds`: those that are cancelled already, and may still write."""
+    writing = [history.close(), *backgrounds]
+    if lines is not None:
+        writing.append(asyncio.to_thread(lines.close))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ending.seconds_left(ending.WRITTEN)):
+            for outcome in await asyncio.gather(*writing, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    logger.error("not all that was to be written could be", exc_info=outcome)
 
 
 def _tell_all(*tell: Callable[[str, EndedFax], None]) -> Callable[[str, EndedFax], None]:
