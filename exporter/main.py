@@ -50,8 +50,8 @@ logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM or SIGINT. Returns the exit status: 0; 1 if it cannot listen, or a checked
-    PBX lacks something; 2 if a setting, or a file named by one, is wrong."""
+    """Runs until SIGTERM or SIGINT. Returns the exit status: 0; 1 if it cannot listen, or a PBX
+    lacks something or cannot be set up; 2 if a setting, or a file named by one, is wrong."""
     try:
         settings = load(sys.argv[1:] if argv is None else argv)
         standard_error = log.setup(settings.log.level, settings.log.format)
@@ -59,6 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return asyncio.run(_check_files(settings))
         if settings.check_pbx:
             return asyncio.run(_check_pbxs(settings))
+        if settings.setup_pbx:
+            from exporter.setup_pbx import Wish, setup_pbx  # as above
+
+            return setup_pbx(Wish(settings.dry_run, settings.remove, settings.yes))
         return asyncio.run(_run(settings, standard_error))
     except SettingsError as error:
         log.flush()

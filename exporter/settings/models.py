@@ -329,7 +329,7 @@ class Settings(BaseSettings):
     )
 
     ami: Annotated[AmiSettings | None, Field(title="Asterisk's manager interface (AMI)")]
-    """None if `config.file` names the targets."""
+    """None if `config.file` names the targets, or `setup_pbx` is to make the user."""
     config: Annotated[ConfigSettings, Field(title="Several Asterisks")] = ConfigSettings()
     poll: Annotated[PollSettings, Field(title="Polling")] = PollSettings()
     web: Annotated[WebSettings, Field(title="Web")] = WebSettings()
@@ -342,6 +342,22 @@ class Settings(BaseSettings):
     check_pbx: Annotated[
         bool,
         Field(description="Ask each Asterisk once, say what it lacks and where to add it; exit."),
+    ] = False
+    setup_pbx: Annotated[
+        bool,
+        Field(
+            description="On the machine that Asterisk runs on: show the user to add to "
+            "manager.conf and what the exporter is to know of it, ask, write both, check, and exit."
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool, Field(description="Of --setup-pbx: only show what would be written.")
+    ] = False
+    remove: Annotated[
+        bool, Field(description="Of --setup-pbx: take away what it added, on both sides.")
+    ] = False
+    yes: Annotated[
+        bool, Field(description="Of --setup-pbx: do not ask, as where there is no terminal.")
     ] = False
 
     @classmethod

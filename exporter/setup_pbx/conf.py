@@ -1,0 +1,202 @@
+"""manager.conf with all it includes, as Asterisk takes it: sections, and what is set in them.
+
+Facts are from process_text_line in main/config.c, and seen on 16.28 and 22.10. Nothing is executed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from exporter.setup_pbx.conf_files import content_of, included
+from exporter.setup_pbx.conf_lines import BLANKS, ConfLines
+from exporter.setup_pbx.refusal import Refusal
+
+_DEEPEST: Final = 10
+"""Files that include each other, from which on Asterisk refuses all."""
+_MAX_FILES: Final = 200
+_QUOTES: Final = {'"': '"', "'": "'", "<": ">"}
+
+
+class Invalid(Refusal):
+    """Asterisk refuses these files as a whole, and keeps what it had, or AMI off."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is set."""
+
+    name: str
+    value: str
+    file: Path
+    number: int
+
+
+@dataclass
+class Section:
+    """One section, with what later ones of its name with (+) add to it."""
+
+    name: str
+    file: Path
+    number: int
+    template: bool = False
+    lines: list[Line] = field(default_factory=list)
+
+    def last(self, name: str) -> Line | None:
+        """The line that holds, of those that set this."""
+        return next((one for one in reversed(self.lines) if _same(one.name, name)), None)
+
+
+@dataclass(frozen=True)
+class Include:
+    """One #include, as it is written."""
+
+    name: str
+    file: Path
+    number: int
+
+
+@dataclass
+class Conf:
+    """All sections, in order."""
+
+    folder: Path
+    sections: list[Section] = field(default_factory=list)
+    includes: list[Include] = field(default_factory=list)
+    files: dict[Path, bytes] = field(default_factory=dict)
+    """What was read, in order."""
+    programs: list[Include] = field(default_factory=list)
+    """The #exec lines, whose output is not known here."""
+
+    def section(self, name: str) -> Section | None:
+        """The first of this name, which is the one that Asterisk takes."""
+        return next((s for s in self.sections if _same(s.name, name) and not s.template), None)
+
+    def begun_as(self, name: str) -> Section | None:
+        """The first of this name, be it a template."""
+        return next((s for s in self.sections if _same(s.name, name)), None)
+
+    def general(self, name: str) -> Line | None:
+        """The line of [general] that sets this."""
+        general = self.section("general")
+        return None if general is None else general.last(name)
+
+
+def read(
+    folder: Path, overlay: Mapping[Path, bytes | None] | None = None, name: str = "manager.conf"
+) -> Conf:
+    """Read a file and all it includes; an empty Conf if there is none. `overlay`: what is in some
+    files instead of what is there, None if they are gone.
+
+    Raises Invalid if Asterisk would refuse it, Refusal if it cannot be told how it reads it.
+    """
+    reader = _Reader(Conf(folder), overlay or {})
+    if reader.content(folder / name) is not None:
+        reader.file(folder / name, 1)
+    return reader.conf
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower() == other.lower()
+
+
+class _Reader:
+    def __init__(self, conf: Conf, overlay: Mapping[Path, bytes | None]) -> None:
+        self.conf, self._overlay = conf, overlay
+        self._current: Section | None = None
+        self._read = 0
+
+    def content(self, path: Path) -> bytes | None:
+        if path in self._overlay:
+            return self._overlay[path]
+        return content_of(path)
+
+    def file(self, path: Path, depth: int) -> bool:
+        """Whether there is such a file."""
+        content = self.content(path)
+        if content is None:
+            return False
+        self._read += 1
+        if self._read > _MAX_FILES:
+            raise Refusal(f"{path}: more than {_MAX_FILES} files include each other")
+        self.conf.files[path] = content
+        lines = ConfLines(content)
+        for number, said in lines:
+            self._line(said, path, number, depth)
+        if lines.too_deep:
+            raise Invalid(f"{path}: has too many comments within each other")
+        return True
+
+    def _line(self, said: str, file: Path, number: int, depth: int) -> None:
+        if said.startswith("["):
+            self._begin(said, file, number)
+        elif said.startswith("#"):
+            self._directive(said, file, number, depth)
+        else:
+            self._set(said, file, number)
+
+    def _begin(self, said: str, file: Path, number: int) -> None:
+        name, end, rest = said[1:].partition("]")
+        if not end:
+            raise Invalid(f"{file}:{number}: a [ without its ]: Asterisk refuses the file")
+        section = Section(name, file, number)
+        adds_to: Section | None = None
+        if rest.startswith("("):
+            options, end, _ = rest[1:].partition(")")
+            if not end:
+                raise Invalid(f"{file}:{number}: a ( without its ): Asterisk refuses the file")
+            for option in options.split(","):
+                if option == "!":
+                    (adds_to or section).template = True
+                elif option.startswith("+"):
+                    adds_to = self.conf.section(name)
+                    if adds_to is None:
+                        raise Invalid(
+                            f"{file}:{number}: [{name}](+) adds to a section that does not come "
+                            "before it: Asterisk refuses the file"
+                        )
+                else:
+                    base = self.conf.begun_as(option)
+                    if base is None:
+                        raise Invalid(
+                            f"{file}:{number}: [{name}]({option}): there is no such section before "
+                            "it: Asterisk refuses the file"
+                        )
+                    (adds_to or section).lines += base.lines
+        if adds_to is None:
+            self.conf.sections.append(section)
+        self._current = adds_to or section
+
+    def _set(self, said: str, file: Path, number: int) -> None:
+        if self._current is None:
+            raise Invalid(f"{file}:{number}: stands in no section: Asterisk refuses the file")
+        name, equals, value = said.partition("=")
+        if not equals:
+            return  # Asterisk warns, and goes on
+        adds = name.endswith("+")
+        name = name.removesuffix("+").strip(BLANKS)
+        value = value.removeprefix(">").strip(BLANKS)
+        if adds and (earlier := self._current.last(name)) is not None:
+            value = earlier.value + value
+        self._current.lines.append(Line(name, value, file, number))
+
+    def _directive(self, said: str, file: Path, number: int, depth: int) -> None:
+        words = said[1:].split(None, 1)
+        word = words[0].lower() if words else ""
+        name = words[1].strip(BLANKS) if len(words) > 1 else ""
+        if name and _QUOTES.get(name[0]) == name[-1] and len(name) > 1:
+            name = name[1:-1]
+        if word == "exec":
+            self.conf.programs.append(Include(name, file, number))
+        if word not in ("include", "tryinclude") or not name:
+            return  # Asterisk warns, and goes on
+        self.conf.includes.append(Include(name, file, number))
+        there = False
+        if depth < _DEEPEST:
+            paths = included(self.conf.folder, name, self._overlay)
+            there = any([self.file(path, depth + 1) for path in paths])
+        if not there and word == "include":
+            raise Invalid(
+                f"{file}:{number}: what it includes is not there, or includes itself: Asterisk "
+                "refuses the file"
+            )
