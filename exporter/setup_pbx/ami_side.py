@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from exporter.check_pbx import manager_conf
-from exporter.check_pbx.addresses import address_here, permit
+from exporter.check_pbx.addresses import Address, address_here, permit
 from exporter.check_pbx.ami_user import OWN_USER
 from exporter.fax import Version
 from exporter.settings import AmiSettings
@@ -161,7 +161,14 @@ def _general(bare: Conf) -> Iterator[str]:
     line = bare.general("channelvars")
     variables = "" if line is None else line.value
     if manager_conf.missing_variables(variables):
-        yield manager_conf.all_variables(variables)
+        said = manager_conf.all_variables(variables)
+        if line is not None and (not manager_conf.can_be_pasted(said) or {*said} & {*';\\"'}):
+            missing = ",".join(manager_conf.missing_variables(variables))
+            raise Refusal(
+                f"{line.file}:{line.number}: has names that cannot be repeated as they are: add "
+                f",{missing} to this channelvars line, and run this again"
+            )
+        yield said
 
 
 def _login(bare: Conf, user: str, secret: str) -> AmiSettings:
@@ -170,16 +177,30 @@ def _login(bare: Conf, user: str, secret: str) -> AmiSettings:
     enabled = bare.general("enabled")
     bound = bare.general("bindaddr")
     if enabled is not None and manager_conf.is_on(enabled.value) and bound is not None:
-        try:
-            address = ipaddress.ip_address(bound.value.strip("[]"))
-        except ValueError:  # Asterisk takes all addresses then
-            address = ipaddress.ip_address("0.0.0.0")
-        if not address.is_unspecified:
+        address = _address(bound.value)
+        if address is not None and not address.is_unspecified:
             given["host"] = str(address)
     port = bare.general("port")
     if port is not None and re.fullmatch("[0-9]{1,5}", port.value):
         given["port"] = int(port.value) if 1024 <= int(port.value) <= 65535 else _PORT
-    return AmiSettings.model_validate(given)
+    try:
+        return AmiSettings.model_validate(given)
+    except ValidationError:
+        raise Refusal(
+            f"{bare.folder}/manager.conf: its bindaddr is none that the exporter can connect to: "
+            "let it be 127.0.0.1, or what this machine can be reached by"
+        ) from None
+
+
+def _address(bound: str) -> Address | None:
+    """The address in the value of bindaddr, whose port Asterisk ignores; None if it is none, and
+    Asterisk takes all addresses."""
+    for text in (bound, bound.rpartition(":")[0]):
+        try:
+            return ipaddress.ip_address(text.strip("[]"))
+        except ValueError:
+            continue
+    return None
 
 
 def _tried(wanted: _Wanted, place: Place) -> tuple[Change, list[str]]:
@@ -201,11 +222,15 @@ def _judged(wanted: _Wanted, path: Path, after: bytes, conf: Conf) -> list[str]:
     if path not in conf.files:
         raise Refusal(f"{path}: is not what manager.conf includes")
     user = conf.section(wanted.user)
-    if user is None:
+    if since := bare.comments.get(path):
         raise Refusal(
-            f"{path}: ends inside a comment that begins with ;-- and never ends, so that what is "
-            "added would be no line: close it with --; and run this again"
+            f"{path}:{since}: has a ;-- without its --; or the reverse, so that to Asterisk all "
+            "that is below it is a comment, and what is added too: correct that, and run this again"
         )
+    if path in conf.cut:
+        raise Refusal(f"{conf.cut[path]}, so that what is added below is not read: correct that")
+    if user is None:
+        raise Refusal(f"{path}: with our lines in it Asterisk would see no user {wanted.user}")
     if _others(conf, [path]) != _others(bare, []):
         raise Refusal(f"{path}: with our lines in it Asterisk would read those of others otherwise")
     overridden = []
@@ -262,6 +287,7 @@ def _notes(wanted: _Wanted, earlier: str, change: Change) -> Iterator[str]:
                 f"{tls.file}:{tls.number}: tlsenable = {tls.value}, so that AMI over TLS is "
                 "switched on with it, for whom tlsbindaddr says"
             )
+    yield from bare.cut.values()
     for program in bare.programs:
         yield (
             f"{program.file}:{program.number}: #exec is not executed here, so it is not known what "

@@ -45,6 +45,8 @@ class AsteriskHere:
     """As it says it; '' if it does not run."""
     group: int | None
     """The id of the group that it runs as; None if unknown."""
+    why_not: str = ""
+    """What came instead of an answer."""
 
     @property
     def runs(self) -> bool:
@@ -86,18 +88,18 @@ def find(*, proc: Path = Path("/proc"), path: str | None = None) -> AsteriskHere
         )
     command = (program, *(("-C", confs[0]) if confs and confs[0] else ()))
     group = here[0].group if here else None
+    said = why_not = ""
     try:
         said = _said([*command, "-rx", "core show settings"])
-    except Refusal:
-        if here:
-            raise
-        said = ""
+    except Refusal as refusal:
+        why_not = str(refusal)
     folder, version = _FOLDER_LINE.search(said), _VERSION_LINE.search(said)
     return AsteriskHere(
         command,
         Path(folder[1]) if folder else FOLDER,
         version[1] if version else "",
         group,
+        why_not,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from exporter.check_pbx import WIDTH, check, text
+from exporter.check_pbx import WIDTH, Verdict, check, text
 from exporter.fax import Version
 from exporter.settings import PROGRAM, AmiSettings
 from exporter.setup_pbx import ami_side, asterisk_here, block, exporter_side, writing
@@ -24,11 +24,15 @@ from exporter.words import say
 
 _UNIT: Final = "asterisk-fax-exporter"
 _NOTHING: Final = "nothing was changed"
+_NOT_AGAIN: Final = (
+    "If AMI was switched off by a reload before, Asterisk 16 does not listen again until it is "
+    "restarted, which this does once no call runs: asterisk -rx 'core restart when convenient'"
+)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where things are; otherwise only in tests."""
+class Machine:
+    """What is looked for on it, and where; another one only in tests."""
 
     exporter: Path = exporter_side.FOLDER
     find: Callable[[], AsteriskHere] = asterisk_here.find
@@ -53,15 +57,15 @@ class _Plan:
     login: AmiSettings | None = None
 
 
-def setup_pbx(wish: Wish, place: Place | None = None) -> int:
+def setup_pbx(wish: Wish, machine: Machine | None = None) -> int:
     """Do it, and return the exit status: that of --check-pbx; 0 after --remove and --dry-run; 1 if
     it cannot be done, or was not agreed to."""
-    place = place or Place()
+    machine = machine or Machine()
     try:
-        asterisk = place.find()
+        asterisk = machine.find()
         if wish.remove:
-            return _remove(wish, place, asterisk)
-        return _add(wish, place, asterisk)
+            return _remove(wish, machine, asterisk)
+        return _add(wish, machine, asterisk)
     except Refusal as refusal:
         say(f"--setup-pbx: {refusal}", sys.stderr)
         return 1
@@ -70,13 +74,13 @@ def setup_pbx(wish: Wish, place: Place | None = None) -> int:
         return 130
 
 
-def _add(wish: Wish, place: Place, asterisk: AsteriskHere) -> int:
+def _add(wish: Wish, machine: Machine, asterisk: AsteriskHere) -> int:
     if not asterisk.runs and not wish.dry_run:
         raise Refusal(
-            "Asterisk does not run here, or this user may not ask it: start it, and run this as "
-            "root"
+            f"Asterisk does not run, or this user may not ask it: {asterisk.why_not}. Start it, "
+            "and run this as root"
         )
-    plan = _plan_to_add(place, asterisk)
+    plan = _plan_to_add(machine, asterisk)
     login = plan.login
     assert login is not None
     where = f"{login.host}:{login.port}"
@@ -93,16 +97,16 @@ def _add(wish: Wish, place: Place, asterisk: AsteriskHere) -> int:
             _say_copies(writing.write(changes))
     if wish.dry_run:
         return 0
-    status = _reloaded_and_checked(asterisk, login, place)
-    _say_next(place, login, bool(changes), status)
+    status = _reloaded_and_checked(asterisk, login, machine)
+    _say_next(machine, login, bool(changes), status)
     return status
 
 
-def _remove(wish: Wish, place: Place, asterisk: AsteriskHere) -> int:
-    plan = _plan_to_remove(place, asterisk)
+def _remove(wish: Wish, machine: Machine, asterisk: AsteriskHere) -> int:
+    plan = _plan_to_remove(machine, asterisk)
     if not plan.changes:
         _say_notes(plan.notes)
-        say(f"there is nothing of --setup-pbx in {asterisk.folder} or {place.exporter}")
+        say(f"there is nothing of --setup-pbx in {asterisk.folder} or {machine.exporter}")
         return 0
     if not _agreed(wish, plan.changes, plan.notes):
         return 0 if wish.dry_run else 1
@@ -117,23 +121,23 @@ def _remove(wish: Wish, place: Place, asterisk: AsteriskHere) -> int:
         say("Asterisk does not run, and reads it when it starts")
     for left in _copies(plan.changes):
         say(f"left as it is: {left}, a copy of what was there before")
-    if place.service_is_active():
+    if machine.service_is_active():
         say(f"The exporter runs, and can no longer log in: systemctl disable --now {_UNIT}")
     return 0
 
 
-def _plan_to_add(place: Place, asterisk: AsteriskHere) -> _Plan:
-    kept = exporter_side.secret_of(place.exporter)
+def _plan_to_add(machine: Machine, asterisk: AsteriskHere) -> _Plan:
+    kept = exporter_side.secret_of(machine.exporter)
     version = Version.parse(asterisk.version)
     ami = ami_side.plan(asterisk.folder, version, kept, asterisk.group)
-    copy = writing.next_copy(place.exporter / "secret")
-    exporter = exporter_side.plan(place.exporter, ami.login, copy)
+    copy = writing.next_copy(machine.exporter / "secret")
+    exporter = exporter_side.plan(machine.exporter, ami.login, copy)
     # Asterisk's side last: with a secret that only the exporter has, nobody gets in.
     changes = [*exporter.changes, ami.change]
     return _Plan(changes, [*ami.notes, *exporter.notes], ami.login)
 
 
-def _plan_to_remove(place: Place, asterisk: AsteriskHere) -> _Plan:
+def _plan_to_remove(machine: Machine, asterisk: AsteriskHere) -> _Plan:
     folder = asterisk.folder
     known = {folder / CUSTOM, folder / "manager.d" / OWN_FILE, folder / "manager.conf"}
     files = {path: content_of(path) for path in {*read(folder).files, *known}}
@@ -147,7 +151,7 @@ def _plan_to_remove(place: Place, asterisk: AsteriskHere) -> _Plan:
         for line in found.lines
         if line.startswith("secret =")
     }
-    exporter = exporter_side.removal(place.exporter, secrets)
+    exporter = exporter_side.removal(machine.exporter, secrets)
     changes = [Change(path, ours[path], overlay[path]) for path in ours]
     return _Plan([*changes, *exporter.changes], list(exporter.notes))
 
@@ -183,7 +187,7 @@ def _agreed(wish: Wish, changes: Sequence[Change], notes: Sequence[str]) -> bool
     return True
 
 
-def _reloaded_and_checked(asterisk: AsteriskHere, login: AmiSettings, place: Place) -> int:
+def _reloaded_and_checked(asterisk: AsteriskHere, login: AmiSettings, machine: Machine) -> int:
     try:
         asterisk.reload()
     except Refusal as refusal:
@@ -193,19 +197,21 @@ def _reloaded_and_checked(asterisk: AsteriskHere, login: AmiSettings, place: Pla
         )
         return 1
     say("Asterisk has read it: manager reload")
-    report = asyncio.run(check("fax", login, listen=place.listen, folder=asterisk.folder))
+    report = asyncio.run(check("fax", login, listen=machine.listen, folder=asterisk.folder))
     say(text(report, shutil.get_terminal_size((WIDTH, 0)).columns))
+    if any(f.subject == "connection" and f.verdict is Verdict.WRONG for f in report.findings):
+        say(_NOT_AGAIN)
     return 1 if report.wrong else 0
 
 
-def _say_next(place: Place, login: AmiSettings, changed: bool, status: int) -> None:
+def _say_next(machine: Machine, login: AmiSettings, changed: bool, status: int) -> None:
     if status:
         say(f"--check-pbx says above what is missing; {PROGRAM} --setup-pbx --remove undoes all")
-    active = place.service_is_active()
+    active = machine.service_is_active()
     if active is None:
         host = f" --ami.host={login.host}" if login.host != "127.0.0.1" else ""
         port = f" --ami.port={login.port}" if login.port != 5038 else ""
-        file = shlex.quote(str(place.exporter / "secret"))
+        file = shlex.quote(str(machine.exporter / "secret"))
         say(f"Next: {PROGRAM} --ami.username={login.username}{host}{port} --ami.secret-file={file}")
     elif not active:
         say(f"Next: systemctl enable --now {_UNIT}")

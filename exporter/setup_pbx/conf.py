@@ -12,14 +12,14 @@ from exporter.setup_pbx.conf_files import content_of, included
 from exporter.setup_pbx.conf_lines import BLANKS, ConfLines
 from exporter.setup_pbx.refusal import Refusal
 
-_DEEPEST: Final = 10
-"""Files that include each other, from which on Asterisk refuses all."""
+_DEEPEST: Final = 11
+"""Files within each other; what one more includes is not read."""
 _MAX_FILES: Final = 200
-_QUOTES: Final = {'"': '"', "'": "'", "<": ">"}
+_QUOTES: Final = {'"': '"', "<": ">"}
 
 
 class Invalid(Refusal):
-    """Asterisk refuses these files as a whole, and keeps what it had, or AMI off."""
+    """Asterisk refuses manager.conf as a whole, and keeps what it had, or AMI off."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Conf:
     includes: list[Include] = field(default_factory=list)
     files: dict[Path, bytes] = field(default_factory=dict)
     """What was read, in order."""
+    comments: dict[Path, int] = field(default_factory=dict)
+    """The files that end inside a comment, and the line where it begins."""
+    cut: dict[Path, str] = field(default_factory=dict)
+    """The included files that Asterisk does not read to their end, and why."""
     programs: list[Include] = field(default_factory=list)
     """The #exec lines, whose output is not known here."""
 
@@ -104,6 +108,8 @@ class _Reader:
     def __init__(self, conf: Conf, overlay: Mapping[Path, bytes | None]) -> None:
         self.conf, self._overlay = conf, overlay
         self._current: Section | None = None
+        self._latest: Section | None = None
+        """The last that was begun anywhere: what an included file goes on with."""
         self._read = 0
 
     def content(self, path: Path) -> bytes | None:
@@ -121,8 +127,21 @@ class _Reader:
             raise Refusal(f"{path}: more than {_MAX_FILES} files include each other")
         self.conf.files[path] = content
         lines = ConfLines(content)
-        for number, said in lines:
-            self._line(said, path, number, depth)
+        try:
+            for number, said in lines:
+                self._line(said, path, number, depth)
+        except Invalid as invalid:
+            if depth == 1:
+                raise
+            self.conf.cut[path] = str(invalid)
+            return True
+        if lines.too_long:
+            raise Refusal(
+                f"{path}:{lines.too_long}: is a line of 8190 bytes or more, of which Asterisk "
+                "skips a part: shorten it, and run this again"
+            )
+        if lines.is_comment:
+            self.conf.comments[path] = lines.since
         if lines.too_deep:
             raise Invalid(f"{path}: has too many comments within each other")
         return True
@@ -138,13 +157,13 @@ class _Reader:
     def _begin(self, said: str, file: Path, number: int) -> None:
         name, end, rest = said[1:].partition("]")
         if not end:
-            raise Invalid(f"{file}:{number}: a [ without its ]: Asterisk refuses the file")
+            raise Invalid(f"{file}:{number}: a [ without its ]: Asterisk reads no further")
         section = Section(name, file, number)
         adds_to: Section | None = None
         if rest.startswith("("):
             options, end, _ = rest[1:].partition(")")
             if not end:
-                raise Invalid(f"{file}:{number}: a ( without its ): Asterisk refuses the file")
+                raise Invalid(f"{file}:{number}: a ( without its ): Asterisk reads no further")
             for option in options.split(","):
                 if option == "!":
                     (adds_to or section).template = True
@@ -153,32 +172,40 @@ class _Reader:
                     if adds_to is None:
                         raise Invalid(
                             f"{file}:{number}: [{name}](+) adds to a section that does not come "
-                            "before it: Asterisk refuses the file"
+                            "before it: Asterisk reads no further"
                         )
                 else:
                     base = self.conf.begun_as(option)
                     if base is None:
                         raise Invalid(
                             f"{file}:{number}: [{name}]({option}): there is no such section before "
-                            "it: Asterisk refuses the file"
+                            "it: Asterisk reads no further"
                         )
                     (adds_to or section).lines += base.lines
         if adds_to is None:
             self.conf.sections.append(section)
-        self._current = adds_to or section
+        self._current = self._latest = adds_to or section
 
     def _set(self, said: str, file: Path, number: int) -> None:
         if self._current is None:
-            raise Invalid(f"{file}:{number}: stands in no section: Asterisk refuses the file")
+            raise Invalid(f"{file}:{number}: stands in no section: Asterisk reads no further")
         name, equals, value = said.partition("=")
         if not equals:
             return  # Asterisk warns, and goes on
         adds = name.endswith("+")
-        name = name.removesuffix("+").strip(BLANKS)
-        value = value.removeprefix(">").strip(BLANKS)
+        name = name.removesuffix("+").strip(BLANKS).removeprefix("\\")
+        if not name:
+            return  # as above
+        lines = self._current.lines
         if adds and (earlier := self._current.last(name)) is not None:
-            value = earlier.value + value
-        self._current.lines.append(Line(name, value, file, number))
+            said = [(line.name.lower(), line.value) for line in lines]
+            value = earlier.value + value  # with the blank between
+            # Of several that say the same Asterisk takes the first.
+            at = said.index((name.lower(), earlier.value))
+            lines[at] = Line(name, value, file, number)
+        else:
+            value = (value if adds else value.removeprefix(">")).strip(BLANKS)
+            lines.append(Line(name, value, file, number))
 
     def _directive(self, said: str, file: Path, number: int, depth: int) -> None:
         words = said[1:].split(None, 1)
@@ -191,12 +218,14 @@ class _Reader:
         if word not in ("include", "tryinclude") or not name:
             return  # Asterisk warns, and goes on
         self.conf.includes.append(Include(name, file, number))
-        there = False
+        there, current = False, self._current
         if depth < _DEEPEST:
-            paths = included(self.conf.folder, name, self._overlay)
-            there = any([self.file(path, depth + 1) for path in paths])
+            for path in included(self.conf.folder, name, self._overlay):
+                self._current = self._latest
+                there |= self.file(path, depth + 1)
+                self._current = current  # a section that began there ends there
         if not there and word == "include":
             raise Invalid(
                 f"{file}:{number}: what it includes is not there, or includes itself: Asterisk "
-                "refuses the file"
+                "reads no further"
             )

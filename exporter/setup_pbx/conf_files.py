@@ -33,13 +33,15 @@ def content_of(path: Path) -> bytes | None:
         raise Refusal(f"{path}: this user may not read it; run this as root") from None
     except OSError as error:
         raise Refusal(f"{path}: cannot be read: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Refusal(f"{path}: is no file, but a folder, a pipe or a device")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             content = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise Refusal(f"{path}: cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise Refusal(f"{path}: cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise Refusal(f"{path}: has more than {MAX_BYTES} bytes, which no manager.conf has")
     return content
@@ -66,7 +68,7 @@ def included(folder: Path, name: str, overlay: Mapping[Path, bytes | None]) -> l
             names = []
         if len(names) > _MAX_ENTRIES:
             raise Refusal(f"{path.parent}: has more than {_MAX_ENTRIES} entries")
-        there = {path.parent / one for one in names}
+        there = {path.parent / one for one in names if not (path.parent / one).is_dir()}
         there |= {one for one, after in overlay.items() if after is not None}
         found += sorted(
             one for one in there if one.parent == path.parent and _matches(one.name, path.name)

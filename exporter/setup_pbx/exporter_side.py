@@ -97,7 +97,7 @@ def removal(folder: Path, ami_secrets: set[str]) -> ExporterSide:
     elif ami_secrets and secret.decode("utf-8", "replace").strip("\r\n") not in ami_secrets:
         notes.append(f"{secret_file}: holds another secret than --setup-pbx has written, and stays")
     elif was == _NONE:
-        changes.append(Change(secret_file, secret, None, None, True, "goes"))
+        changes.append(Change(secret_file, secret, None, None, True))
     elif was == _EMPTY:
         changes.append(Change(secret_file, secret, b"", None, True, "is empty again"))
     else:

@@ -16,7 +16,9 @@ OWN_FILE: Final = "asterisk-fax-exporter.conf"
 CUSTOM: Final = "manager_custom.conf"
 """What FreePBX, and those made of it, include and leave to the administrator."""
 _HEAD: Final = 4096
-_GENERATED: Final = re.compile(rb"^[ \t]*;.*(FreePBX|Issabel|Elastix)", re.IGNORECASE | re.MULTILINE)
+_GENERATED: Final = re.compile(
+    rb"^[ \t]*;.*(FreePBX|Issabel|Elastix)", re.IGNORECASE | re.MULTILINE
+)
 _WILD_FOLDER: Final = re.compile(r"[*?\[{]")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.check_pbx import Report
-from exporter.setup_pbx import Place, Wish, setup_pbx
+from exporter.setup_pbx import Machine, Wish, setup_pbx
 from exporter.setup_pbx.asterisk_here import AsteriskHere, find
 from harness.running import Exporter
 from tests.pbx.asterisk import Ami, AmiClosed, AmiError, Asterisk, ManagerUser, chroot, make_tiff
@@ -69,11 +69,11 @@ class Bare(Asterisk):
 
 
 @dataclasses.dataclass
-class Machine:
+class Both:
     """A running Asterisk, and the folders of both sides."""
 
     asterisk: Asterisk
-    place: Place
+    here: Machine
     folder: Path
     exporter: Path
 
@@ -95,7 +95,7 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(suite: str, folder: Path, **files: str) -> Iterator[Machine]:
+def machine(suite: str, folder: Path, **files: str) -> Iterator[Both]:
     """`files`: of Asterisk, their names with __ for a dot."""
     asterisk = Bare(suite, extra={"modules.conf": FUNCTIONS})
     asterisk.files = {name.replace("__", "."): text for name, text in files.items()}
@@ -118,8 +118,8 @@ def machine(suite: str, folder: Path, **files: str) -> Iterator[Machine]:
             assert found.folder == Path("/opt/t/etc")
             return dataclasses.replace(found, folder=asterisk.directory / "etc")
 
-        place = Place(exporter, this, lambda: None, listen=0.3)
-        yield Machine(asterisk, place, asterisk.directory / "etc", exporter)
+        here = Machine(exporter, this, lambda: None, listen=0.3)
+        yield Both(asterisk, here, asterisk.directory / "etc", exporter)
 
 
 def wrong(report: Report) -> int:
@@ -134,7 +134,7 @@ def test_a_user_is_made_whose_fax_is_counted_and_taken_away_to_the_byte(
     with machine(suite, tmp_path, **there) as at:
         assert wrong(checked(at.asterisk, NOBODY))
         before = at.has()
-        assert setup_pbx(YES, at.place) == 0, capsys.readouterr()
+        assert setup_pbx(YES, at.here) == 0, capsys.readouterr()
         user, after = at.login(), at.has()
         assert user.secret not in "".join(capsys.readouterr())
         changed = {path for path in after if before.get(path) != after[path]}
@@ -144,7 +144,7 @@ def test_a_user_is_made_whose_fax_is_counted_and_taken_away_to_the_byte(
             at.exporter / "secret",
         }
 
-        assert setup_pbx(YES, at.place) == 0
+        assert setup_pbx(YES, at.here) == 0
         assert at.has() == after
 
         watching = Exporter.watching("127.0.0.1", at.asterisk.ami_port, user.name, user.secret)
@@ -158,7 +158,7 @@ def test_a_user_is_made_whose_fax_is_counted_and_taken_away_to_the_byte(
             assert now.sum("results_unknown_total") == 0
             assert now.sum("pages_received_total") == 1
 
-        assert setup_pbx(REMOVE, at.place) == 0
+        assert setup_pbx(REMOVE, at.here) == 0
         assert at.has() == before
         with pytest.raises(AmiError, match="Authentication failed"):
             Ami(at.asterisk.ami_port, user.name, user.secret)
@@ -171,7 +171,7 @@ def test_where_freepbx_writes_manager_conf_the_user_is_in_the_file_it_leaves_alo
     there["manager_custom__conf"] = "[operator]\nsecret = one\nread = all"
     with machine(suite, tmp_path, **there) as at:
         before = at.has()
-        assert setup_pbx(YES, at.place) == 0
+        assert setup_pbx(YES, at.here) == 0
         custom = at.folder / "manager_custom.conf"
         assert {p for p, was in before.items() if p.read_bytes() != was} == {
             custom,
@@ -179,8 +179,8 @@ def test_where_freepbx_writes_manager_conf_the_user_is_in_the_file_it_leaves_alo
             at.exporter / "secret",
         }
         # The line that had no end is still one of its own.
-        assert Ami(at.asterisk.ami_port, "operator", "one").close() is None
-        assert setup_pbx(REMOVE, at.place) == 0
+        Ami(at.asterisk.ami_port, "operator", "one").close()
+        assert setup_pbx(REMOVE, at.here) == 0
         assert at.has() == before
 
 
@@ -199,7 +199,7 @@ def start_again(asterisk: Asterisk) -> None:
             time.sleep(0.1)
 
 
-def switched_off(at: Machine, conf: bytes) -> dict[Path, bytes]:
+def switched_off(at: Both, conf: bytes) -> dict[Path, bytes]:
     """What is there once Asterisk has started without AMI."""
     (at.folder / "manager.conf").write_bytes(conf)
     start_again(at.asterisk)
@@ -214,11 +214,11 @@ def test_ami_that_is_switched_off_is_switched_on_for_this_machine_alone(
     with machine(suite, tmp_path, manager__conf=UPSTREAM) as at:
         conf = (at.folder / "manager.conf").read_bytes()
         before = switched_off(at, conf.replace(b"enabled = yes", b"enabled = no"))
-        assert setup_pbx(YES, at.place) == 0
+        assert setup_pbx(YES, at.here) == 0
         listening = (Path("/proc") / str(at.asterisk.pid) / "net/tcp").read_text()
         assert f"0100007F:{at.asterisk.ami_port:04X}" in listening
         assert f"00000000:{at.asterisk.ami_port:04X}" not in listening
-        assert setup_pbx(REMOVE, at.place) == 0
+        assert setup_pbx(REMOVE, at.here) == 0
         assert at.has() == before
         with pytest.raises(OSError, match="refused"):
             at.asterisk.ami()
@@ -229,10 +229,10 @@ def test_a_user_of_that_name_that_is_there_is_left_alone(
 ) -> None:
     theirs = "\n[fax-exporter]\nsecret = theirs\nread = all\nwrite = all\n"
     with machine(suite, tmp_path, manager__conf=UPSTREAM + theirs) as at:
-        assert setup_pbx(YES, at.place) == 0
+        assert setup_pbx(YES, at.here) == 0
         assert at.login().name == "asterisk-fax-exporter"
         assert "there is a [fax-exporter] that is not of --setup-pbx" in capsys.readouterr().out
-        assert Ami(at.asterisk.ami_port, "fax-exporter", "theirs").close() is None
+        Ami(at.asterisk.ami_port, "fax-exporter", "theirs").close()
 
 
 def test_the_sample_of_asterisks_source_takes_it(suite: str, tmp_path: Path) -> None:
@@ -241,6 +241,6 @@ def test_the_sample_of_asterisks_source_takes_it(suite: str, tmp_path: Path) -> 
     with machine(suite, tmp_path, manager__conf=UPSTREAM) as at:
         port = f"port = {at.asterisk.ami_port}".encode()
         before = switched_off(at, sample.read_bytes().replace(b"port = 5038", port))
-        assert setup_pbx(YES, at.place) == 0
-        assert setup_pbx(REMOVE, at.place) == 0
+        assert setup_pbx(YES, at.here) == 0
+        assert setup_pbx(REMOVE, at.here) == 0
         assert at.has() == before
