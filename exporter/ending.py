@@ -24,7 +24,11 @@ SAID: Final = 1.3
 
 _ONCE: Final = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
 """What does one thing and ends. Its status tells how that went: never 0 if it was cut short."""
-_VARIABLES: Final = ("FAX_EXPORTER_CHECK_PBX", "FAX_EXPORTER_CONFIG_CHECK")
+_VARIABLES: Final = (
+    "FAX_EXPORTER_CHECK_PBX",
+    "FAX_EXPORTER_CONFIG_CHECK",
+    "FAX_EXPORTER_SETUP_PBX",
+)
 _NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _begin_to_end: Callable[[], None] | None = None

@@ -12,6 +12,7 @@ WITHOUT_TESTS = {
     "polling/clock.py",
     "polling/poll.py",
     "polling/snapshot.py",
+    "setup_pbx/refusal.py",
     "web/__main__.py",
 }
 # What belongs to more than one file.

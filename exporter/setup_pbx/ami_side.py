@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from exporter.check_pbx import manager_conf
 from exporter.check_pbx.addresses import Address, address_here, permit
@@ -135,6 +135,8 @@ def _earlier_user(conf: Conf, ours: list[Path]) -> tuple[str, str]:
     for path in ours:
         found = block.find(path, conf.files[path])
         for section in conf.sections:
+            if section.name == "general":
+                continue
             if found and section.file == path and found.first < section.number < found.last:
                 line = section.last("secret")
                 return section.name, "" if line is None else line.value
@@ -183,13 +185,7 @@ def _login(bare: Conf, user: str, secret: str) -> AmiSettings:
     port = bare.general("port")
     if port is not None and re.fullmatch("[0-9]{1,5}", port.value):
         given["port"] = int(port.value) if 1024 <= int(port.value) <= 65535 else _PORT
-    try:
-        return AmiSettings.model_validate(given)
-    except ValidationError:
-        raise Refusal(
-            f"{bare.folder}/manager.conf: its bindaddr is none that the exporter can connect to: "
-            "let it be 127.0.0.1, or what this machine can be reached by"
-        ) from None
+    return AmiSettings.model_validate(given)
 
 
 def _address(bound: str) -> Address | None:

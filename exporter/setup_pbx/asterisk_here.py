@@ -67,17 +67,16 @@ def find(*, proc: Path = Path("/proc"), path: str | None = None) -> AsteriskHere
     here, contained = _processes(proc)
     # The PATH of a user who became root by su may lack the folders of the system's programs.
     program = shutil.which("asterisk", path=path or f"{os.environ.get('PATH', '')}:{_PATH}")
-    if program is None:
-        where = (
+    if program is None and contained:
+        raise Refusal(
             f"Asterisk runs in a container (process {contained[0]}): what is to be added there, "
             "and how the exporter is told, is in deploy/asterisk/snippets/README.md"
         )
+    if program is None:
         raise Refusal(
-            where
-            if contained
-            else "there is no command asterisk on this machine: run this where Asterisk runs, as "
-            "root; with Asterisk in a container or elsewhere, deploy/asterisk/snippets/README.md "
-            "has the lines to add"
+            "there is no command asterisk on this machine: run this where Asterisk runs, as root; "
+            "with Asterisk in a container or elsewhere, deploy/asterisk/snippets/README.md has the "
+            "lines to add"
         )
     confs = sorted({one.conf for one in here})
     if len(here) > 1:

@@ -3,6 +3,7 @@ that of --check-pbx if it gets that far."""
 
 import asyncio
 import shlex
+import select
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,8 @@ from exporter.words import say
 
 _UNIT: Final = "asterisk-fax-exporter"
 _NOTHING: Final = "nothing was changed"
+_LOOK_SECONDS: Final = 0.2
+"""Between two looks whether a signal has come."""
 _NOT_AGAIN: Final = (
     "If AMI was switched off by a reload before, Asterisk 16 does not listen again until it is "
     "restarted, which this does once no call runs: asterisk -rx 'core restart when convenient'"
@@ -177,14 +180,18 @@ def _agreed(wish: Wish, changes: Sequence[Change], notes: Sequence[str]) -> bool
         return True
     if not sys.stdin or not sys.stdin.isatty():
         raise Refusal("there is no terminal to ask on: with --yes it is done without; " + _NOTHING)
-    try:
-        answer = input("Do this? (y/N) ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
+    if _answer("Do this? (y/N) ").strip().lower() not in ("y", "yes"):
         say(_NOTHING)
         return False
     return True
+
+
+def _answer(question: str) -> str:
+    """What is typed. Not `input`, which a signal that comes just before it does not end."""
+    print(question, end="", flush=True)
+    while not select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
+        pass
+    return sys.stdin.readline()
 
 
 def _reloaded_and_checked(asterisk: AsteriskHere, login: AmiSettings, machine: Machine) -> int:
