@@ -346,8 +346,8 @@ class Settings(BaseSettings):
     setup_pbx: Annotated[
         bool,
         Field(
-            description="On the machine that Asterisk runs on: show the user to add to "
-            "manager.conf and what the exporter is to know of it, ask, write both, check, and exit."
+            description="On Asterisk's own machine: show the user and the settings to add, ask, "
+            "write both, check; exit."
         ),
     ] = False
     dry_run: Annotated[

@@ -82,6 +82,8 @@ def plan(folder: Path, version: Version, kept: str | None, asterisks_group: int 
 
     Raises Refusal.
     """
+    if not folder.is_dir():
+        raise Refusal(f"{folder}: there is no such folder: run this where Asterisk runs")
     there = read(folder)
     ours = ours_in(there)
     without = {path: block.taken(path, there.files[path]) for path in ours}

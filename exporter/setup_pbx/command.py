@@ -2,8 +2,8 @@
 that of --check-pbx if it gets that far."""
 
 import asyncio
-import shlex
 import select
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence

@@ -198,10 +198,10 @@ class _Reader:
             return  # as above
         lines = self._current.lines
         if adds and (earlier := self._current.last(name)) is not None:
-            said = [(line.name.lower(), line.value) for line in lines]
+            before = [(line.name.lower(), line.value) for line in lines]
             value = earlier.value + value  # with the blank between
             # Of several that say the same Asterisk takes the first.
-            at = said.index((name.lower(), earlier.value))
+            at = before.index((name.lower(), earlier.value))
             lines[at] = Line(name, value, file, number)
         else:
             value = (value if adds else value.removeprefix(">")).strip(BLANKS)

@@ -269,6 +269,28 @@ def test_whatever_but_yes_changes_nothing(
 
 
 @pytest.mark.slow
+def test_it_is_a_flag_of_the_command(upstream: Both) -> None:
+    tools = upstream.console.with_name("tools")
+    tools.mkdir()
+    (tools / "asterisk").write_text(
+        f"#!/bin/sh\ncat << E\nVersion: 22.10.1\nConfiguration directory: {upstream.asterisk}\nE\n"
+    )
+    (tools / "asterisk").chmod(0o755)
+    before = upstream.files()
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "--setup-pbx", "--dry-run"],
+        env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{upstream.asterisk}/manager.conf: at its end\n" in done.stdout
+    assert upstream.files() == before
+
+
+@pytest.mark.slow
 def test_yes_does_it(upstream: Both, asked: tuple[subprocess.Popen[bytes], int]) -> None:
     process, terminal = asked
     os.write(terminal, b"y\n")
