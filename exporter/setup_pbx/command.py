@@ -72,9 +72,9 @@ def setup_pbx(wish: Wish, machine: Machine | None = None) -> int:
     except Refusal as refusal:
         say(f"--setup-pbx: {refusal}", sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        say(f"\n{_NOTHING}", sys.stderr)
-        return 130
+    except OSError as error:
+        say(f"--setup-pbx: {error.filename}: {error.strerror}", sys.stderr)
+        return 1
 
 
 def _add(wish: Wish, machine: Machine, asterisk: AsteriskHere) -> int:

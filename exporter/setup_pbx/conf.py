@@ -15,6 +15,10 @@ from exporter.setup_pbx.refusal import Refusal
 _DEEPEST: Final = 11
 """Files within each other; what one more includes is not read."""
 _MAX_FILES: Final = 200
+_MAX_BYTES: Final = 4 * 1024 * 1024
+"""Of all files together."""
+_MAX_LINES: Final = 10_000
+"""Of all sections together, those they inherit counted; the largest PBXs have some hundred."""
 _QUOTES: Final = {'"': '"', "<": ">"}
 
 
@@ -72,13 +76,20 @@ class Conf:
     programs: list[Include] = field(default_factory=list)
     """The #exec lines, whose output is not known here."""
 
+    _named: dict[str, list[Section]] = field(default_factory=dict)
+
+    def add(self, section: Section) -> None:
+        """Puts a section after all others."""
+        self.sections.append(section)
+        self._named.setdefault(section.name.lower(), []).append(section)
+
     def section(self, name: str) -> Section | None:
         """The first of this name, which is the one that Asterisk takes."""
-        return next((s for s in self.sections if _same(s.name, name) and not s.template), None)
+        return next((s for s in self._named.get(name.lower(), ()) if not s.template), None)
 
     def begun_as(self, name: str) -> Section | None:
         """The first of this name, be it a template."""
-        return next((s for s in self.sections if _same(s.name, name)), None)
+        return next(iter(self._named.get(name.lower(), ())), None)
 
     def general(self, name: str) -> Line | None:
         """The line of [general] that sets this."""
@@ -110,7 +121,7 @@ class _Reader:
         self._current: Section | None = None
         self._latest: Section | None = None
         """The last that was begun anywhere: what an included file goes on with."""
-        self._read = 0
+        self._files = self._bytes = self._lines = 0
 
     def content(self, path: Path) -> bytes | None:
         if path in self._overlay:
@@ -122,9 +133,12 @@ class _Reader:
         content = self.content(path)
         if content is None:
             return False
-        self._read += 1
-        if self._read > _MAX_FILES:
-            raise Refusal(f"{path}: more than {_MAX_FILES} files include each other")
+        self._files += 1
+        self._bytes += len(content)
+        if self._files > _MAX_FILES or self._bytes > _MAX_BYTES:
+            raise Refusal(
+                f"{path}: more than {_MAX_FILES} files, or {_MAX_BYTES} bytes, include each other"
+            )
         self.conf.files[path] = content
         lines = ConfLines(content)
         try:
@@ -181,9 +195,11 @@ class _Reader:
                             f"{file}:{number}: [{name}]({option}): there is no such section before "
                             "it: Asterisk reads no further"
                         )
+                    self._count(len(base.lines), file, number)
                     (adds_to or section).lines += base.lines
         if adds_to is None:
-            self.conf.sections.append(section)
+            self._count(1, file, number)
+            self.conf.add(section)
         self._current = self._latest = adds_to or section
 
     def _set(self, said: str, file: Path, number: int) -> None:
@@ -196,6 +212,7 @@ class _Reader:
         name = name.removesuffix("+").strip(BLANKS).removeprefix("\\")
         if not name:
             return  # as above
+        self._count(1, file, number)
         lines = self._current.lines
         if adds and (earlier := self._current.last(name)) is not None:
             before = [(line.name.lower(), line.value) for line in lines]
@@ -206,6 +223,13 @@ class _Reader:
         else:
             value = (value if adds else value.removeprefix(">")).strip(BLANKS)
             lines.append(Line(name, value, file, number))
+
+    def _count(self, more: int, file: Path, number: int) -> None:
+        self._lines += more
+        if self._lines > _MAX_LINES:
+            raise Refusal(
+                f"{file}:{number}: more than {_MAX_LINES} lines, which no manager.conf has"
+            )
 
     def _directive(self, said: str, file: Path, number: int, depth: int) -> None:
         words = said[1:].split(None, 1)

@@ -1,6 +1,7 @@
 """What the exporter's side lacks: the variables of its login, and the file of the secret; and how
 both are as they were before."""
 
+import os
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def plan(folder: Path, login: AmiSettings, copy: Path, user: str = USER) -> Expo
     )
     return ExporterSide(
         (
-            Change(file, before, block.put(file, before, lines, MARK), _like_root(before)),
+            Change(file, before, block.put(file, before, lines, MARK), _of_this_user(before)),
             Change(secret_file, secret_before, secret + b"\n", _owner(user), True, words),
         ),
         tuple(notes),
@@ -144,9 +145,9 @@ def _owner(user: str) -> Owned:
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
-        return Owned(0, 0, 0o600)
+        return Owned(os.geteuid(), os.getegid(), 0o600)
     return Owned(entry.pw_uid, entry.pw_gid, 0o600)
 
 
-def _like_root(before: bytes | None) -> Owned | None:
-    return Owned(0, 0, 0o644) if before is None else None
+def _of_this_user(before: bytes | None) -> Owned | None:
+    return Owned(os.geteuid(), os.getegid(), 0o644) if before is None else None

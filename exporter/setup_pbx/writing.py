@@ -48,10 +48,13 @@ def alone(folder: Path) -> Iterator[None]:
     """Within it no other process is. Raises Refusal if one is already."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refusal("another --setup-pbx is running: wait for its end") from None
+        except OSError:
+            pass  # a file system without locks
         yield
-    except BlockingIOError:
-        raise Refusal("another --setup-pbx is running: wait for its end") from None
     finally:
         os.close(descriptor)
 

@@ -80,7 +80,22 @@ def test_a_program_is_not_executed_but_known(tmp_path: Path) -> None:
 def test_files_without_end_are_refused(tmp_path: Path) -> None:
     again = "".join(f"#tryinclude m{number}.conf\n" for number in range(9))
     write(tmp_path, manager="[a]\n" + again, **{f"m{number}": again for number in range(9)})
-    with pytest.raises(Refusal, match="200 files"):
+    with pytest.raises(Refusal, match="more than 200 files"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a]\n" + "x = 1\n" * 20_000,
+        "[a]\n" * 20_000,
+        "[a]\nx = 1\n" + "".join("[a](+,a)\n" for _ in range(64)),
+        "[a]\n" + "x += 1\n" * 20_000,
+    ],
+)
+def test_files_that_would_fill_the_memory_are_refused(tmp_path: Path, text: str) -> None:
+    write(tmp_path, manager=text)
+    with pytest.raises(Refusal, match="more than 10000 lines"):
         read(tmp_path)
 
 
