@@ -180,6 +180,14 @@ def test_a_second_run_changes_nothing_if_the_exporter_has_the_secret_too(tmp_pat
         ),
         (
             {
+                "manager": GENERAL + "#include manager_custom.conf\n#include tail.conf\n",
+                "manager_custom": "",
+                "tail": "; of the section before it\nport = 6038\n",
+            },
+            r"manager_custom\.conf: with our lines in it .* others otherwise",
+        ),
+        (
+            {
                 "manager": "[general]\n#include manager_custom.conf\nenabled = no\n",
                 "manager_custom": "",
             },

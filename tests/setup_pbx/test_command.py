@@ -191,6 +191,18 @@ def test_ours_left_in_a_file_that_nothing_includes_any_more_go_too(tmp_path: Pat
     assert not (at.asterisk / "manager.d/asterisk-fax-exporter.conf").exists()
 
 
+def test_lines_of_others_that_would_change_their_section_keep_ours_from_being_removed(
+    upstream: Both, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup_pbx(YES, upstream.machine)
+    with (upstream.asterisk / "manager.conf").open("a") as conf:
+        conf.write("permit = 10.0.0.0/8\n")
+    before = upstream.files()
+    assert setup_pbx(REMOVE, upstream.machine) == 1
+    assert "begin them with a section of their own" in capsys.readouterr().err
+    assert upstream.files() == before
+
+
 def test_nothing_to_remove_is_no_fault(upstream: Both, capsys: pytest.CaptureFixture[str]) -> None:
     assert setup_pbx(REMOVE, upstream.machine) == 0
     assert "there is nothing of --setup-pbx" in capsys.readouterr().out

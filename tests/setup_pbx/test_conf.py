@@ -39,6 +39,13 @@ def test_what_a_file_begins_ends_with_it(tmp_path: Path) -> None:
     assert [one.name for one in conf.includes] == ["more.conf"]
 
 
+def test_a_file_that_begins_without_a_section_goes_on_with_the_last_of_all(tmp_path: Path) -> None:
+    write(tmp_path, manager="[general]\n#include a.conf\n#include b.conf\n", a="[a]\n", b="x = 1\n")
+    a = read(tmp_path).section("a")
+    assert a is not None
+    assert [line.name for line in a.lines] == ["x"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
