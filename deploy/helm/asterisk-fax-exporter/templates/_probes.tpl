@@ -1,0 +1,24 @@
+{{- /* How the kubelet asks; takes the chart's root, the path and what is said of the times. */ -}}
+{{- define "fax.probe" -}}
+{{- $root := index . 0 }}
+{{- if eq $root.Values.probes.handler "tcp" -}}
+tcpSocket:
+  port: http
+{{- else if eq $root.Values.probes.handler "exec" -}}
+exec:
+  command:
+    - /opt/fax-exporter/bin/asterisk-fax-exporter
+    - --health-check
+    {{- if include "fax.webSecret" $root }}
+    - --web.config.file=/etc/asterisk-fax-exporter/web/web.yml
+    {{- end }}
+{{- else -}}
+httpGet:
+  path: {{ index . 1 }}
+  port: http
+  scheme: {{ include "fax.scheme" $root | upper }}
+{{- end }}
+{{- with include "fax.present" (index . 2) | fromYaml }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
