@@ -1,5 +1,6 @@
 """The Helm chart for Prometheus and Grafana: monitors, rules and dashboards."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -14,16 +15,20 @@ from grafana import __main__ as generator
 from harness.chart import (
     EVERYTHING,
     FLEET,
+    FOLDER,
     MINIMAL,
     TLS,
     Json,
+    container,
     of_kind,
     only,
+    pod,
+    refused,
     rendered,
     workload,
 )
 from harness.monitoring import Prometheus
-from harness.programs import binary
+from harness.programs import binary, succeeds
 from harness.rules import RULES, read
 
 pytestmark = pytest.mark.slow
@@ -223,3 +228,146 @@ def test_the_faxes_of_one_pbx_are_not_scraped_twice() -> None:
     assert relabeling["action"] == "keep"
     assert re.fullmatch(relabeling["regex"], "asterisk_fax_exporter_targets")
     assert not re.fullmatch(relabeling["regex"], "asterisk_fax_up")
+
+
+# --- what is added --------------------------------------------------------------------------
+
+ONE_POD, SHARDS = (FOLDER / "ci" / f"{name}.yaml" for name in ("one-pod", "shards"))
+
+
+def test_pods_are_scraped_as_the_service_would_be() -> None:
+    on = tuple(f"--set=monitoring.{one}.enabled=true" for one in ("probe", "prometheusRule"))
+    by_service = rendered(FLEET, *on, "--set=monitoring.prometheusRule.absent=true")
+    instead = "monitoring.serviceMonitor.enabled=false,monitoring.podMonitor.enabled=true"
+    by_pods = rendered(
+        FLEET, *on, f"--set={instead}", "--set=monitoring.prometheusRule.absent=true"
+    )
+    (endpoint,) = only(by_service, "ServiceMonitor")["spec"]["endpoints"]
+    monitor = only(by_pods, "PodMonitor")["spec"]
+    assert monitor["podMetricsEndpoints"] == [endpoint]
+    assert monitor["selector"]["matchLabels"].items() <= pod(by_pods)["metadata"]["labels"].items()
+    assert monitor["jobLabel"] in pod(by_pods)["metadata"]["labels"]
+    assert endpoint["port"] in [port["name"] for port in container(by_pods)["ports"]]
+    assert only(by_pods, "PrometheusRule") == only(by_service, "PrometheusRule")
+
+
+def test_nothing_is_scraped_twice() -> None:
+    both = "--set=monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true"
+    assert "would scrape every pod twice: enable one of them" in refused(MINIMAL, both)
+
+
+@pytest.mark.parametrize("name", ["serviceMonitor", "podMonitor", "probe"])
+def test_relabelings_of_ones_own_come_after_those_of_the_chart(name: str) -> None:
+    case = ONE_POD if name == "serviceMonitor" else SHARDS
+    given, documents = read(case)["monitoring"][name], rendered(case)
+    if name == "probe":
+        made = only(documents, "Probe")["spec"]
+        assert made["metricRelabelings"] == given["metricRelabelings"]
+        relabelings = made["targets"]["staticConfig"]["relabelingConfigs"]
+        assert relabelings[0]["action"] == "hashmod"
+    else:
+        made = only(documents, name[0].upper() + name[1:])["spec"]
+        (endpoint,) = made.get("endpoints") or made["podMetricsEndpoints"]
+        relabelings = endpoint["relabelings"]
+        assert relabelings[0]["targetLabel"] == "fax_release"
+        assert endpoint["metricRelabelings"][-1:] == given["metricRelabelings"]
+        kept = [one for one in endpoint["metricRelabelings"] if one["action"] == "keep"]
+        assert len(kept) == (case == SHARDS)  # which has the Probe too
+    assert relabelings[-1:] == given["relabelings"]
+    assert made.items() >= given["spec"].items()
+
+
+def test_what_one_monitor_says_of_tls_is_over_what_all_say() -> None:
+    (endpoint,) = only(rendered(ONE_POD), "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["tlsConfig"] == {
+        "serverName": "fax-asterisk-fax-exporter.fax.svc",
+        "caFile": "/etc/prom-certs/root-cert.pem",
+        "insecureSkipVerify": True,
+    }
+    # A mesh has TLS where the exporter has none.
+    assert container(rendered(SHARDS))["livenessProbe"]["httpGet"]["scheme"] == "HTTP"
+    probe = only(rendered(SHARDS), "Probe")["spec"]
+    assert probe["prober"]["scheme"] == "https"
+    assert probe["tlsConfig"] == {"serverName": "mesh.example", "insecureSkipVerify": True}
+    # Whole, and not mixed with it: a certificate comes from one place.
+    own = '{"ca": {"configMap": {"name": "x", "key": "y"}}}'
+    made = rendered(TLS, f"--set-json=monitoring.probe.tlsConfig={own}")
+    assert only(made, "Probe")["spec"]["tlsConfig"]["ca"] == json.loads(own)["ca"]
+    (endpoint,) = only(made, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["tlsConfig"]["ca"] == read(TLS)["monitoring"]["tlsConfig"]["ca"]
+
+
+def test_monitors_elsewhere_look_where_the_pods_are() -> None:
+    documents = rendered(ONE_POD)
+    monitor = only(documents, "ServiceMonitor")
+    assert monitor["metadata"]["namespace"] == "monitoring"
+    assert monitor["metadata"]["annotations"]["who"] == "telephony"
+    assert monitor["spec"]["namespaceSelector"] == {
+        "matchNames": [workload(documents)["metadata"]["namespace"]]
+    }
+    assert only(documents, "PrometheusRule")["metadata"]["namespace"] == "monitoring"
+    boards = [one for one in of_kind(documents, "ConfigMap") if ".json" in str(one["data"].keys())]
+    assert {one["metadata"]["namespace"] for one in boards} == {"grafana"}
+    assert "namespaceSelector" not in only(rendered(FLEET), "ServiceMonitor")["spec"]
+
+
+def test_alerts_can_have_more_labels_other_annotations_and_be_left_out() -> None:
+    plain = rules_made(MINIMAL)
+    given = {
+        "alertLabels": {"team": "telephony"},
+        "alertAnnotations": {"runbook_url": "https://x/{{ $labels.instance }}"},
+        "disabled": ["AsteriskFaxReplicaDown"],
+    }
+    made = rules_made(
+        MINIMAL,
+        *(f"--set-json=monitoring.prometheusRule.{k}={json.dumps(v)}" for k, v in given.items()),
+    )
+    expected = json.loads(json.dumps(plain))
+    for group in expected["groups"]:
+        group["rules"] = [r for r in group["rules"] if r.get("alert") != "AsteriskFaxReplicaDown"]
+        for rule in group["rules"]:
+            if "alert" in rule:
+                rule["labels"] |= given["alertLabels"]
+                rule["annotations"] |= given["alertAnnotations"]
+    assert made == {"groups": [group for group in expected["groups"] if group["rules"]]}
+    assert made != plain
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ('disabled=["AsteriskFax"]', "there is no AsteriskFax; there is AsteriskFax"),
+        ('alertLabels={"severity": "x"}', "severity is what every alert has of its own"),
+        ('alertLabels={"rules": "x"}', "rules is what every alert has of its own"),
+    ],
+)
+def test_what_cannot_be_said_of_alerts_is_refused(given: str, said: str) -> None:
+    on = "--set=monitoring.prometheusRule.enabled=true"
+    assert said in refused(MINIMAL, on, f"--set-json=monitoring.prometheusRule.{given}")
+
+
+def test_a_suffix_of_its_own_is_of_eight_characters_and_titles_name_the_release() -> None:
+    made = rendered(MINIMAL, "--set=monitoring.dashboards.enabled=true")
+    found = {
+        file: text
+        for one in of_kind(made, "ConfigMap")
+        for file, text in one["data"].items()
+        if file.endswith(".json")
+    }
+    suffix = hashlib.sha256(RELEASE.encode()).hexdigest()[:8]
+    assert found == generator.texts(suffix, RELEASE)
+
+
+@pytest.mark.parametrize("case", [MINIMAL, FLEET, ONE_POD, SHARDS], ids=lambda path: path.stem)
+def test_promtool_and_pint_find_nothing_in_the_rules_of_a_release(
+    case: Path, tmp_path: Path, promtool: str
+) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(json.dumps(rules_made(case)))
+    succeeds(promtool, "check", "rules", "--lint=all", "--lint-fatal", rules)
+    pint = binary("pint", install=".ci/go-tools builds it, where Go is")
+    # As of the file they come from, whose comments answer what they mean; here those are gone.
+    off = '["rule/dependency", "group/interval", "promql/nan", "alerts/comparison"]'
+    (tmp_path / "pint.hcl").write_text(f"checks {{ disabled = {off} }}\n")
+    options = ("--offline", "--no-color", "--config", tmp_path / "pint.hcl")
+    succeeds(pint, *options, "lint", "--fail-on=warning", rules)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML
 
 from exporter import __version__
 from exporter.settings import AmiSettings
-from harness.chart import CHART, EVERYTHING, FLEET, MINIMAL, TLS, rendering
+from harness.chart import CHART, EVERYTHING, FLEET, MINIMAL, TLS, Json, pod, rendered, rendering
 from harness.rules import read
 
 pytestmark = pytest.mark.slow
@@ -38,7 +39,7 @@ PBX: Final = "targets.fax-berlin"
         ("probes.liveness.period=1", "period"),
         ('podDisruptionBudget.maxUnavailable="101%"', "/podDisruptionBudget/maxUnavailable"),
         ('persistence.size="big"', "/persistence/size"),
-        ('monitoring.podMonitor.spec={"selector": {}}', "/podMonitor/spec"),
+        ('monitoring.podMonitor.spec={"selector": {}}', "'selector'"),
         ('monitoring.probe.tlsConfig={"caFile": "x"}', "caFile"),
         ('monitoring.namespace="a.b"', "/monitoring/namespace"),
         ("global.imageRegistry=1", "/global/imageRegistry"),
@@ -130,24 +131,203 @@ def test_a_chart_without_what_its_links_lead_to_says_so(name: str, tmp_path: Pat
     assert f"{name} holds no" in done.stderr
 
 
+# Whose fields are Kubernetes'.
+WHOLE: Final = (
+    "monitoring.dashboards.labels",
+    "podSecurityContext",
+    "probes.liveness",
+    "probes.readiness",
+    "probes.startup",
+    "resources",
+    "securityContext",
+)
+
+
 def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
     for key, value in values.items():
-        if isinstance(value, dict) and value and not key.lower().endswith("context"):
-            yield from leaves(value, f"{above}{key}.")
+        name = f"{above}{key}"
+        if isinstance(value, dict) and value and name not in WHOLE:
+            yield from leaves(value, f"{name}.")
         else:
-            yield f"{above}{key}"
+            yield name
+
+
+LEAVES: Final = list(leaves(read(CHART / "values.yaml")))
 
 
 def test_the_readme_has_every_value_and_no_other() -> None:
     text = (CHART / "README.md").read_text()
-    written = {
+    written = [
         name
         for row in re.findall(r"^\| (`.+?) \|", text, flags=re.MULTILINE)
         for name in re.findall(r"`([^`]+)`", row)
-    }
-    assert written == {
-        re.sub(r"^resources\..*", "resources", name) for name in leaves(read(CHART / "values.yaml"))
-    } - {"monitoring.dashboards.labels.grafana_dashboard"} | {"monitoring.dashboards.labels"}
+    ]
+    assert sorted(written) == sorted(LEAVES)
+
+
+def test_the_schema_has_every_value_and_no_other() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def known(of: Json, above: str = "") -> Iterator[str]:
+        of = schema["definitions"][of["$ref"].rpartition("/")[2]] if "$ref" in of else of
+        name = above.removesuffix(".")
+        if name in (*LEAVES, "global"):
+            yield name
+            return
+        # A typing error is refused at every step of the way.
+        assert of.get("additionalProperties") is False, name
+        for key, inner in of["properties"].items():
+            yield from known(inner, f"{above}{key}.")
+
+    assert set(known(schema)) == {*LEAVES, "global"}
+
+
+# Something else for each value, and by the beginning of its name what must be set for it to matter.
+MATTERS_WITH: Final[dict[str, Json]] = {
+    "ingress.": {"ingress.enabled": True, "ingress.hosts": ["fax.example"]},
+    "monitoring.basicAuth": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.dashboards.": {"monitoring.dashboards.enabled": True},
+    "monitoring.interval": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.labels": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.annotations": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.namespace": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.pairWith": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.podMonitor.": {"monitoring.podMonitor.enabled": True, "webConfig.scheme": "https"},
+    "monitoring.probe.": {"monitoring.probe.enabled": True, "webConfig.scheme": "https"},
+    "monitoring.prometheusRule.": {
+        "monitoring.prometheusRule.enabled": True,
+        "monitoring.probe.enabled": True,
+    },
+    "monitoring.replica": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.scheme": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.scrapeTimeout": {"monitoring.serviceMonitor.enabled": True},
+    "monitoring.serviceMonitor.": {
+        "monitoring.serviceMonitor.enabled": True,
+        "webConfig.scheme": "https",
+    },
+    "monitoring.tlsConfig": {"monitoring.probe.enabled": True, "webConfig.scheme": "https"},
+    "networkPolicy.": {"networkPolicy.enabled": True},
+    "persistence.": {"persistence.enabled": True},
+    "persistentVolumeClaimRetentionPolicy": {"persistence.enabled": True, "shards": 2},
+    "podDisruptionBudget.": {"podDisruptionBudget.enabled": True},
+    "secret.existingSecret": {"secret.values": None, "targets.fax-berlin.secret_env": "X"},
+    "serviceAccount.": {"serviceAccount.create": True},
+    "updateStrategy": {"shards": 2},
+}
+OTHERS: Final[Json] = {
+    "affinity": {"nodeAffinity": {}},
+    "commonAnnotations": {"a": "b"},
+    "commonLabels": {"a": "b"},
+    "dnsConfig": {"options": []},
+    "dnsPolicy": "Default",
+    "extraArgs": ["--metrics.peer-label"],
+    "extraContainers": [{"name": "x"}],
+    "extraEnv": [{"name": "X"}],
+    "extraEnvFrom": [{"secretRef": {"name": "x"}}],
+    "extraObjects": [{"kind": "ConfigMap"}],
+    "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}],
+    "extraVolumes": [{"name": "x", "emptyDir": {}}],
+    "fullnameOverride": "x",
+    "hostAliases": [{"ip": "10.0.0.1"}],
+    "image.digest": f"sha256:{64 * '0'}",
+    "image.pullPolicy": "Always",
+    "imagePullSecrets": [{"name": "x"}],
+    "ingress.hosts": ["x.example"],
+    "ingress.path": "/x",
+    "ingress.pathType": "Exact",
+    "ingress.tls": [{"secretName": "x"}],
+    "initContainers": [{"name": "x"}],
+    "lifecycle": {"preStop": {}},
+    "monitoring.basicAuth": {
+        "username": {"name": "x", "key": "y"},
+        "password": {"name": "x", "key": "y"},
+    },
+    "monitoring.dashboards.labels": {"a": "b"},
+    "monitoring.interval": "7s",
+    "monitoring.prometheusRule.dashboards": "https://x",
+    "monitoring.prometheusRule.disabled": ["AsteriskFaxReplicaDown"],
+    "monitoring.prometheusRule.runbooks": "https://x/",
+    "monitoring.prometheusRule.select": 'namespace="x"',
+    "monitoring.prometheusRule.thresholds": {
+        "global:asterisk_fax_failures_objective:threshold": "vector(1)"
+    },
+    "monitoring.scheme": "https",
+    "monitoring.scrapeTimeout": "7s",
+    "monitoring.tlsConfig": {"serverName": "x"},
+    "networkPolicy.egress": [{}],
+    "networkPolicy.from": [{"podSelector": {}}],
+    "nodeSelector": {"a": "b"},
+    "persistence.accessModes": ["ReadWriteMany"],
+    "persistence.size": "2Gi",
+    "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"},
+    "podDisruptionBudget.unhealthyPodEvictionPolicy": "IfHealthyBudget",
+    "podSecurityContext": {"runAsUser": None},
+    "probes.handler": "exec",
+    "probes.liveness": {"periodSeconds": 7},
+    "probes.readiness": {"periodSeconds": 7},
+    "probes.readinessPath": "/-/ready",
+    "probes.startup": {"periodSeconds": 7},
+    "resources": {"limits": None},
+    "restartOnChange": False,
+    "revisionHistoryLimit": 0,
+    "secret.values": {"fax-berlin": "x"},
+    "securityContext": {"runAsUser": 7},
+    "service.externalTrafficPolicy": "Local",
+    "service.ipFamilies": ["IPv6"],
+    "service.ipFamilyPolicy": "SingleStack",
+    "service.loadBalancerSourceRanges": ["10.0.0.0/8"],
+    "service.nodePort": 30007,
+    "service.type": "NodePort",
+    "targets": {"fax-paris": {"username": "x", "secret_env": "X"}},
+    "terminationGracePeriodSeconds": 0,
+    "tolerations": [{"key": "x"}],
+    "topologySpreadConstraints": [{"maxSkew": 1}],
+    "updateStrategy": {"type": "OnDelete"},
+    "webConfig.content": {"basic_auth_users": {"x": f"$2y$04${53 * 'x'}"}},
+    "webConfig.scheme": "https",
+}
+BY_LAST_WORD: Final[Json] = {
+    "alertAnnotations": {"a": "b"},
+    "alertLabels": {"a": "b"},
+    "annotations": {"a": "b"},
+    "labels": {"a": "b"},
+    "metricRelabelings": [{"action": "drop"}],
+    "podAnnotations": {"a": "b"},
+    "podLabels": {"a": "b"},
+    "relabelings": [{"action": "drop"}],
+    "spec": {"sampleLimit": 7},
+    "tlsConfig": {"insecureSkipVerify": True},
+}
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_each_value_changes_what_is_made(name: str) -> None:
+    default: Any = read(CHART / "values.yaml")
+    for part in name.split("."):
+        default = default[part]
+    other = OTHERS.get(name, BY_LAST_WORD.get(name.rpartition(".")[2]))
+    if other is None:
+        kinds: dict[type, Any] = {bool: not default, int: 7, str: "x"}
+        other = kinds[type(default)]
+    needed: Json = {}
+    for beginning, values in MATTERS_WITH.items():
+        if name.startswith(beginning):
+            needed |= values
+    if name.endswith(".enabled"):
+        needed = {key: value for key, value in needed.items() if key != name}
+    given = [f"--set-json={key}={json.dumps(value)}" for key, value in needed.items()]
+    changed = [*given, f"--set-json={name}={json.dumps(other)}"]
+    assert rendered(MINIMAL, *changed) != rendered(MINIMAL, *given)
+
+
+def test_the_example_of_the_readme_is_taken(tmp_path: Path) -> None:
+    text = (CHART / "README.md").read_text().partition("`values.yaml` of your own:\n\n")[2]
+    given = tmp_path / "values.yaml"
+    given.write_text(textwrap.dedent(text.partition("\n\n")[0]))
+    documents = rendered(given)
+    assert {one["kind"] for one in documents} > {"ServiceMonitor", "Probe", "PrometheusRule"}
+    image = pod(documents)["spec"]["containers"][0]["image"]
+    assert f"buildah push {image}\n" in (CHART / "README.md").read_text()
 
 
 def notes(values: Path, chart: Path, *arguments: str) -> str:
@@ -164,6 +344,12 @@ def test_the_notes_say_what_is_still_missing(tmp_path: Path) -> None:
     text = notes(CHART / "values.yaml", tmp_path / "defaults")
     assert "set `targets`" in text
     assert f"must have asterisk-fax-exporter:{__version__}" in text
+
+    waits = ("--set=podDisruptionBudget.enabled=true,podDisruptionBudget.maxUnavailable=0",)
+    assert "waits until you delete the pod" in notes(MINIMAL, tmp_path / "drain", *waits)
+    assert "nothing is installed" in notes(MINIMAL, tmp_path / "off", "--set=enabled=false")
+    own = notes(MINIMAL, tmp_path / "own", "--set=image.registry=registry.example")
+    assert "no public image" not in own
 
     text = notes(FLEET, tmp_path / "fleet", "--set", "monitoring.prometheusRule.enabled=true")
     assert "Targets: 4. To look at the exporter (at one of its 3 shards)" in text

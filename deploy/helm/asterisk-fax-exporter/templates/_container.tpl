@@ -5,7 +5,12 @@
 {{- if and (eq $type "RequireAndVerifyClientCert") (eq .Values.probes.handler "http") }}
 {{- fail "webConfig.content demands a certificate of every client, and the kubelet has none: set probes.handler to tcp or exec" }}
 {{- end }}
+{{- if and (ne .Values.probes.readinessPath "/-/healthy") (ne .Values.probes.handler "http") }}
+{{- fail (printf "probes.readinessPath is %s, for which the kubelet must ask by HTTP, and probes.handler is %s: leave one of them out" .Values.probes.readinessPath .Values.probes.handler) }}
+{{- end }}
+{{- $byPeer := has "--metrics.peer-label" .Values.extraArgs }}
 {{- range .Values.extraEnv }}
+{{- if eq .name "FAX_EXPORTER_METRICS_PEER_LABEL" }}{{ $byPeer = true }}{{ end }}
 {{- if and $sharded (eq .name "SHARD") }}
 {{- fail "extraEnv has SHARD, which says to each of several shards which one it is: take another name" }}
 {{- end }}
@@ -23,7 +28,9 @@ args:
   {{- end }}
   {{- if .Values.persistence.enabled }}
   - --history.file=/var/lib/asterisk-fax-exporter/faxes.db
+  {{- if $byPeer }}
   - --metrics.peer-file=/var/lib/asterisk-fax-exporter/peers.json
+  {{- end }}
   {{- end }}
   {{- with .Values.extraArgs }}
   {{- include "fax.tpl" (list $ .) | nindent 2 }}

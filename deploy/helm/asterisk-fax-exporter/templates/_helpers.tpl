@@ -34,6 +34,15 @@ would have in common once it is cut has a checksum instead of its end. */ -}}
 {{- tpl (toYaml (index . 1)) (index . 0) }}
 {{- end }}
 
+{{- /* Of several maps each key as the first has it that has it; `merge` would mix what is below. */ -}}
+{{- define "fax.over" -}}
+{{- $made := dict }}
+{{- range reverse . }}
+{{- range $key, $value := . }}{{ $_ := set $made $key $value }}{{ end }}
+{{- end }}
+{{- toYaml $made }}
+{{- end }}
+
 {{- /* A map without what is null, by which a value of the chart is taken away. */ -}}
 {{- define "fax.present" -}}
 {{- $present := dict }}
@@ -74,7 +83,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $root := .root -}}
 name: {{ .name | default (include "fax.fullname" $root) }}
 namespace: {{ .namespace | default (include "fax.namespace" $root) }}
-labels: {{- merge (dict) (.labels | default dict) (include "fax.labels" $root | fromYaml) | toYaml | nindent 2 }}
+{{- $labels := include "fax.tpl" (list $root (.labels | default dict)) | fromYaml }}
+labels: {{- merge (dict) $labels (include "fax.labels" $root | fromYaml) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -87,7 +97,7 @@ may meet that have one name. */ -}}
 {{- $own := include "fax.namespace" .root }}
 {{- $namespace := .namespace | default .root.Values.monitoring.namespace | default $own }}
 {{- $name := include "fax.fullname" .root }}
-{{- if ne $namespace $own }}{{ $name = printf "%s-%s" $own $name }}{{ end }}
+{{- if ne $namespace $own }}{{ $name = printf "%s.%s" $own $name }}{{ end }}
 {{- if .suffix }}{{ $name = printf "%s-%s" $name .suffix }}{{ end }}
 {{- include "fax.metadata" (dict "root" .root "name" $name "namespace" $namespace "labels" .labels "annotations" .annotations) }}
 {{- end }}

@@ -66,7 +66,8 @@ basicAuth: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- if eq "https" (include "fax.scrapeScheme" $root) }}
-tlsConfig: {{- merge (dict) $own.tlsConfig $root.Values.monitoring.tlsConfig (dict "serverName" (include "fax.host" $root)) | toYaml | nindent 2 }}
+{{- $server := dict "serverName" (include "fax.host" $root) }}
+tlsConfig: {{- include "fax.over" (list $own.tlsConfig $root.Values.monitoring.tlsConfig $server) | nindent 2 }}
 {{- end }}
 {{- end }}
 

@@ -120,7 +120,7 @@ spec:
   topologySpreadConstraints:
     {{- range . }}
     {{- $default := dict "labelSelector" (dict "matchLabels" (include "fax.selector" $ | fromYaml)) }}
-    - {{- hasKey . "labelSelector" | ternary . (merge (dict) . $default) | list $ | include "fax.tpl" | nindent 6 }}
+    - {{- include "fax.over" (list . $default) | fromYaml | list $ | include "fax.tpl" | nindent 6 }}
     {{- end }}
   {{- end }}
 {{- end }}

@@ -9,9 +9,6 @@ exec:
   command:
     - /opt/fax-exporter/bin/asterisk-fax-exporter
     - --health-check
-    {{- if include "fax.webSecret" $root }}
-    - --web.config.file=/etc/asterisk-fax-exporter/web/web.yml
-    {{- end }}
 {{- else -}}
 httpGet:
   path: {{ index . 1 }}
