@@ -98,12 +98,10 @@ def checked(documents: list[Json], root: Path, shard: int = 0) -> set[str]:
     held = by_name(documents) | existing_secrets()
     run = container(documents)
     volumes = {volume["name"]: volume for volume in pod(documents)["spec"]["volumes"]}
-    moved = [mount["mountPath"] for mount in run["volumeMounts"]]
+    moved = "|".join(re.escape(mount["mountPath"]) for mount in run["volumeMounts"])
 
     def here(text: str) -> str:
-        for path in moved:
-            text = text.replace(path, f"{root}{path}")
-        return text
+        return re.sub(moved, lambda path: f"{root}{path[0]}", text)
 
     for mount in run["volumeMounts"]:
         directory = Path(f"{root}{mount['mountPath']}")
@@ -133,8 +131,9 @@ def checked(documents: list[Json], root: Path, shard: int = 0) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    *web, targets = done.stdout.splitlines()
-    assert bool(web) == ("web" in volumes)
+    read_ = {line.partition(": no fault found")[0]: line for line in done.stdout.splitlines()}
+    assert any(path.endswith("/web/web.yml") for path in read_) == ("web" in volumes)
+    targets = next(line for path, line in read_.items() if path.endswith("/exporter.yml"))
     names = targets.partition("no fault found; targets: ")[2]
     return set(names.split(", ")) - {"none"}
 

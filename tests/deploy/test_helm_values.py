@@ -313,7 +313,7 @@ def test_each_value_changes_what_is_made(name: str) -> None:
     for beginning, values in MATTERS_WITH.items():
         if name.startswith(beginning):
             needed |= values
-    if name.endswith(".enabled"):
+    if isinstance(default, bool):
         needed = {key: value for key, value in needed.items() if key != name}
     given = [f"--set-json={key}={json.dumps(value)}" for key, value in needed.items()]
     changed = [*given, f"--set-json={name}={json.dumps(other)}"]
