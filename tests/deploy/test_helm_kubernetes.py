@@ -12,6 +12,7 @@ from harness.chart import (
     EVERYTHING,
     EXISTING,
     FLEET,
+    FOLDER,
     MINIMAL,
     OF_THE_OPERATOR,
     TLS,
@@ -170,3 +171,51 @@ def test_prometheus_shows_what_the_exporter_asks_for() -> None:
 def test_the_kubelet_only_connects_where_a_certificate_is_demanded() -> None:
     for name in ("startup", "liveness", "readiness"):
         assert container(rendered(TLS))[f"{name}Probe"]["tcpSocket"] == {"port": "http"}
+
+
+# What YAML takes for a number, a truth or nothing unless it is quoted.
+LOOKS_LIKE_SOMETHING_ELSE: Final = {
+    "commonLabels.a": "true",
+    "fullnameOverride": "null",
+    "image.tag": "1e3",
+    "ingress.className": "1",
+    "monitoring.interval": "1m",
+    "monitoring.namespace": "0x1",
+    "monitoring.pairWith": "on",
+    "monitoring.probe.jobName": "1e3",
+    "monitoring.replica": "1",
+    "nameOverride": "yes",
+    "nodeSelector.a": "1e3",
+    "persistence.size": "1",
+    "persistence.storageClass": "1",
+    "podAnnotations.a": "null",
+    "priorityClassName": "1",
+    "runtimeClassName": "true",
+    "schedulerName": "0",
+    "service.annotations.a": "true",
+    "serviceAccount.name": "1e3",
+    "workload.labels.a": "0",
+}
+
+
+@pytest.mark.parametrize("name", ["one-pod", "shards", "fleet"])
+def test_a_text_stays_one_whatever_it_looks_like(
+    name: str, kubernetes: Path, operator: Path
+) -> None:
+    chosen = {"namespaceOverride": ""} | LOOKS_LIKE_SOMETHING_ELSE
+    if name == "one-pod":
+        chosen |= {"secret.existingSecret": "1", "webConfig.tlsSecret": "1e3"}
+    options = tuple(f"--set-string={key}={value}" for key, value in chosen.items())
+    case = FOLDER / "ci" / f"{name}.yaml"
+    documents = rendered(case, *options, release="39", namespace="1")
+    for schemas, its_own in ((operator, True), (kubernetes, False)):
+        of_it = [one for one in documents if (one["apiVersion"] == OF_THE_OPERATOR) is its_own]
+        assert of_it
+        assert faults(of_it, schemas) == []
+    for one in documents:
+        if one["metadata"]["name"] != "39-more":
+            of_the_workload = one["kind"] in ("Deployment", "StatefulSet")
+            assert one["metadata"]["labels"]["a"] == ("0" if of_the_workload else "true")
+            assert one["metadata"]["namespace"] in ("1", "0x1", "grafana")
+    assert pod(documents)["spec"]["serviceAccountName"] == "1e3"
+    assert workload(documents)["metadata"]["name"] == "null"

@@ -37,6 +37,8 @@ PBX: Final = "targets.fax-berlin"
         ('service.nodePort="30329"', "/service/nodePort"),
         ('resources.limit={"memory": "1Gi"}', "limit"),
         ("probes.liveness.period=1", "period"),
+        ("probes.liveness.successThreshold=2", "successThreshold"),
+        ("probes.readiness.terminationGracePeriodSeconds=2", "terminationGrace"),
         ('podDisruptionBudget.maxUnavailable="101%"', "/podDisruptionBudget/maxUnavailable"),
         ('persistence.size="big"', "/persistence/size"),
         ('monitoring.podMonitor.spec={"selector": {}}', "'selector'"),
@@ -103,6 +105,8 @@ def test_the_schema_refuses_a_wrong_value_and_names_it(given: str, named: str) -
             'monitoring.prometheusRule={"enabled": true, "thresholds": {"x": "y"}}',
             "there is no x; there is global:asterisk_fax_failures_objective:threshold, ",
         ),
+        ("service.nodePort=30329", "service.nodePort is none of a Service of type ClusterIP: set"),
+        ('service.loadBalancerClass="x"', "service.loadBalancerClass is none of a Service"),
         (
             'monitoring.prometheusRule={"enabled": true, "absent": true}',
             "set monitoring.probe.enabled or monitoring.serviceMonitor.enabled",
@@ -211,6 +215,9 @@ MATTERS_WITH: Final[dict[str, Json]] = {
     "persistentVolumeClaimRetentionPolicy": {"persistence.enabled": True, "shards": 2},
     "podDisruptionBudget.": {"podDisruptionBudget.enabled": True},
     "secret.existingSecret": {"secret.values": None, "targets.fax-berlin.secret_env": "X"},
+    "service.external": {"service.type": "NodePort"},
+    "service.loadBalancer": {"service.type": "LoadBalancer"},
+    "service.nodePort": {"service.type": "NodePort"},
     "serviceAccount.": {"serviceAccount.create": True},
     "updateStrategy": {"shards": 2},
 }

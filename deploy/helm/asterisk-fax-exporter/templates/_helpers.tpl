@@ -54,8 +54,8 @@ would have in common once it is cut has a checksum instead of its end. */ -}}
 
 {{- /* Never more: what selects pods cannot be changed by an upgrade. */ -}}
 {{- define "fax.selector" -}}
-app.kubernetes.io/name: {{ include "fax.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "fax.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- /* Labels of the user, none of them one that selects; takes root, the value and its name. */ -}}
@@ -81,8 +81,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* Takes root, and where they are not those of all: name, namespace, labels, annotations. */ -}}
 {{- define "fax.metadata" -}}
 {{- $root := .root -}}
-name: {{ .name | default (include "fax.fullname" $root) }}
-namespace: {{ .namespace | default (include "fax.namespace" $root) }}
+name: {{ .name | default (include "fax.fullname" $root) | quote }}
+namespace: {{ .namespace | default (include "fax.namespace" $root) | quote }}
 {{- $labels := include "fax.tpl" (list $root (.labels | default dict)) | fromYaml }}
 labels: {{- merge (dict) $labels (include "fax.labels" $root | fromYaml) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
@@ -107,7 +107,7 @@ may meet that have one name. */ -}}
 {{- $own := include "fax.namespace" . }}
 {{- if ne $own (.Values.monitoring.namespace | default $own) -}}
 namespaceSelector:
-  matchNames: [{{ $own }}]
+  matchNames: [{{ $own | quote }}]
 {{- end }}
 {{- end }}
 

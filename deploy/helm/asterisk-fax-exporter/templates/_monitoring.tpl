@@ -83,13 +83,13 @@ scheme: {{ include "fax.scrapeScheme" $root }}
 {{- end }}
 relabelings:
   - targetLabel: fax_release
-    replacement: {{ include "fax.release" $root }}
+    replacement: {{ include "fax.release" $root | quote }}
   # A pod that takes another's place is the same exporter, and its series are to go on.
   - targetLabel: instance
     {{- if gt (int $root.Values.shards) 1 }}
     sourceLabels: [__meta_kubernetes_pod_name]
     {{- else }}
-    replacement: {{ include "fax.watcher" $root }}
+    replacement: {{ include "fax.watcher" $root | quote }}
     {{- end }}
   {{- with $root.Values.monitoring.replica }}
   - targetLabel: replica

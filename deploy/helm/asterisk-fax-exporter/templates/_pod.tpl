@@ -13,7 +13,7 @@ storageClassName: {{ eq . "-" | ternary "" . | quote }}
 {{- end }}
 resources:
   requests:
-    storage: {{ .size }}
+    storage: {{ .size | quote }}
 {{- end }}
 {{- end }}
 
@@ -50,7 +50,7 @@ metadata:
   {{- end }}
 spec:
   {{- with include "fax.account" . }}
-  serviceAccountName: {{ . }}
+  serviceAccountName: {{ . | quote }}
   {{- end }}
   automountServiceAccountToken: {{ .Values.serviceAccount.automount }}
   enableServiceLinks: false
@@ -71,7 +71,7 @@ spec:
   {{- end }}
   {{- range $field := list "priorityClassName" "runtimeClassName" "schedulerName" }}
   {{- with index $.Values $field }}
-  {{ $field }}: {{ . }}
+  {{ $field }}: {{ . | quote }}
   {{- end }}
   {{- end }}
   {{- if not (kindIs "invalid" .Values.terminationGracePeriodSeconds) }}
@@ -91,19 +91,19 @@ spec:
   volumes:
     - name: config
       configMap:
-        name: {{ include "fax.fullname" . }}
+        name: {{ include "fax.fullname" . | quote }}
     {{- range $name, $secret := dict "secrets" (include "fax.amiSecret" .) "web" (include "fax.webSecret" .) "tls" (tpl .Values.webConfig.tlsSecret .) }}
     {{- with $secret }}
-    - name: {{ $name }}
+    - name: {{ $name | quote }}
       secret:
-        secretName: {{ . }}
+        secretName: {{ . | quote }}
         defaultMode: 0440
     {{- end }}
     {{- end }}
     {{- if and .Values.persistence.enabled (not $sharded) }}
     - name: data
       persistentVolumeClaim:
-        claimName: {{ tpl .Values.persistence.existingClaim . | default (include "fax.fullname" .) }}
+        claimName: {{ tpl .Values.persistence.existingClaim . | default (include "fax.fullname" .) | quote }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- include "fax.tpl" (list $ .) | nindent 4 }}

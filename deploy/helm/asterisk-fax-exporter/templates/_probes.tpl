@@ -11,7 +11,7 @@ exec:
     - --health-check
 {{- else -}}
 httpGet:
-  path: {{ index . 1 }}
+  path: {{ index . 1 | quote }}
   port: http
   scheme: {{ include "fax.scheme" $root | upper }}
 {{- end }}
