@@ -60,9 +60,9 @@ readinessProbe: {{- include "fax.probe" (list . .Values.probes.readinessPath .Va
 lifecycle: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.resources }}
-resources: {{- include "fax.present" . | nindent 2 }}
+resources: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with include "fax.present" (.Values.securityContext | default dict) | fromYaml }}
+{{- with .Values.securityContext }}
 securityContext: {{- toYaml . | nindent 2 }}
 {{- end }}
 volumeMounts:

@@ -43,15 +43,6 @@ would have in common once it is cut has a checksum instead of its end. */ -}}
 {{- toYaml $made }}
 {{- end }}
 
-{{- /* A map without what is null, by which a value of the chart is taken away. */ -}}
-{{- define "fax.present" -}}
-{{- $present := dict }}
-{{- range $key, $value := . }}
-{{- if not (kindIs "invalid" $value) }}{{ $_ := set $present $key $value }}{{ end }}
-{{- end }}
-{{- toYaml $present }}
-{{- end }}
-
 {{- /* Never more: what selects pods cannot be changed by an upgrade. */ -}}
 {{- define "fax.selector" -}}
 app.kubernetes.io/name: {{ include "fax.name" . | quote }}

@@ -19,7 +19,7 @@ resources:
 
 {{- /* Without the ids of values.yaml where OpenShift gives each namespace its own. */ -}}
 {{- define "fax.podSecurity" -}}
-{{- $security := include "fax.present" (.Values.podSecurityContext | default dict) | fromYaml }}
+{{- $security := deepCopy (.Values.podSecurityContext | default dict) }}
 {{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" }}
 {{- range list "runAsUser" "runAsGroup" "fsGroup" }}
 {{- if eq (int (get $security .)) 10329 }}{{ $_ := unset $security . }}{{ end }}

@@ -15,7 +15,7 @@ httpGet:
   port: http
   scheme: {{ include "fax.scheme" $root | upper }}
 {{- end }}
-{{- with include "fax.present" (index . 2) | fromYaml }}
+{{- with index . 2 }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
