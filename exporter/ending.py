@@ -5,27 +5,27 @@ Imported before all that takes time, so it imports next to nothing itself.
 """
 
 import _thread
-import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable
 
-LIMIT: Final = 1.5
+LIMIT = 1.5
 """Seconds from the first signal until whatever still hangs is cut off: below two, the process has
 ended, also on a machine that is busy."""
-WRITTEN: Final = 1.1
+WRITTEN = 1.1
 """Seconds from the first signal until which what is to be written, such as lines of faxes, waits
 for a disk that hangs or a pipe that nobody reads."""
-SAID: Final = 1.3
+SAID = 1.3
 """As WRITTEN, for the log, which has the last word."""
 
-_ONCE: Final = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
+_ONCE = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
 """What does one thing and ends. Its status tells how that went: never 0 if it was cut short."""
-_VARIABLES: Final = ("FAX_EXPORTER_CHECK_PBX", "FAX_EXPORTER_CONFIG_CHECK")
-_NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
+_VARIABLES = tuple(
+    f"FAX_EXPORTER_{flag[2:].replace('-', '_').replace('.', '_').upper()}" for flag in _ONCE
+)
+_NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
 _begin_to_end: Callable[[], None] | None = None
 _begun: float | None = None
@@ -44,16 +44,12 @@ def heed_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
 
 
-@contextlib.contextmanager
-def in_good_order(begin: Callable[[], None]) -> Iterator[None]:
-    """In this block the first signal calls `begin`, in the main thread, wherever that is, and what
-    then has not ended within LIMIT is cut off. Further ones change nothing: some send two."""
+def in_good_order(begin: Callable[[], None] | None) -> None:
+    """From now on the first signal calls `begin`, in the main thread, wherever that is, and what
+    then has not ended within LIMIT is cut off. Further ones change nothing: some send two. None:
+    there is nothing to end any more."""
     global _begin_to_end
     _begin_to_end = begin
-    try:
-        yield
-    finally:
-        _begin_to_end = None
 
 
 def seconds_left(until: float) -> float:
@@ -75,8 +71,10 @@ def _take(number: int, _: object) -> None:
         os._exit(128 + number if _does_one_thing() else 0)
     _begun = time.monotonic()
     # Not `threading`, whose locks the main thread may hold here.
-    with contextlib.suppress(RuntimeError):  # no more threads: then nothing is cut off
+    try:  # noqa: SIM105  # what the other way needs takes milliseconds to import
         _thread.start_new_thread(_limit, ())
+    except RuntimeError:  # no more threads: then nothing is cut off
+        pass
     _begin_to_end()
 
 

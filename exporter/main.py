@@ -18,6 +18,8 @@ from typing import Final
 
 from exporter import __version__, ending, log
 from exporter.fax_log import FaxFile, FaxJournal, fax_log
+from exporter.health import HealthSocket
+from exporter.health_check import health_check
 from exporter.history import FaxHistory
 from exporter.history import fault as history_fault
 from exporter.ledger import EndedFax
@@ -52,8 +54,11 @@ logger = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs until SIGTERM or SIGINT. Returns the exit status: 0; 1 if it cannot listen, or a checked
     PBX lacks something; 2 if a setting, or a file named by one, is wrong."""
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        settings = load(sys.argv[1:] if argv is None else argv)
+        settings = load(argv)
+        if settings.health_check:  # by its variable, or __main__.py had seen it
+            return health_check(argv)
         standard_error = log.setup(settings.log.level, settings.log.format)
         if settings.config.check:
             return asyncio.run(_check_files(settings))
@@ -121,15 +126,14 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         notifier.stopping()
         serving.cancel()
 
-    with (
-        _wakes(loop),
-        ending.in_good_order(lambda: _call_soon(loop, end)),
-        hung_up.taken(signal.SIGHUP),
-    ):
+    with _wakes(loop), hung_up.taken(signal.SIGHUP):
+        ending.in_good_order(lambda: _call_soon(loop, end))
         try:
             return await serving
         except asyncio.CancelledError:
             return 0
+        finally:
+            ending.in_good_order(None)
 
 
 class _Signal:
@@ -239,6 +243,8 @@ async def _serve(
         stack.push_async_callback(reload.close)
         stack.push_async_callback(web.stop)
         await web.start()
+        health = HealthSocket(sockets)
+        stack.callback(health.close)
         scheme = "https" if web.tls else "http"
         for each in sockets:
             url = url_of(each, scheme) + settings.web.telemetry_path
@@ -246,7 +252,7 @@ async def _serve(
         await fleet.watch(targets)
         earlier.clear()  # a target that a reload adds was not watched until then
         reload.begin()
-        following = [notifier.follow(fleet)]
+        following = [notifier.follow(fleet), health.answer(web.fault)]
         if peer_file is not None:
             following.append(peer_file.follow(fleet))
         if settings.demo:

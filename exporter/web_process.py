@@ -27,6 +27,8 @@ ANSWER_SECONDS: Final = 30.0
 """For it to read its file again; so long it may also hang before it is ended."""
 STOP_SECONDS: Final = 0.7
 """For the responses under way, when it is to end: less than half of what the end may take."""
+HEALTH_SECONDS: Final = 2.0
+"""For its answer when somebody asks whether it is healthy."""
 PING_SECONDS: Final = 15.0
 """Between two questions whether it still answers."""
 FIRST_PAUSE: Final = 0.2
@@ -83,6 +85,16 @@ class WebProcess:
             log.error("web configuration not read again: %s", problem)
         if problem:
             raise SettingsError(problem)
+
+    async def fault(self) -> str:
+        """Why no client is served now; empty if they are."""
+        if self._starting:
+            return "the web process is being started again"
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                return await self._order("ping")
+        except TimeoutError:
+            return f"the web process gave no answer within {HEALTH_SECONDS:.0f} s"
 
     async def stop(self) -> None:
         """Ends it; what it is answering has STOP_SECONDS to be sent."""
