@@ -9,11 +9,10 @@ import logging
 import random
 import re
 import shutil
-import signal
-import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from exporter import __version__, ending, log
@@ -117,8 +116,7 @@ async def _check_pbxs(settings: Settings) -> int:
 
 async def _run(settings: Settings, standard_error: log.Lines) -> int:
     """Watches and serves until a signal. Raises SettingsError before anything has started."""
-    loop, notifier = asyncio.get_running_loop(), Notifier()
-    hung_up = _Signal(loop)
+    loop, notifier, hung_up = asyncio.get_running_loop(), Notifier(), _HungUp()
     serving = asyncio.create_task(_serve(settings, standard_error, notifier, hung_up))
 
     def end() -> None:
@@ -126,72 +124,42 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         notifier.stopping()
         serving.cancel()
 
-    with _wakes(loop), hung_up.taken(signal.SIGHUP):
-        ending.in_good_order(lambda: _call_soon(loop, end))
-        try:
-            return await serving
-        except asyncio.CancelledError:
-            return 0
-        finally:
-            ending.in_good_order(None)
+    def soon(call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(call)
+
+    ending.in_good_order(partial(soon, end), partial(soon, hung_up.take))
+    try:
+        return await serving
+    except asyncio.CancelledError:
+        return 0
+    finally:
+        ending.in_good_order(None, None)
 
 
-class _Signal:
-    """A signal that calls something in the event loop; one that came before that was known calls
-    it then."""
+class _HungUp:
+    """SIGHUP calls what reads files again; one that came before there was such a thing calls it
+    then."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._call: Callable[[], object] | None = None
+    def __init__(self) -> None:
+        self._call: Callable[[], None] | None = None
         self._came = False
 
-    def calls(self, call: Callable[[], object]) -> None:
+    def calls(self, call: Callable[[], None]) -> None:
         """From now on it calls this."""
         self._call = call
         if self._came:
             call()
 
-    @contextlib.contextmanager
-    def taken(self, number: signal.Signals) -> Iterator[None]:
-        """In this block it is heeded, and after it ignored."""
-        signal.signal(number, lambda *_: _call_soon(self._loop, self._take))
-        try:
-            yield
-        finally:
-            signal.signal(number, signal.SIG_IGN)
-
-    def _take(self) -> None:
+    def take(self) -> None:
+        """It came."""
         self._came = True
         if self._call is not None:
             self._call()
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
-    """For handlers of signals, which come at any moment."""
-    with contextlib.suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(call)
-
-
-@contextlib.contextmanager
-def _wakes(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """In this block a signal wakes the loop also if the kernel gives it to another thread.
-    `loop.add_signal_handler` does that too, but at its end leaves signals to the kernel, which ends
-    the process before it has ended in good order."""
-    reading, writing = socket.socketpair()
-    with reading, writing:
-        for each in (reading, writing):
-            each.setblocking(False)
-        loop.add_reader(reading, reading.recv, 4096)
-        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(-1)
-            loop.remove_reader(reading)
-
-
 async def _serve(
-    settings: Settings, standard_error: log.Lines, notifier: Notifier, hung_up: _Signal
+    settings: Settings, standard_error: log.Lines, notifier: Notifier, hung_up: _HungUp
 ) -> int:
     """Watches and serves until it is cancelled; returns the exit status if it could not begin.
     Raises SettingsError before anything has started."""

@@ -11,10 +11,9 @@ import itertools
 import json
 import logging
 import os
-import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from exporter.ending import cut_off_with_it
@@ -119,7 +118,7 @@ class WebProcess:
         """Starts it, and returns what reads its messages. Raises SettingsError, or OSError."""
         self._starting = True
         ours, theirs = socket.socketpair()
-        with theirs, _signals_blocked():
+        with theirs:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -265,18 +264,6 @@ def _said(line: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError("no object of JSON")
     return said
-
-
-@contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """A process inherits what is blocked: so a Ctrl-C, which goes to both, cannot end it before it
-    has said that it ignores it."""
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment() -> Mapping[str, str]:

@@ -259,9 +259,11 @@ mount -o remount,bind,ro "$root"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mkdir "$root/run/secrets"
 mount --bind -o ro "$secrets" "$root/run/secrets"
-for folder in $tmpfs; do
+for one in $tmpfs; do
+  folder=${one%%:*}
   mkdir -p "$root$folder"
-  mount -t tmpfs -o mode=1777 tmpfs "$root$folder"
+  options=${one#"$folder"} options=${options#:}
+  mount -t tmpfs -o "mode=1777${options:+,$options}" tmpfs "$root$folder"
 done
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
@@ -290,9 +292,11 @@ print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode(), end="")
 class Container:
     """A process that runs in an image."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, *, deep: int) -> None:
+        """`deep`: so many generations below `process` it is."""
         self._process = process
         self._log = log
+        self._deep = deep
 
     @property
     def log(self) -> str:
@@ -302,10 +306,36 @@ class Container:
     @property
     def pid(self) -> int:
         """Of the process itself, as the machine sees it. Raises ContainerFailed once it ended."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        pid = self._process.pid
         with suppress(OSError, ValueError):
-            return int(children.read_text())
+            for _ in range(self._deep):
+                pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+            return pid
         raise ContainerFailed(f"it has ended: {self.log}")
+
+    def folder(self, path: str) -> Path:
+        """One of its folders, as the machine sees it."""
+        return Path(f"/proc/{self.pid}/root{path}")
+
+    def wait_for(self, text: str, timeout: float) -> None:
+        """Until it has written this. Raises ContainerFailed."""
+        deadline = time.monotonic() + timeout
+        while text not in self.log:
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise ContainerFailed(f"it did not say {text!r}: {self.log}")
+            time.sleep(0.05)
+
+    def wait_for_entrypoint(self, timeout: float) -> None:
+        """Until what the image names has begun and keeps or heeds SIGTERM. Raises
+        ContainerFailed."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with suppress(ContainerFailed, OSError, KeyError):
+                status = self.status()
+                heeded = int(status["SigBlk"], 16) | int(status["SigCgt"], 16)
+                if heeded >> signal.SIGTERM - 1 & 1 and status["NoNewPrivs"] == "1":
+                    return
+        raise ContainerFailed(f"its entrypoint does not heed SIGTERM: {self.log}")
 
     def status(self) -> dict[str, str]:
         """Of the process, see proc_pid_status(5)."""
@@ -387,11 +417,14 @@ class Pod:
         secrets: Mapping[str, str] | None = None,
         shell: bool = False,
         tmpfs: Sequence[str] = (),
+        user: str | None = None,
+        process_1: bool = False,
     ) -> Container:
         """Starts it as its configuration says, on a read-only root, without capabilities.
 
-        `command` replaces its entrypoint. `secrets` are files of /run/secrets. Without `shell`
-        there is none to be found.
+        `command` replaces its entrypoint, `user` (number:number) its user. `secrets` are files of
+        /run/secrets. Without `shell` there is none to be found. `tmpfs`: folders, each with options
+        of mount behind a colon, as compose.yml has them. `process_1`: as in a container by itself.
         """
         self._count += 1
         folder = self._folder / str(self._count)
@@ -400,7 +433,7 @@ class Pod:
             (folder / "secrets" / name).write_text(secret)
         entry = image.config["Entrypoint"] if command is None else command
         variables = dict(one.split("=", 1) for one in image.config["Env"]) | dict(environment or {})
-        launch = [str(image.root), image.config["User"], str(folder / "secrets")]
+        launch = [str(image.root), user or image.config["User"], str(folder / "secrets")]
         launch += ["some" if shell else "none", " ".join(tmpfs)]
         log = folder / "log"
         with log.open("wb") as sink:
@@ -408,6 +441,7 @@ class Pod:
                 [
                     *("nsenter", "--target", self._target, "--net", "--pid"),
                     *("unshare", "--mount", "--propagation", "private"),
+                    *(("--pid", "--fork", "--kill-child") if process_1 else ()),
                     *("sh", "-c", _LAUNCH, "sh", *launch),
                     *entry,
                     *arguments,
@@ -417,9 +451,14 @@ class Pod:
                 stdout=sink,
                 stderr=sink,
             )
-        container = Container(process, log)
+        container = Container(process, log, deep=2 if process_1 else 1)
         self._stack.callback(container.stop)
         return container
+
+    def set(self, name: str, value: str) -> None:
+        """A sysctl of its network, such as net.ipv6.bindv6only."""
+        script = f"echo {value} > /proc/sys/{name.replace('.', '/')}"
+        _output("nsenter", "--target", self._target, "--net", "sh", "-c", script)
 
     def get(self, url: str) -> str:
         """What is at a URL, seen from within. Raises ContainerFailed if nothing is."""
