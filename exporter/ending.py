@@ -19,8 +19,6 @@ ended, also on a machine that is busy."""
 WRITTEN = 1.1
 """Seconds from the first signal until which what is to be written, such as lines of faxes, waits
 for a disk that hangs or a pipe that nobody reads."""
-SAID = 1.3
-"""As WRITTEN, for the log, which has the last word."""
 
 _ONCE = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
 """What does one thing and ends. Its status tells how that went: never 0 if it was cut short."""

@@ -173,8 +173,7 @@ async def _serve(
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
         peer_file = None
         if settings.metrics.peer_file is not None:
-            # In threads, all that may wait for a disk or a resolver: a signal ends it meanwhile.
-            peer_file = await asyncio.to_thread(PeerFile, settings.metrics.peer_file)
+            peer_file = PeerFile(settings.metrics.peer_file)
         faxes, lines = fax_log(settings.log, standard_error)
         history = FaxHistory(settings.history, details=settings.web.show_details)
         history.start()
@@ -189,7 +188,7 @@ async def _serve(
             earlier=lambda name: earlier.pop(name, None),
         )
         try:
-            sockets = await asyncio.to_thread(open_sockets, settings.web)
+            sockets = open_sockets(settings.web)
         except OSError as error:
             logger.error("%s", error)
             return 1
@@ -238,12 +237,16 @@ async def _write_the_last(
 ) -> None:
     """Writes all at the same time, since each may hang, and none for longer than there is left.
     `backgrounds`: those that are cancelled already, and may still write."""
-    writing = [history.close(), *backgrounds]
+    writing = [history.close(), _ended(backgrounds)]
     if lines is not None:
         writing.append(asyncio.to_thread(lines.close))
+    await asyncio.gather(*writing)
+
+
+async def _ended(backgrounds: set[asyncio.Task[None]]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ending.seconds_left(ending.WRITTEN)):
-            for outcome in await asyncio.gather(*writing, return_exceptions=True):
+            for outcome in await asyncio.gather(*backgrounds, return_exceptions=True):
                 if isinstance(outcome, Exception):
                     logger.error("not all that was to be written could be", exc_info=outcome)
 

@@ -48,7 +48,7 @@ def test_a_user_and_a_secret_are_enough() -> None:
         "history": {"file": None, "faxes": 5000, "days": 30},
         "demo": False,
         "check_pbx": False,
-            "health_check": False,
+        "health_check": False,
     }
 
 
