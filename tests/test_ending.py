@@ -1,7 +1,6 @@
 """A signal ends the command at any moment, within two seconds: as a process, as its users run it.
 
-What it waits for in a test is made to hang by Python's own sitecustomize, and says so: nothing here
-sleeps until something is probably so.
+What it waits for is made to hang, and says so: harness/holding.py.
 """
 
 import contextlib
@@ -21,6 +20,8 @@ import pytest
 
 from exporter import ending
 from exporter.settings import SETTINGS
+from harness.holding import Holding
+from harness.programs import unshared
 from harness.running import Exporter
 
 pytestmark = pytest.mark.slow
@@ -35,33 +36,6 @@ SEVERAL = [
     [signal.SIGHUP, signal.SIGTERM],
     [signal.SIGINT, signal.SIGHUP, signal.SIGINT, signal.SIGTERM],
 ]
-
-
-class Holding:
-    """Code for sitecustomize, in which `hang()` says that it is reached, and never returns."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "holding"
-        self._folder.mkdir()
-        self._reached = self._folder / "reached"
-        os.mkfifo(self._reached)
-
-    def environment(self, code: str) -> dict[str, str]:
-        hang = (
-            "import time\n"
-            "def hang(*_, **__):\n"
-            f"    open({str(self._reached)!r}, 'w').close()\n"
-            "    time.sleep(60)\n"
-        )
-        (self._folder / "sitecustomize.py").write_text(hang + code)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("FAX_EXPORTER_")}
-        kept["FAX_EXPORTER_WEB_LISTEN_ADDRESS"] = "127.0.0.1:0"
-        return kept | {"PYTHONPATH": str(self._folder)}
-
-    def wait(self) -> None:
-        """Until something hangs."""
-        with self._reached.open():
-            pass
 
 
 @pytest.fixture
@@ -439,9 +413,6 @@ def test_lines_of_faxes_that_cannot_be_written_hold_up_no_end(sink: str, tmp_pat
 
 # --- at any moment --------------------------------------------------------------------------------
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a process 1 of one's own needs root")
-PROCESS_1 = ["unshare", "--pid", "--fork", "--kill-child", "env", "--block-signal=TERM,INT"]
-
 
 def inner(outer: int) -> int:
     """The process 1 that `unshare` has forked, once signals are kept for it."""
@@ -455,7 +426,6 @@ def inner(outer: int) -> int:
                 return pid
 
 
-@as_root
 @pytest.mark.parametrize("numbers", SEVERAL)
 @pytest.mark.parametrize(
     ("flags", "status"),
@@ -464,8 +434,10 @@ def inner(outer: int) -> int:
 def test_signals_end_process_1_at_any_moment(
     flags: list[str], status: set[int], numbers: list[signal.Signals], holding: Holding
 ) -> None:
+    launcher = unshared("--pid", "--fork", "--kill-child")
+    launcher += ["env", "--block-signal=TERM,INT"]  # as the image
     for step in range(16):
-        with started(flags, holding.environment(""), PROCESS_1) as process:
+        with started(flags, holding.environment(""), launcher) as process:
             pid = inner(process.pid)
             time.sleep(step * 0.02 if step < 10 else (step - 8) * 0.1)  # a moment like any other
             for number in numbers:

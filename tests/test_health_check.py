@@ -11,6 +11,7 @@ import bcrypt
 import pytest
 import trustme
 
+from harness.programs import unshared
 from harness.running import Exporter
 
 pytestmark = pytest.mark.slow
@@ -124,13 +125,9 @@ def test_sockets_of_systemd_need_no_port_to_be_known(tmp_path: Path) -> None:
                     os.close(number)
 
 
-alone = pytest.mark.skipif(os.geteuid() != 0, reason="a network of one's own needs root")
-
-
-@alone
 def test_it_says_that_nobody_is_there_to_be_asked() -> None:
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-m", "exporter", "--health-check"],
+        [*unshared("--net"), sys.executable, "-m", "exporter", "--health-check"],
         capture_output=True,
         text=True,
         check=False,
@@ -152,12 +149,11 @@ while True:
 """
 
 
-@alone
 @pytest.mark.parametrize("said", ["", "healthy\x1b[2J", "x" * 100_000])
 def test_nothing_that_others_say_is_taken_for_health_or_breaks_the_line(said: str) -> None:
     """In a network of its own, so that no other test's exporter meets it."""
     with subprocess.Popen(
-        ["unshare", "--net", sys.executable, "-c", LIAR, said], stdout=subprocess.PIPE
+        [*unshared("--net"), sys.executable, "-c", LIAR, said], stdout=subprocess.PIPE
     ) as liar:
         try:
             assert liar.stdout
