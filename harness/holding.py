@@ -1,5 +1,5 @@
-"""Makes something hang within a process that runs Python: a disk, a resolver, an import. It says when
-it is reached, so that no test sleeps until something is probably so.
+"""Makes something hang within a process that runs Python: a disk, a resolver, an import. It says
+when it is reached, so that no test sleeps until something is probably so.
 """
 
 import os
@@ -7,7 +7,8 @@ from pathlib import Path
 
 
 class Holding:
-    """Code that Python runs before the program, in which `hang()` never returns."""
+    """Code that Python runs before the program, in which `hang()` never returns; `reached()` only
+    says so."""
 
     def __init__(self, folder: Path) -> None:
         """`folder`: for what it needs."""
@@ -20,8 +21,10 @@ class Holding:
         """Of a process, and those it starts, in which the code of a sitecustomize is this."""
         hang = (
             "import time\n"
-            "def hang(*_, **__):\n"
+            "def reached():\n"
             f"    open({str(self._reached)!r}, 'w').close()\n"
+            "def hang(*_, **__):\n"
+            "    reached()\n"
             "    time.sleep(60)\n"
         )
         (self._folder / "sitecustomize.py").write_text(hang + code)
@@ -30,6 +33,6 @@ class Holding:
         return kept | {"PYTHONPATH": str(self._folder)}
 
     def wait(self) -> None:
-        """Returns once something hangs."""
+        """Returns once something hangs, or is reached."""
         with self._reached.open():
             pass

@@ -15,7 +15,8 @@ import pytest
 import trustme
 
 from harness.exposition import Scrape
-from tests.pbx.containers import ROOT, Image, Pod, available, base_image, built_again, image, tree
+from tests.pbx.containers import Pod
+from tests.pbx.images import ROOT, Image, available, base_image, built_again, image, tree
 
 PORT = 10329
 METRICS = f"http://127.0.0.1:{PORT}/metrics"
