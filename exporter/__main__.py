@@ -10,9 +10,14 @@ def command() -> int:
     """Runs the command. Returns the exit status, with the streams flushed: the interpreter flushes
     them when it exits, and if that fails, as on a full disk, it replaces the status by 120."""
     ending.heed_signals()
-    from exporter.main import main
+    if "--health-check" in sys.argv[1:]:
+        from exporter.health_check import health_check
 
-    status = main()
+        status = health_check(sys.argv[1:])
+    else:
+        from exporter.main import main
+
+        status = main()
     for name in ("stdout", "stderr"):
         try:
             getattr(sys, name).flush()

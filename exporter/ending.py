@@ -1,37 +1,34 @@
 """What ends the exporter: SIGTERM and SIGINT, heeded from its first line on. While there is nothing
 to end in good order it ends at once; what there is to end has a limit.
 
-Imported before all that takes time, so it imports next to nothing itself.
+A thread takes the signals, since nothing can hold that up: the main thread may wait for a disk that
+hangs, or be within an import. This is imported before all that takes time, and imports next to
+nothing itself.
 """
 
 import _thread
-import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable
 
-LIMIT: Final = 1.5
+LIMIT = 1.5
 """Seconds from the first signal until whatever still hangs is cut off: below two, the process has
 ended, also on a machine that is busy."""
-WRITTEN: Final = 1.1
+WRITTEN = 1.1
 """Seconds from the first signal until which what is to be written, such as lines of faxes, waits
 for a disk that hangs or a pipe that nobody reads."""
-SAID: Final = 1.3
-"""As WRITTEN, for the log, which has the last word."""
 
-_ONCE: Final = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
+_ONCE = ("--check-pbx", "--config.check", "--health-check", "--setup-pbx")
 """What does one thing and ends. Its status tells how that went: never 0 if it was cut short."""
-_VARIABLES: Final = (
-    "FAX_EXPORTER_CHECK_PBX",
-    "FAX_EXPORTER_CONFIG_CHECK",
-    "FAX_EXPORTER_SETUP_PBX",
+_VARIABLES = tuple(
+    f"FAX_EXPORTER_{flag[2:].replace('-', '_').replace('.', '_').upper()}" for flag in _ONCE
 )
-_NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
+_NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-_begin_to_end: Callable[[], None] | None = None
+_end: Callable[[], None] | None = None
+_hang_up: Callable[[], None] | None = None
 _begun: float | None = None
 """Monotonic seconds: when the first signal came, if there was something to end."""
 _cut_off: list[Callable[[], None]] = []
@@ -39,25 +36,22 @@ _cut_off: list[Callable[[], None]] = []
 
 def heed_signals() -> None:
     """From now on SIGTERM and SIGINT end the process: process 1 of a container too, to which the
-    kernel delivers no signal that nobody handles. SIGHUP does nothing: files of settings are read
-    only later."""
-    for number in _NUMBERS:
-        signal.signal(number, _take)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # What starts the image has them blocked, so that one that comes before this line is kept.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
-
-
-@contextlib.contextmanager
-def in_good_order(begin: Callable[[], None]) -> Iterator[None]:
-    """In this block the first signal calls `begin`, in the main thread, wherever that is, and what
-    then has not ended within LIMIT is cut off. Further ones change nothing: some send two."""
-    global _begin_to_end
-    _begin_to_end = begin
+    kernel delivers no signal that nobody handles. SIGHUP does nothing yet: files of settings are
+    read only later."""
+    # Threads and processes that are started later inherit it, so that one thread alone takes them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
     try:
-        yield
-    finally:
-        _begin_to_end = None
+        _thread.start_new_thread(_take, ())
+    except RuntimeError:  # no thread to be had: then the kernel ends it, without any order
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
+
+
+def in_good_order(end: Callable[[], None] | None, hang_up: Callable[[], None] | None) -> None:
+    """From now on the first SIGTERM or SIGINT calls `end`, and SIGHUP `hang_up`, in another thread;
+    neither may wait, or raise. What has not ended within LIMIT is cut off. Further signals change
+    nothing: some send two. None: there is nothing to end any more."""
+    global _end, _hang_up
+    _end, _hang_up = end, hang_up
 
 
 def seconds_left(until: float) -> float:
@@ -66,28 +60,25 @@ def seconds_left(until: float) -> float:
 
 
 def cut_off_with_it(end: Callable[[], None]) -> None:
-    """This is called, by another thread, before the process is cut off. It may wait for nothing."""
+    """This is called, in another thread, before the process is cut off. It may wait for nothing."""
     _cut_off.append(end)
 
 
-def _take(number: int, _: object) -> None:
+def _take() -> None:
     global _begun
-    if _begun is not None:
-        return
-    if _begin_to_end is None:
-        # No exception: it would come out of the middle of an import, which may take it for its own.
+    while True:
+        number = signal.sigwait(_NUMBERS)
+        if number != signal.SIGHUP:
+            break
+        if (hang_up := _hang_up) is not None:
+            hang_up()
+    if (end := _end) is None:
         os._exit(128 + number if _does_one_thing() else 0)
     _begun = time.monotonic()
-    # Not `threading`, whose locks the main thread may hold here.
-    with contextlib.suppress(RuntimeError):  # no more threads: then nothing is cut off
-        _thread.start_new_thread(_limit, ())
-    _begin_to_end()
-
-
-def _limit() -> None:
+    end()
     time.sleep(LIMIT)
-    for end in _cut_off:
-        end()
+    for each in _cut_off:
+        each()
     os._exit(0)
 
 

@@ -9,15 +9,16 @@ import logging
 import random
 import re
 import shutil
-import signal
-import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from exporter import __version__, ending, log
 from exporter.fax_log import FaxFile, FaxJournal, fax_log
+from exporter.health import HealthSocket
+from exporter.health_check import health_check
 from exporter.history import FaxHistory
 from exporter.history import fault as history_fault
 from exporter.ledger import EndedFax
@@ -52,8 +53,11 @@ logger = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs until SIGTERM or SIGINT. Returns the exit status: 0; 1 if it cannot listen, or a PBX
     lacks something or cannot be set up; 2 if a setting, or a file named by one, is wrong."""
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        settings = load(sys.argv[1:] if argv is None else argv)
+        settings = load(argv)
+        if settings.health_check:  # by its variable, or __main__.py had seen it
+            return health_check(argv)
         standard_error = log.setup(settings.log.level, settings.log.format)
         if settings.config.check:
             return asyncio.run(_check_files(settings))
@@ -116,8 +120,7 @@ async def _check_pbxs(settings: Settings) -> int:
 
 async def _run(settings: Settings, standard_error: log.Lines) -> int:
     """Watches and serves until a signal. Raises SettingsError before anything has started."""
-    loop, notifier = asyncio.get_running_loop(), Notifier()
-    hung_up = _Signal(loop)
+    loop, notifier, hung_up = asyncio.get_running_loop(), Notifier(), _HungUp()
     serving = asyncio.create_task(_serve(settings, standard_error, notifier, hung_up))
 
     def end() -> None:
@@ -125,73 +128,42 @@ async def _run(settings: Settings, standard_error: log.Lines) -> int:
         notifier.stopping()
         serving.cancel()
 
-    with (
-        _wakes(loop),
-        ending.in_good_order(lambda: _call_soon(loop, end)),
-        hung_up.taken(signal.SIGHUP),
-    ):
-        try:
-            return await serving
-        except asyncio.CancelledError:
-            return 0
+    def soon(call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(call)
+
+    ending.in_good_order(partial(soon, end), partial(soon, hung_up.take))
+    try:
+        return await serving
+    except asyncio.CancelledError:
+        return 0
+    finally:
+        ending.in_good_order(None, None)
 
 
-class _Signal:
-    """A signal that calls something in the event loop; one that came before that was known calls
-    it then."""
+class _HungUp:
+    """SIGHUP calls what reads files again; one that came before there was such a thing calls it
+    then."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._call: Callable[[], object] | None = None
+    def __init__(self) -> None:
+        self._call: Callable[[], None] | None = None
         self._came = False
 
-    def calls(self, call: Callable[[], object]) -> None:
+    def calls(self, call: Callable[[], None]) -> None:
         """From now on it calls this."""
         self._call = call
         if self._came:
             call()
 
-    @contextlib.contextmanager
-    def taken(self, number: signal.Signals) -> Iterator[None]:
-        """In this block it is heeded, and after it ignored."""
-        signal.signal(number, lambda *_: _call_soon(self._loop, self._take))
-        try:
-            yield
-        finally:
-            signal.signal(number, signal.SIG_IGN)
-
-    def _take(self) -> None:
+    def take(self) -> None:
+        """It came."""
         self._came = True
         if self._call is not None:
             self._call()
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
-    """For handlers of signals, which come at any moment."""
-    with contextlib.suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(call)
-
-
-@contextlib.contextmanager
-def _wakes(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """In this block a signal wakes the loop also if the kernel gives it to another thread.
-    `loop.add_signal_handler` does that too, but at its end leaves signals to the kernel, which ends
-    the process before it has ended in good order."""
-    reading, writing = socket.socketpair()
-    with reading, writing:
-        for each in (reading, writing):
-            each.setblocking(False)
-        loop.add_reader(reading, reading.recv, 4096)
-        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(-1)
-            loop.remove_reader(reading)
-
-
 async def _serve(
-    settings: Settings, standard_error: log.Lines, notifier: Notifier, hung_up: _Signal
+    settings: Settings, standard_error: log.Lines, notifier: Notifier, hung_up: _HungUp
 ) -> int:
     """Watches and serves until it is cancelled; returns the exit status if it could not begin.
     Raises SettingsError before anything has started."""
@@ -205,8 +177,7 @@ async def _serve(
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
         peer_file = None
         if settings.metrics.peer_file is not None:
-            # In threads, all that may wait for a disk or a resolver: a signal ends it meanwhile.
-            peer_file = await asyncio.to_thread(PeerFile, settings.metrics.peer_file)
+            peer_file = PeerFile(settings.metrics.peer_file)
         faxes, lines = fax_log(settings.log, standard_error)
         history = FaxHistory(settings.history, details=settings.web.show_details)
         history.start()
@@ -221,7 +192,7 @@ async def _serve(
             earlier=lambda name: earlier.pop(name, None),
         )
         try:
-            sockets = await asyncio.to_thread(open_sockets, settings.web)
+            sockets = open_sockets(settings.web)
         except OSError as error:
             logger.error("%s", error)
             return 1
@@ -243,6 +214,8 @@ async def _serve(
         stack.push_async_callback(reload.close)
         stack.push_async_callback(web.stop)
         await web.start()
+        health = HealthSocket(sockets)
+        stack.callback(health.close)
         scheme = "https" if web.tls else "http"
         for each in sockets:
             url = url_of(each, scheme) + settings.web.telemetry_path
@@ -250,7 +223,7 @@ async def _serve(
         await fleet.watch(targets)
         earlier.clear()  # a target that a reload adds was not watched until then
         reload.begin()
-        following = [notifier.follow(fleet)]
+        following = [notifier.follow(fleet), health.answer(web.fault)]
         if peer_file is not None:
             following.append(peer_file.follow(fleet))
         if settings.demo:
@@ -268,12 +241,16 @@ async def _write_the_last(
 ) -> None:
     """Writes all at the same time, since each may hang, and none for longer than there is left.
     `backgrounds`: those that are cancelled already, and may still write."""
-    writing = [history.close(), *backgrounds]
+    writing = [history.close(), _ended(backgrounds)]
     if lines is not None:
         writing.append(asyncio.to_thread(lines.close))
+    await asyncio.gather(*writing)
+
+
+async def _ended(backgrounds: set[asyncio.Task[None]]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ending.seconds_left(ending.WRITTEN)):
-            for outcome in await asyncio.gather(*writing, return_exceptions=True):
+            for outcome in await asyncio.gather(*backgrounds, return_exceptions=True):
                 if isinstance(outcome, Exception):
                     logger.error("not all that was to be written could be", exc_info=outcome)
 

@@ -11,10 +11,9 @@ import itertools
 import json
 import logging
 import os
-import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from exporter.ending import cut_off_with_it
@@ -27,6 +26,8 @@ ANSWER_SECONDS: Final = 30.0
 """For it to read its file again; so long it may also hang before it is ended."""
 STOP_SECONDS: Final = 0.7
 """For the responses under way, when it is to end: less than half of what the end may take."""
+HEALTH_SECONDS: Final = 2.0
+"""For its answer when somebody asks whether it is healthy."""
 PING_SECONDS: Final = 15.0
 """Between two questions whether it still answers."""
 FIRST_PAUSE: Final = 0.2
@@ -84,6 +85,16 @@ class WebProcess:
         if problem:
             raise SettingsError(problem)
 
+    async def fault(self) -> str:
+        """Why no client is served now; empty if they are."""
+        if self._starting:
+            return "the web process is being started again"
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                return await self._order("ping")
+        except TimeoutError:
+            return f"the web process gave no answer within {HEALTH_SECONDS:.0f} s"
+
     async def stop(self) -> None:
         """Ends it; what it is answering has STOP_SECONDS to be sent."""
         self._stopping.set()
@@ -107,7 +118,7 @@ class WebProcess:
         """Starts it, and returns what reads its messages. Raises SettingsError, or OSError."""
         self._starting = True
         ours, theirs = socket.socketpair()
-        with theirs, _signals_blocked():
+        with theirs:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -253,18 +264,6 @@ def _said(line: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError("no object of JSON")
     return said
-
-
-@contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """A process inherits what is blocked: so a Ctrl-C, which goes to both, cannot end it before it
-    has said that it ignores it."""
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment() -> Mapping[str, str]:

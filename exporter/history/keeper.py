@@ -8,6 +8,7 @@ is over.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -143,11 +144,20 @@ class FaxHistory:
     async def close(self) -> None:
         """Writes what was told, and ends; not for longer than the end of the exporter may take."""
         self._ended = True
-        told = self._queue.qsize() + len(self._waiting)
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, seconds_left(WRITTEN))
-        if told and self._thread.is_alive():
+        if self._thread.is_alive() and self._anything_waits():
             log.error("the last faxes of the history could not be written in time")
+
+    def _anything_waits(self) -> bool:
+        """Whether a fax does. A queue can only be looked through by emptying it."""
+        waiting = []
+        with contextlib.suppress(Empty):
+            while True:
+                waiting.append(self._queue.get_nowait())
+        for one in waiting:  # the disk may answer in the last moment
+            self._queue.put(one)
+        return bool(self._waiting) or any(isinstance(one, _Told) for one in waiting)
 
     async def _ask(self, call: Callable[[Database], T]) -> T:
         if self._ended:

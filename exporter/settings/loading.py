@@ -38,6 +38,7 @@ _NOT_WITH_SETUP_PBX: Final = [
     BY_PATH["config", "check"],
     _DEMO,
     BY_PATH["check_pbx",],
+    BY_PATH["health_check",],
 ]
 _AMI: Final = [setting for setting in SETTINGS if setting.path[0] == "ami"]
 _USED_BY_DEMO: Final = {"username", "secret", "secret_file", "timeout"}

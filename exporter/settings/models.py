@@ -359,6 +359,14 @@ class Settings(BaseSettings):
     yes: Annotated[
         bool, Field(description="Of --setup-pbx: do not ask, as where there is no terminal.")
     ] = False
+    health_check: Annotated[
+        bool,
+        Field(
+            description="Say whether the exporter that runs here is healthy, by exit status 0 or "
+            "1 and a line. Of the other flags it heeds --web.listen-address, and only to choose "
+            "between several."
+        ),
+    ] = False
 
     @classmethod
     def settings_customise_sources(

@@ -430,6 +430,7 @@ async def test_a_disk_that_hangs_does_not_hold_up_the_end(
     history.start()
     asked = asyncio.create_task(history.find(Query(), lambda page: hanging.wait(30)))
     await asyncio.sleep(0)
+    history.take("fax", fax(1))
     await history.close()
     assert lines(caplog, "could not be written in time") == 1
     hanging.set()

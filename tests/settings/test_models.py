@@ -52,6 +52,7 @@ def test_a_user_and_a_secret_are_enough() -> None:
         "dry_run": False,
         "remove": False,
         "yes": False,
+        "health_check": False,
     }
 
 
