@@ -28,7 +28,7 @@ SCRIPTS: Final = {
         "postremove": "postun",
     },
 }
-"""By format what nfpm calls a script, and its name below deploy/package/; not all have to be there."""
+"""By format what nfpm calls a script, and its name below deploy/package/. Not all are there."""
 DESCRIPTION: Final = """\
 It watches an Asterisk over its manager interface and counts what happens to
 its faxes: sessions, pages, bad lines, data rates, results with their reasons.
