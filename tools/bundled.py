@@ -15,8 +15,8 @@ SOURCES: Final = {
     "bzip2": "bzip2-1.0.6",
     "xz": "0BSD",
     "zstd": "BSD-3-Clause OR GPL-2.0-only",
-    "zig": "MIT",
-    "llvm": "Apache-2.0 WITH LLVM-exception",
+    "llvm-libunwind": "Apache-2.0 WITH LLVM-exception",
+    "zig-compiler-rt": "MIT",
 }
 """By the name of a source that the Python may be built from. The last two: what the compiler links
 in of its own."""
