@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import asterisk, goals, plot, polling, process, scraping, viewers
+from bench import asterisk, goals, packaged, plot, polling, process, scraping, viewers
 from bench.measuring import Numbers
 
 SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
@@ -24,6 +24,7 @@ SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
     "scraping": scraping.measure,
     "viewers": viewers.measure,
     "start": process.start,
+    "package": packaged.measure,
     "storm": process.storm,
     "fleet": process.fleet,
     "week": process.week,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.measuring import Numbers
+from bench.packaged import SESSIONS
 from bench.pbx import WRITES
 
 
@@ -77,3 +78,15 @@ def _goals(numbers: Numbers) -> Iterator[Goal]:
         of("start to first scrape"),
         of("import of the libraries"),
     )
+    for name, what, unit in (
+        ("CPU from start to first scrape", "start to first scrape", "cpu_ms"),
+        ("time from start to first scrape", "start to first scrape", "wall_ms"),
+        ("resident memory at the first scrape", "start to first scrape", "resident_mib"),
+        ("CPU of polls", f"polls of {SESSIONS} sessions", "cores"),
+    ):
+        yield from ratio(
+            f"{name}, package / pip install",
+            "<= 1.25",
+            of(f"package: {what}", unit),
+            of(f"pip install: {what}", unit),
+        )

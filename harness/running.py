@@ -11,12 +11,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from harness.exposition import Scrape
 
 POLL = 0.1
 """Seconds between two scrapes while waiting for something to show."""
+OF_THE_TREE: Final = (sys.executable, "-m", "exporter")
 
 
 class Exporter:
@@ -28,10 +29,11 @@ class Exporter:
         environment: Mapping[str, str] | None = None,
         pattern: str = r'listening.*url="?([^\s"]+)',
         launcher: Sequence[str] = (),
+        command: Sequence[str] = OF_THE_TREE,
     ) -> None:
         """`pattern`: finds the URL of /metrics in the log, as its first group.
-        `launcher`: a command that starts the one behind it."""
-        self._command = [*launcher, sys.executable, "-m", "exporter", *flags]
+        `launcher`: a command that starts the one behind it. `command`: the exporter itself."""
+        self._command = [*launcher, *command, *flags]
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("FAX_EXPORTER_")}
         # A variable, since a flag in `flags` wins over it.
         inherited["FAX_EXPORTER_WEB_LISTEN_ADDRESS"] = "127.0.0.1:0"
@@ -42,11 +44,20 @@ class Exporter:
         self.url = ""
 
     @classmethod
-    def watching(cls, host: str, port: int, username: str, secret: str, *flags: str) -> "Exporter":
+    def watching(
+        cls,
+        host: str,
+        port: int,
+        username: str,
+        secret: str,
+        *flags: str,
+        command: Sequence[str] = OF_THE_TREE,
+    ) -> "Exporter":
         """One that watches this PBX. A flag wins over what it is told of host and port."""
         return cls(
             f"--ami.username={username}",
             *flags,
+            command=command,
             environment={
                 "FAX_EXPORTER_AMI_HOST": host,
                 "FAX_EXPORTER_AMI_PORT": str(port),
