@@ -22,7 +22,7 @@ _INSTALLED_BY: Final = re.compile(r"\.dist-info/(direct_url\.json|INSTALLER|REQU
 """What pip writes beside what a wheel has; the first has the path of the tree."""
 
 _NOT_OF_LIBC: Final = ("frozenlist/_frozenlist*.so",)
-"""What is linked with more than libc: this with libstdc++, of which it uses nothing. The package has
+"""What is linked with more than libc: this with libstdc++, of which it uses nothing. Its package has
 the same in Python, and takes that."""
 
 
