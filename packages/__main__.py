@@ -3,16 +3,20 @@
 import argparse
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
-from packages import archive, nfpm
+from packages import archive, nfpm, notices
+from packages.parts import PartUnknown
 from packages.python import python_for
 from packages.release import ROOT, Release, SettingWrong, release
 from packages.tree import TreeFailed, lay, settle
 from packages.wheels import WheelsFailed
+from tools.licences import LicenceUnknown
+from tools.sbom import SbomFailed
 
 MACHINES: Final = ("x86_64", "aarch64")
 
@@ -24,10 +28,13 @@ def build(machine: str, made: Release, folder: Path) -> list[Path]:
         root = Path(scratch, "root")
         print(f"{machine}: laying out the tree ...", flush=True)
         lay(root, machine, prefix, runs, made)
+        sbom = notices.write(root, machine, prefix, made)
         settle(root, made.date)
         print(f"{machine}: packing ...", flush=True)
         files = [nfpm.write(root, machine, form, made, folder) for form in nfpm.FORMATS]
         files.append(archive.write(root, machine, made, folder))
+        # Beside them too, for who looks before he installs.
+        files.append(Path(shutil.copy(sbom, folder)))
     return files
 
 
@@ -49,7 +56,10 @@ def main(arguments: list[str]) -> int:
         for machine in chosen.machine or MACHINES:
             for file in build(machine, made, chosen.output):
                 print(f"wrote {file} ({file.stat().st_size / 1_000_000:.1f} MB)")
-    except (SettingWrong, TreeFailed, WheelsFailed, nfpm.NfpmFailed) as error:
+    except (
+        SettingWrong, TreeFailed, WheelsFailed, PartUnknown, LicenceUnknown, SbomFailed,
+        nfpm.NfpmFailed,
+    ) as error:  # fmt: skip
         print(error, file=sys.stderr)
         return 1
     return 0

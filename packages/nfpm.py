@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from packages.release import NAME, ROOT, Release, changes
-from packages.tree import OWN, Entry, entries
+from packages.tree import DOC, LINTIAN, OWN, Entry, entries
 
 FORMATS: Final = ("deb", "rpm")
 DEBIAN_MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -28,7 +28,7 @@ SCRIPTS: Final = {
         "postremove": "postun",
     },
 }
-"""By format what nfpm calls a script, and its name below deploy/package/; not all have to be there."""
+"""By format what nfpm calls a script, and its name below deploy/package/. Not all are there."""
 DESCRIPTION: Final = """\
 It watches an Asterisk over its manager interface and counts what happens to
 its faxes: sessions, pages, bad lines, data rates, results with their reasons.
@@ -94,7 +94,9 @@ def configuration(
         "license": "Apache-2.0",
         "mtime": stamp,
         "umask": 0,
-        "contents": [_content(root, one, stamp) for one in entries(root) if _is_told(one)],
+        "contents": [
+            _content(root, one, stamp, form) for one in entries(root) if _is_told(one, form)
+        ],
         "scripts": {
             name: str(scripts / file)
             for name, file in SCRIPTS[form].items()
@@ -126,12 +128,15 @@ def configuration(
     return made
 
 
-def _is_told(entry: Entry) -> bool:
+def _is_told(entry: Entry, form: str) -> bool:
     """Not the folders of the distribution: a package that has them owns them too."""
-    return not entry.folder or any(Path(entry.path).is_relative_to(own) for own in OWN)
+    path = Path(entry.path)
+    if path.is_relative_to(LINTIAN):
+        return form == "deb" and not entry.folder
+    return not entry.folder or any(path.is_relative_to(own) for own in OWN)
 
 
-def _content(root: Path, entry: Entry, stamp: str) -> dict[str, Any]:
+def _content(root: Path, entry: Entry, stamp: str, form: str) -> dict[str, Any]:
     info: dict[str, Any] = {"owner": "root", "group": "root", "mtime": stamp}
     told: dict[str, Any] = {"dst": f"/{entry.path}", "file_info": info}
     if entry.target:
@@ -139,8 +144,16 @@ def _content(root: Path, entry: Entry, stamp: str) -> dict[str, Any]:
     info["mode"] = entry.mode
     if entry.folder:
         return told | {"type": "dir"}
-    kind = {"type": "config|noreplace"} if entry.is_configuration else {}
-    return told | {"src": str(root / entry.path)} | kind
+    told["src"] = str(root / entry.path)
+    path = Path(entry.path)
+    if entry.is_configuration:
+        told["type"] = "config|noreplace"
+    elif form == "rpm" and path.is_relative_to(DOC):
+        licence = path.is_relative_to(DOC / "licences") or path.name == "copyright"
+        told["type"] = "license" if licence else "doc"
+    elif form == "rpm" and path.is_relative_to("usr/share/man"):
+        told["type"] = "doc"
+    return told
 
 
 def _changelog(release: Release) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def release(number: int, environment: Mapping[str, str]) -> Release:
     maintainer = environment.get("PACKAGE_MAINTAINER") or NOBODY
     if not re.fullmatch(r"[^<>\n]*[^<>\s] <[^<>\s@]+@[^<>\s@]+>", maintainer):
         raise SettingWrong(
-            f"PACKAGE_MAINTAINER is {maintainer!r}, and should be like 'Ada Byron <ada@example.org>'"
+            f"PACKAGE_MAINTAINER is {maintainer!r}, and should be like 'Ada <ada@example.org>'"
         )
     epoch = environment.get("SOURCE_DATE_EPOCH") or str(_date())
     if not epoch.isdecimal():

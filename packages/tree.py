@@ -20,6 +20,8 @@ LIB: Final = Path("usr/lib") / NAME
 SHARE: Final = Path("usr/share") / NAME
 DOC: Final = Path("usr/share/doc") / NAME
 ETC: Final = Path("etc") / NAME
+LINTIAN: Final = Path("usr/share/lintian")
+"""Of the .deb alone."""
 OWN: Final = (LIB, SHARE, DOC, ETC)
 """Folders that are the package's; all others are the distribution's."""
 ABOUT_PYTHON: Final = ("licences", "sources.json")
@@ -28,6 +30,7 @@ ABOUT_PYTHON: Final = ("licences", "sources.json")
 # From the tree to the folder where it is installed; of folders only the files.
 _COPIED: Final = {
     "deploy/package/environment": ETC,
+    "deploy/package/lintian-overrides": LINTIAN / "overrides",
     "deploy/systemd/asterisk-fax-exporter.service": Path("usr/lib/systemd/system"),
     "deploy/systemd/asterisk-fax-exporter.socket": Path("usr/lib/systemd/system"),
     "deploy/completion/asterisk-fax-exporter.bash": Path("usr/share/bash-completion/completions"),
@@ -38,7 +41,6 @@ _COPIED: Final = {
     "deploy/logrotate/*": SHARE / "logrotate",
     "deploy/loki/*": SHARE / "loki",
     "README.md": DOC,
-    "CHANGELOG.md": DOC,
     "SECURITY.md": DOC,
     "docs/*.md": DOC / "docs",
     "docs/*.png": DOC / "docs",
@@ -46,7 +48,7 @@ _COPIED: Final = {
     "docs/*.yaml": DOC / "docs",
 }
 _PROGRAMS: Final = {"launcher": NAME, "prepare": "prepare"}
-_RENAMED: Final = {f"{NAME}.bash": NAME}
+_RENAMED: Final = {f"{NAME}.bash": NAME, "lintian-overrides": NAME}
 _LINKS: Final = {
     Path("usr/bin") / NAME: f"../lib/{NAME}/bin/{NAME}",
     # Debian's zsh looks into the one, others' into the other.
@@ -107,8 +109,10 @@ def lay(root: Path, machine: str, prefix: Path, runs: Path, release: Release) ->
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).symlink_to(target)
     _compress(root / f"usr/share/man/man1/{NAME}.1.gz", (ROOT / f"docs/{NAME}.1").read_bytes())
-    changed = changes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
-    _compress(root / DOC / "changelog.Debian.gz", debian_changelog(release, changed).encode())
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    _compress(root / DOC / "changelog.gz", changelog.encode())
+    debian = debian_changelog(release, changes(changelog))
+    _compress(root / DOC / "changelog.Debian.gz", debian.encode())
 
 
 def settle(root: Path, date: int) -> None:

@@ -52,7 +52,7 @@ def install(site: Path, machine: str, version: str, date: int) -> None:
 
 
 def _forget(record: Path) -> None:
-    """Take out of what is installed, and of the list of it, what was not in the wheel or is gone."""
+    """Take out of a package, and of its own list, what was not in the wheel or is gone."""
     site = record.parent.parent
     kept = []
     for row in csv.reader(io.StringIO(record.read_text(encoding="utf-8"))):
