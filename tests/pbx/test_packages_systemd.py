@@ -22,7 +22,7 @@ dpkg_() {{
 }}
 install_() {{ dpkg_ --install "/mnt/given/$1"; echo "$2 $?"; }}
 show() {{ systemctl show "$unit" --property="$1" --value; }}
-until_() {{ for i in $(seq 600); do [ "$(show "$1")" = "$2" ] && return; sleep 0.1; done; }}
+until_() {{ for i in $(seq 300); do [ "$(show "$1")" = "$2" ] && return; sleep 0.1; done; }}
 state() {{ echo "$1 $(systemctl is-enabled $unit 2>/dev/null) $(systemctl is-active $unit)"; }}
 files() {{
   find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /mnt \\
@@ -73,7 +73,7 @@ show Environment | grep -c OF_THIS_TEST=1 | sed 's/^/drop_in /'
 scrape | sed 's/^/scraped_again /'
 
 # A start that takes its time, and dpkg is killed meanwhile.
-mkfifo /run/hold
+mkfifo /run/hold; exec 3<>/run/hold
 printf '%s\n' '[Service]' 'ExecStartPre=+/bin/sh -c "read x </run/hold"' \
   >/run/systemd/system.control.conf
 mkdir -p /run/systemd/system/$unit.service.d
@@ -83,7 +83,7 @@ dpkg_ --install /mnt/given/$new & dpkg=$!
 until_ ActiveState activating
 kill -KILL $(cat /proc/$dpkg/task/$dpkg/children) 2>/dev/null; kill -KILL $dpkg; wait $dpkg 2>/dev/null
 rm /run/systemd/system/$unit.service.d/hold.conf; systemctl daemon-reload
-echo go >/run/hold
+echo go >&3; exec 3>&-
 until_ ActiveState active
 dpkg-query -W -f 'interrupted ${db:Status-Status}\n' $unit
 dpkg_ --configure -a; echo "configured $?"
@@ -117,7 +117,7 @@ sha256sum --status --check /run/kept && echo kept_by_remove yes
 install_ $new again
 state back
 
-rm -r /etc/systemd/system/$unit.service.d
+rm -r /etc/systemd/system/$unit.service.d; systemctl daemon-reload
 systemctl start $unit
 dpkg_ --purge $unit; echo "purge $?"
 echo "purged $(systemctl is-active $unit)"
