@@ -9,15 +9,24 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from packages import archive, nfpm, notices
+from packages import archive, elf, nfpm, notices
+from packages.nfpm import NfpmFailed
 from packages.parts import PartUnknown
 from packages.python import python_for
 from packages.release import ROOT, Release, SettingWrong, release
+from packages.sources import BuildFailed
 from packages.tree import TreeFailed, lay, settle
 from packages.wheels import WheelsFailed
 from tools.licences import LicenceUnknown
 from tools.sbom import SbomFailed
 
+GLIBC: Final = "2.17"
+"""The oldest that the packages run on."""
+FAILURES: Final = (
+    *(SettingWrong, BuildFailed, TreeFailed, WheelsFailed),
+    *(PartUnknown, LicenceUnknown, SbomFailed, NfpmFailed),
+)
+"""What tells in its text what is wrong, and what to do."""
 MACHINES: Final = ("x86_64", "aarch64")
 
 
@@ -30,6 +39,8 @@ def build(machine: str, made: Release, folder: Path) -> list[Path]:
         lay(root, machine, prefix, runs, made)
         sbom = notices.write(root, machine, prefix, made)
         settle(root, made.date)
+        if faults := elf.faults(root, machine, GLIBC):
+            raise TreeFailed("\n".join(faults))
         print(f"{machine}: packing ...", flush=True)
         files = [nfpm.write(root, machine, form, made, folder) for form in nfpm.FORMATS]
         files.append(archive.write(root, machine, made, folder))
@@ -56,10 +67,7 @@ def main(arguments: list[str]) -> int:
         for machine in chosen.machine or MACHINES:
             for file in build(machine, made, chosen.output):
                 print(f"wrote {file} ({file.stat().st_size / 1_000_000:.1f} MB)")
-    except (
-        SettingWrong, TreeFailed, WheelsFailed, PartUnknown, LicenceUnknown, SbomFailed,
-        nfpm.NfpmFailed,
-    ) as error:  # fmt: skip
+    except FAILURES as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -76,5 +76,5 @@ def of_rpm(file: Path) -> Content:
 def asked(file: Path, form: str) -> str:
     """What rpm says of a package, by a --queryformat."""
     rpm = binary("rpm", package="rpm")
-    command = [rpm, "--query", "--package", "--queryformat", form, file]
+    command = [rpm, "--query", "--package", "--queryformat", form, str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

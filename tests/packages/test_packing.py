@@ -11,7 +11,7 @@ from harness.packages import BUILT_BY
 from packages import archive, nfpm
 from packages.release import Release
 from packages.tree import DOC, ETC, LIB, LINTIAN, Entry, entries, settle
-from tests.packages.content import of_deb, of_rpm, of_tar_gz
+from tests.packages.content import Content, of_deb, of_rpm, of_tar_gz
 
 pytestmark = pytest.mark.slow
 
@@ -88,11 +88,12 @@ def test_each_format_has_the_tree_under_the_name_of_its_distribution(
     pack: Pack, tmp_path: Path
 ) -> None:
     file = pack(laid_out(tmp_path / "root", 0o022), tmp_path)
-    expected, content = {
+    names: dict[Pack, tuple[str, Callable[[Path], Content]]] = {
         as_deb: ("asterisk-fax-exporter_1.2.3-4_arm64.deb", of_deb),
         as_rpm: ("asterisk-fax-exporter-1.2.3-4.aarch64.rpm", of_rpm),
         as_tar_gz: ("asterisk-fax-exporter-1.2.3-linux-aarch64.tar.gz", of_tar_gz),
-    }[pack]
+    }
+    expected, content = names[pack]
     assert file.name == expected
     found = content(file)
     assert found["usr/bin/asterisk-fax-exporter"].what == "../lib/elsewhere"
