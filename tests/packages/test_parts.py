@@ -48,8 +48,8 @@ def built(tmp_path: Path) -> Built:
 
 
 def test_what_the_python_was_built_from_has_version_licence_and_hash(built: Built) -> None:
-    (cpython,) = [one for one in built.parts() if not one.inside]
-    assert cpython == Part("cpython", "3.14.7", "PSF-2.0", sha256="ab" * 32)
+    (python,) = [one for one in built.parts() if not one.inside]
+    assert python == Part("cpython", "3.14.7", "PSF-2.0", sha256="ab" * 32)
     assert {"expat", "mpdecimal"} <= {one.name for one in built.parts()}
 
 
@@ -58,6 +58,15 @@ def test_what_cpython_itself_lists_has_its_versions(built: Built) -> None:
     (built.prefix / "licences/cpython/sbom.spdx.json").write_text(json.dumps(told))
     (expat,) = [one for one in built.parts() if one.name == "expat"]
     assert (expat.version, expat.inside) == ("2.7.4", "cpython")
+
+
+def test_what_the_packages_leave_out_has_to_be_gone(built: Built) -> None:
+    told = {"packages": [{"name": "macholib", "versionInfo": "1.0"}]}
+    (built.prefix / "licences/cpython/sbom.spdx.json").write_text(json.dumps(told))
+    assert "macholib" not in {one.name for one in built.parts()}
+    (built.prefix / "lib/python3.14/ctypes").mkdir(parents=True)
+    with pytest.raises(PartUnknown, match="macholib"):
+        built.parts()
 
 
 def test_what_is_compiled_into_a_wheel_is_read_from_its_paths(built: Built) -> None:
