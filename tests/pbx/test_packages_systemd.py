@@ -26,7 +26,7 @@ until_() {{ for i in $(seq 300); do [ "$(show "$1")" = "$2" ] && return; sleep 0
 state() {{ echo "$1 $(systemctl is-enabled $unit 2>/dev/null) $(systemctl is-active $unit)"; }}
 files() {{
   find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /mnt \\
-    -o -path /var/lib/dpkg -o -path /var/log/journal -o -path /var/cache \\) -prune -o -print | sort
+    -o -path /var/lib/dpkg -o -name .updated -o -path /var/log/journal -o -path /var/cache \\) -prune -o -print | sort
 }}
 """
 
@@ -39,7 +39,7 @@ print([line for line in text.splitlines() if line.startswith("asterisk_fax_up")]
 """
 
 LIFE: Final = r"""
-systemctl start systemd-journald.socket systemd-journald.service
+systemctl start systemd-journald.socket systemd-journald.service systemd-tmpfiles-setup.service
 files >/run/before
 
 install_ $old install
