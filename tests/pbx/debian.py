@@ -134,8 +134,13 @@ class Root:
 
     def run(self, *words: str, user: str = "0:0") -> subprocess.CompletedProcess[str]:
         """Runs it; stdout and stderr together."""
+        return self.from_outside(*self.command(*words, user=user))
+
+    @staticmethod
+    def from_outside(*words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of the machine; stdout and stderr together."""
         return subprocess.run(
-            self.command(*words, user=user),
+            words,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -60,6 +60,7 @@ sha256sum $etc/* /etc/systemd/system/$unit.service.d/* >/run/kept
 systemctl daemon-reload
 systemctl enable --now $unit 2>/dev/null; state enabled
 scrape | sed 's/^/scraped /'
+$unit --health-check | sed 's/^/health /'
 stat -c 'history %a %U %n' /var/lib/$unit/faxes.db
 history=$(stat -c %i /var/lib/$unit/faxes.db)
 pid=$(show MainPID)
@@ -156,6 +157,7 @@ def check_life(said: Said) -> None:
     assert told["enabled"] == "enabled active"
     assert told["scraped"] == told["scraped_again"]
     assert told["scraped"].endswith("1.0")
+    assert told["health"] == "healthy"
     assert told["history"] == f"600 {NAME} /var/lib/{NAME}/faxes.db"
     assert told["upgraded"] == "enabled active"
     for name in ("restarted", "kept", "history_kept", "downgrade_restarted", "kept_by_remove"):
