@@ -86,10 +86,10 @@ def test_the_rpm_in_a_root_of_its_own(packages: Packages, tmp_path: Path) -> Non
     root = opened(with_systemd("bookworm"), tmp_path / "root", packages.folder)
     try:
 
-        def rpm(*words: str) -> None:
+        def rpm(*words: str, says: str = "") -> None:
             flags = ["--nodeps", "--nosignature", "--force-debian", f"--root={root.path}"]
             done = root.from_outside("rpm", *flags, *words)
-            assert (done.returncode, done.stdout) == (0, "")
+            assert (done.returncode, done.stdout) == (0, says)
 
         rpm("--install", str(packages.folder / packages.file("old", "rpm")))
         etc = root.path / "etc" / NAME
@@ -102,7 +102,8 @@ def test_the_rpm_in_a_root_of_its_own(packages: Packages, tmp_path: Path) -> Non
         assert (etc / "environment").read_text().endswith("FAX_EXPORTER_DEMO=true\n")
         assert root.run("systemctl", "is-enabled", NAME).stdout == "enabled\n"
         assert root.run(f"/usr/bin/{NAME}", "--version").returncode == 0
-        rpm("--erase", NAME)
+        changed = f"/etc/{NAME}/environment"
+        rpm("--erase", NAME, says=f"warning: {changed} saved as {changed}.rpmsave\n")
         assert sorted(one.name for one in etc.iterdir()) == ["environment.rpmsave", "secret"]
         kept = ("/etc/", "/var/lib/", "/var/log/")
         left = {one for one in root.files() if NAME in one and not one.startswith(kept)}
