@@ -109,14 +109,14 @@ def with_asterisk(suite: str) -> Sequence[Path]:
 
 _ENTER: Final = """
 set -e
-root=$1 inside=$2
-shift 2
+root=$1 inside=$2 user=$3
+shift 3
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/tmp"
 mkdir -p "$root/mnt/given"
 mount --bind "$inside" "$root/mnt/given"
-exec chroot "$root" "$@"
+exec chroot --userspec="$user" "$root" "$@"
 """
 
 
@@ -127,15 +127,20 @@ class Root:
     path: Path
     given: Path
 
-    def command(self, *words: str) -> list[str]:
-        """What runs a command in it, as root, with the machine's network and processes."""
+    def command(self, *words: str, user: str = "0:0") -> list[str]:
+        """What runs a command in it, with the machine's network and processes."""
         own = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh"]
-        return [*own, str(self.path), str(self.given), *words]
+        return [*own, str(self.path), str(self.given), user, *words]
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, user: str = "0:0") -> subprocess.CompletedProcess[str]:
         """Runs it; stdout and stderr together."""
+        return self.from_outside(*self.command(*words, user=user))
+
+    @staticmethod
+    def from_outside(*words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of the machine; stdout and stderr together."""
         return subprocess.run(
-            self.command(*words),
+            words,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -26,7 +26,7 @@ until_() {{ for i in $(seq 300); do [ "$(show "$1")" = "$2" ] && return; sleep 0
 state() {{ echo "$1 $(systemctl is-enabled $unit 2>/dev/null) $(systemctl is-active $unit)"; }}
 files() {{
   find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /mnt \\
-    -o -path /var/lib/dpkg -o -path /var/log/journal -o -path /var/cache \\) -prune -o -print | sort
+    -o -path /var/lib/dpkg -o -name .updated -o -path /var/log/journal -o -path /var/cache \\) -prune -o -print | sort
 }}
 """
 
@@ -39,7 +39,7 @@ print([line for line in text.splitlines() if line.startswith("asterisk_fax_up")]
 """
 
 LIFE: Final = r"""
-systemctl start systemd-journald.socket systemd-journald.service
+systemctl start systemd-journald.socket systemd-journald.service systemd-tmpfiles-setup.service
 files >/run/before
 
 install_ $old install
@@ -60,6 +60,7 @@ sha256sum $etc/* /etc/systemd/system/$unit.service.d/* >/run/kept
 systemctl daemon-reload
 systemctl enable --now $unit 2>/dev/null; state enabled
 scrape | sed 's/^/scraped /'
+$unit --health-check | sed 's/^/health /'
 stat -c 'history %a %U %n' /var/lib/$unit/faxes.db
 history=$(stat -c %i /var/lib/$unit/faxes.db)
 pid=$(show MainPID)
@@ -156,6 +157,7 @@ def check_life(said: Said) -> None:
     assert told["enabled"] == "enabled active"
     assert told["scraped"] == told["scraped_again"]
     assert told["scraped"].endswith("1.0")
+    assert told["health"] == "healthy"
     assert told["history"] == f"600 {NAME} /var/lib/{NAME}/faxes.db"
     assert told["upgraded"] == "enabled active"
     for name in ("restarted", "kept", "history_kept", "downgrade_restarted", "kept_by_remove"):
