@@ -6,6 +6,7 @@ import re
 import stat
 import subprocess
 import tarfile
+import urllib.request
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from packaging.utils import canonicalize_name
 from exporter import __version__
 from harness.packages import built
 from harness.programs import binary, succeeds
+from harness.running import Exporter
 from packages import elf
 from packages.__main__ import GLIBC
 from tests.packages.content import Content, asked, of_deb, of_rpm, of_tar_gz
@@ -152,6 +154,27 @@ def test_they_are_of_the_size_that_is_promised(machine: str) -> None:
 def test_it_runs_from_where_it_was_moved_to(unpacked: Path) -> None:
     said = succeeds(unpacked / "usr/bin" / NAME, "--version")
     assert said == f"{NAME} {__version__}\n"
+
+
+def test_the_demo_runs_from_there_with_page_and_metrics(unpacked: Path) -> None:
+    command = [str(unpacked / "usr/bin" / NAME)]
+    with Exporter("--demo", command=command) as exporter:
+        for path, expected in (("/metrics", "asterisk_fax_up"), ("/", "<html")):
+            with urllib.request.urlopen(exporter.base + path, timeout=30) as answer:
+                assert expected in answer.read().decode()
+
+
+def test_every_module_of_the_exporter_finds_what_it_imports(unpacked: Path) -> None:
+    script = (
+        "import exporter, importlib, pkgutil\n"
+        "for one in pkgutil.walk_packages(exporter.__path__, 'exporter.'):\n"
+        "    one.name.endswith('__main__') or importlib.import_module(one.name)\n"
+        "    print(one.name)\n"
+    )
+    python = unpacked / f"usr/lib/{NAME}/bin/python3"
+    names = succeeds(python, "-I", "-W", "error", "-c", script).splitlines()
+    assert len(names) > 100
+    assert "exporter.web.server" in names
 
 
 def test_a_foreign_python_has_no_effect(unpacked: Path, tmp_path: Path) -> None:
