@@ -33,8 +33,9 @@ MACHINES: Final = ("x86_64", "aarch64")
 def build(machine: str, made: Release, folder: Path) -> list[Path]:
     """The three packages for one machine; their files. Raises what its parts raise."""
     prefix, runs = python_for(machine), python_for(platform.machine())
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch, "root")
+    # Where they are to be, so that each is there at once, and whole.
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
+        packed, root = Path(scratch), Path(scratch, "root")
         print(f"{machine}: laying out the tree ...", flush=True)
         lay(root, machine, prefix, runs, made)
         sbom = notices.write(root, machine, prefix, made)
@@ -42,11 +43,11 @@ def build(machine: str, made: Release, folder: Path) -> list[Path]:
         if faults := elf.faults(root, machine, GLIBC):
             raise TreeFailed("\n".join(faults))
         print(f"{machine}: packing ...", flush=True)
-        files = [nfpm.write(root, machine, form, made, folder) for form in nfpm.FORMATS]
-        files.append(archive.write(root, machine, made, folder))
+        files = [nfpm.write(root, machine, form, made, packed) for form in nfpm.FORMATS]
+        files.append(archive.write(root, machine, made, packed))
         # Beside them too, for who looks before he installs.
-        files.append(Path(shutil.copy(sbom, folder)))
-    return files
+        files.append(Path(shutil.copy(sbom, packed)))
+        return [file.replace(folder / file.name) for file in files]
 
 
 def main(arguments: list[str]) -> int:
