@@ -26,10 +26,12 @@ from packages.sources import LOCK, BuildFailed, Source, cache, run, unpack
 
 MACHINES: Final = ("x86_64", "aarch64")
 PYTHON: Final = "python3.14"
+_CALLED: Final = {PYTHON: "cpython", "sqlite3": "sqlite"}
+"""What upstream calls what Debian calls otherwise."""
 
 _HERE: Final = Path(__file__).parent
-# A change in any of these makes another Python.
-_RECIPE: Final = (LOCK, *(_HERE / name for name in ("python.py", "sources.py", "zig.py")))
+# A change in any of these makes another Python. (What sources.py fetches is what the first says.)
+_RECIPE: Final = (LOCK, _HERE / "python.py", _HERE / "zig.py")
 
 # Where packages put it. It runs from anywhere: this is only what stands in it as its origin.
 _PREFIX: Final = "/usr/lib/asterisk-fax-exporter"
@@ -52,7 +54,7 @@ pyexpat _elementtree
 # Of the standard library: what is for developers, and what cannot work without those modules.
 _LIBRARY_LEFT_OUT: Final = """
 __phello__ config-* ctypes curses dbm ensurepip idlelib pydoc_data test tkinter
-turtle.py turtledemo xml xmlrpc
+turtle.py turtledemo venv xml xmlrpc
 """.split()  # noqa: SIM905
 
 _SITE: Final = '''\
@@ -81,16 +83,16 @@ if not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys():
 def python_for(machine: str) -> Path:
     """A prefix with `bin/python3.14`, its library, `licences/` and `sources.json`, to be copied.
 
-    Built when it is first asked for, in some minutes, and kept under a key of all it is made of.
-    Safe among several processes: one builds, the others wait; an interrupted build leaves nothing
-    that is taken for a whole one. Raises BuildFailed.
+    Built when it is first asked for, in some minutes, and kept. Safe among several processes: one
+    builds, the others wait; an interrupted build leaves nothing that is taken for a whole one.
+    Raises BuildFailed.
     """
     native = platform.machine()
     if machine not in MACHINES or native not in MACHINES:
         raise BuildFailed(
             f"a Python can be built for and on {', '.join(MACHINES)}; not for {machine} on {native}"
         )
-    kept = cache() / "python" / f"{_key()}-{machine}"
+    kept = kept_at(machine)
     if kept.exists():
         return kept
     # Before the lock: a build for another machine has a Python of this one run in it.
@@ -106,11 +108,15 @@ def python_for(machine: str) -> Path:
     return kept
 
 
-def _key() -> str:
+def kept_at(machine: str) -> Path:
+    """Where the Python for a machine is once it was built, under a key of all it is made of.
+
+    Raises BuildFailed if there is no compiler.
+    """
     seen = hashlib.sha256(zig.version().encode())
     for file in _RECIPE:
         seen.update(file.read_bytes())
-    return seen.hexdigest()[:16]
+    return cache() / "python" / f"{seen.hexdigest()[:16]}-{machine}"
 
 
 @contextmanager
@@ -200,9 +206,12 @@ class _Build:
             "ZLIB_LIBS": f"{lib}/libz.a",
             "LIBSQLITE3_CFLAGS": include,
             "LIBSQLITE3_LIBS": f"-L{lib} -lsqlite3",
-            "CFLAGS": "-O2 -fPIC -fstack-protector-strong",
+            "OPT": "-DNDEBUG -fwrapv -O3",
+            "CFLAGS": "-fPIC -fstack-protector-strong",
             "LDFLAGS": "-Wl,-s -Wl,-z,relro -Wl,-z,now",
             "SOURCE_DATE_EPOCH": str(int((source / "configure").stat().st_mtime)),
+            # The Python that runs here, for another machine, is left as it is.
+            "PYTHONDONTWRITEBYTECODE": "1",
             # Not to be found out without running something on that machine.
             "ac_cv_file__dev_ptmx": "yes",
             "ac_cv_file__dev_ptc": "no",
@@ -265,10 +274,11 @@ class _Build:
         made = []
         for name, one in from_debian.items():
             folder = source[name]
-            said = {"name": name, "version": one.upstream, "debian": one.version}
+            called = _CALLED.get(name, name)
+            said = {"name": called, "version": one.upstream, "debian": one.version}
             said |= {"file": one.tarball.name, "sha256": one.tarball.sha256}
             made.append({**said, "patches": sources.patches(folder) if one.patched else []})
-            licences = prefix / "licences" / name
+            licences = prefix / "licences" / called
             licences.mkdir(parents=True)
             for file in (
                 *("LICENSE", "LICENSE.txt", "LICENSE.md", "Doc/license.rst", "Misc/sbom.spdx.json"),

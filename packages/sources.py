@@ -59,8 +59,8 @@ class Source:
 
     @property
     def upstream(self) -> str:
-        """The version as upstream calls it: 3.5.7 of 3.5.7-1~deb13u2."""
-        return self.version.partition(":")[2 if ":" in self.version else 0].rpartition("-")[0]
+        """The version as upstream calls it: 3.5.7 of 3.5.7-1~deb13u2, 2.1 of 1:2.0+really2.1-1."""
+        return self.version.split(":")[-1].rpartition("-")[0].split("+really")[-1]
 
     @property
     def tarball(self) -> File:
@@ -189,7 +189,8 @@ def _sha256(path: Path) -> str:
 
 def _indexed(name: str, suite: str, apt: Sequence[str]) -> Iterator[Source]:
     """All versions that Debian's index has of a source, the newest first."""
-    found: dict[str, list[File]] = {}
+    # A version can be in two places: Debian's archive and the one of its security team.
+    found: list[tuple[str, tuple[File, ...]]] = []
     for stanza in run(["apt-cache", *apt, "showsrc", "--only-source", name]).split("\n\n"):
         fields: dict[str, list[str]] = {}
         key = ""
@@ -203,18 +204,16 @@ def _indexed(name: str, suite: str, apt: Sequence[str]) -> Iterator[Source]:
             continue
         folder = fields["Directory"][0]
         listed = (line.split() for line in fields["Checksums-Sha256"] if line)
-        found[fields["Version"][0]] = [
-            File(f"{folder}/{file}", digest)
-            for digest, _, file in listed
-            if not file.endswith(".asc")
-        ]
+        all_files = [File(f"{folder}/{file}", digest) for digest, _, file in listed]
+        wanted = tuple(file for file in all_files if not file.name.endswith(".asc"))
+        found.append((fields["Version"][0], wanted))
 
-    def order(one: str, other: str) -> int:
-        newer = subprocess.run(["dpkg", "--compare-versions", one, "gt", other], check=False)
+    def order(one: tuple[str, object], other: tuple[str, object]) -> int:
+        newer = subprocess.run(["dpkg", "--compare-versions", one[0], "gt", other[0]], check=False)
         return 1 if newer.returncode == 0 else -1
 
-    for version in sorted(found, key=functools.cmp_to_key(order), reverse=True):
-        yield Source(name, version, suite, True, tuple(found[version]))
+    for version, files in sorted(found, key=functools.cmp_to_key(order), reverse=True):
+        yield Source(name, version, suite, True, files)
 
 
 def obtained() -> dict[str, Source]:

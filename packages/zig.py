@@ -46,7 +46,8 @@ def home() -> Path:
 
 
 def version() -> str:
-    """The version of ziglang that is installed."""
+    """The version of ziglang that is installed. Raises BuildFailed if it is not."""
+    home()
     return installed("ziglang")
 
 
