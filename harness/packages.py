@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+BUILT_BY = "make packages"
 DIST = Path(__file__).parent.parent / "dist"
 NAMES = {
     "deb": "asterisk-fax-exporter_*_{debian}.deb",
@@ -26,6 +27,6 @@ def built(kind: str, machine: str = "") -> Path:
     found = sorted(DIST.glob(pattern), key=lambda path: path.stat().st_mtime)
     if found:
         return found[-1]
-    missing = f"there is no dist/{pattern}: make packages"
+    missing = f"there is no dist/{pattern}: {BUILT_BY}"
     assert "packages" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
     pytest.skip(missing)

@@ -21,6 +21,10 @@ GLIBC: Final = ("manylinux2014", "manylinux_2_17")
 _INSTALLED_BY: Final = re.compile(r"\.dist-info/(direct_url\.json|INSTALLER|REQUESTED)$")
 """What pip writes beside what a wheel has; the first has the path of the tree."""
 
+_NOT_OF_LIBC: Final = ("frozenlist/_frozenlist*.so",)
+"""What is linked with more than libc: this with libstdc++, of which it uses nothing. Without it its
+package takes the same in Python."""
+
 
 class WheelsFailed(Exception):
     """pip did not do what it was told; the text has what it says."""
@@ -47,6 +51,9 @@ def install(site: Path, machine: str, version: str, date: int) -> None:
     # Commands of others, and what the package has in its own places.
     for beside in ("bin", "share"):
         shutil.rmtree(site / beside, ignore_errors=True)
+    for pattern in _NOT_OF_LIBC:
+        for file in site.glob(pattern):
+            file.unlink()
     for record in site.glob("*.dist-info/RECORD"):
         _forget(record)
 
