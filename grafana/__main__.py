@@ -34,11 +34,11 @@ def boards() -> dict[str, dict[str, Any]]:
     return made
 
 
-def texts(suffix: str = "") -> dict[str, str]:
-    """The content of each file, by its name."""
+def texts(suffix: str = "", titled: str = "") -> dict[str, str]:
+    """The content of each file, by its name; `suffix` and `titled` are those of `told_apart`."""
     return {
         name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        for name, content in told_apart(boards(), suffix).items()
+        for name, content in told_apart(boards(), suffix, titled).items()
     }
 
 

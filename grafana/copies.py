@@ -6,10 +6,11 @@ from typing import Any
 Board = dict[str, Any]
 
 
-def told_apart(boards: dict[str, Board], suffix: str) -> dict[str, Board]:
+def told_apart(boards: dict[str, Board], suffix: str, titled: str = "") -> dict[str, Board]:
     """The dashboards by the names of their files, all with a suffix; with an empty one as they are.
 
-    The chart does the same for `monitoring.dashboards.suffix`.
+    In titles it is `titled`, if that is given. The chart does the same for
+    `monitoring.dashboards.suffix`.
     """
     if not suffix:
         return boards
@@ -29,7 +30,7 @@ def told_apart(boards: dict[str, Board], suffix: str) -> dict[str, Board]:
     for name, board in boards.items():
         copy = followed(board)
         copy["uid"] += f"-{suffix}"
-        copy["title"] += f" ({suffix})"
+        copy["title"] += f" ({titled or suffix})"
         # By tags they find one another, in the list at the top.
         for tagged in (copy, *copy["links"]):
             tagged["tags"] = [f"{tag}-{suffix}" for tag in tagged["tags"]]
