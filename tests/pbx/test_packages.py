@@ -1,12 +1,12 @@
-"""The .deb in bare Debians that run no systemd, as in a container: installed, run, purged; and beside a
-real Asterisk, with real faxes."""
+"""The .deb in bare Debians that run no systemd, as in a container: installed, run, purged; and
+beside a real Asterisk, with real faxes."""
 
 import json
 import os
 import re
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class Installed:
 
 
 @contextmanager
-def installed(layers: list[Path], packages: Packages, folder: Path) -> Iterator[Installed]:
+def installed(layers: Sequence[Path], packages: Packages, folder: Path) -> Iterator[Installed]:
     """The new package in an overlay on these layers."""
     root = opened(layers, folder, packages.folder)
     try:
@@ -57,16 +57,22 @@ def installed(layers: list[Path], packages: Packages, folder: Path) -> Iterator[
         closed(root)
 
 
-@pytest.fixture(scope="module", params=SUITES)
-def debian(
-    request: pytest.FixtureRequest, packages: Packages, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
-    folder = tmp_path_factory.mktemp("debian")
-    with installed(list(bare(request.param)), packages, folder) as one:
-        yield one
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_bare_debian_takes_it_runs_it_and_gives_it_up(
+    suite: str, packages: Packages, ca: trustme.CA, tmp_path: Path
+) -> None:
+    """One installation for all of it, in this order."""
+    with installed(bare(suite), packages, tmp_path / "debian") as debian:
+        it_was_installed_without_a_word(debian)
+        nothing_of_it_is_writable_for_the_service(debian)
+        it_says_which_settings_lack(debian)
+        it_watches_its_demo_and_serves_page_and_metrics(debian)
+        it_serves_tls(debian, ca, tmp_path)
+        who_was_there_before_stays_who_he_is(debian)
+        it_is_purged_without_a_trace_but_its_user(debian)
 
 
-def test_it_is_installed_without_a_word_where_no_systemd_runs(debian: Installed) -> None:
+def it_was_installed_without_a_word(debian: Installed) -> None:
     said = [
         line
         for line in debian.said.splitlines()
@@ -86,7 +92,7 @@ def test_it_is_installed_without_a_word_where_no_systemd_runs(debian: Installed)
     assert not links
 
 
-def test_nothing_of_it_is_writable_for_the_service(debian: Installed) -> None:
+def nothing_of_it_is_writable_for_the_service(debian: Installed) -> None:
     found = debian.root.run(
         "sh",
         "-c",
@@ -96,7 +102,7 @@ def test_nothing_of_it_is_writable_for_the_service(debian: Installed) -> None:
     assert found.stdout == ""
 
 
-def test_the_program_watches_its_demo_and_serves_page_and_metrics(debian: Installed) -> None:
+def it_watches_its_demo_and_serves_page_and_metrics(debian: Installed) -> None:
     with Exporter("--demo", command=debian.program()) as exporter:
         exporter.wait_until(
             lambda now: now.value("sessions_started_total", operation="receive") > 0, START_SECONDS
@@ -113,7 +119,7 @@ def test_the_program_watches_its_demo_and_serves_page_and_metrics(debian: Instal
     assert all(line.startswith("ts=") for line in exporter.log.splitlines()), exporter.log
 
 
-def test_the_program_serves_tls(debian: Installed, ca: trustme.CA, tmp_path: Path) -> None:
+def it_serves_tls(debian: Installed, ca: trustme.CA, tmp_path: Path) -> None:
     folder = debian.root.path / "etc" / NAME
     renew_server_certificate(ca, folder)
     user, group = map(int, debian.user().split(":"))
@@ -131,13 +137,13 @@ def test_the_program_serves_tls(debian: Installed, ca: trustme.CA, tmp_path: Pat
             assert b"asterisk_fax_up 1" in answer.read()
 
 
-def test_settings_that_lack_are_named(debian: Installed) -> None:
+def it_says_which_settings_lack(debian: Installed) -> None:
     done = debian.root.run(PROGRAM)
     assert done.returncode == 2
     assert "--ami.username (or FAX_EXPORTER_AMI_USERNAME): not set" in done.stdout
 
 
-def test_who_was_there_before_stays_who_he_is(debian: Installed) -> None:
+def who_was_there_before_stays_who_he_is(debian: Installed) -> None:
     root = debian.root
     # As an administrator may have made it: with a shell, another group, and a secret of root's.
     script = f"""
@@ -164,18 +170,21 @@ id -gn {NAME}; readlink {ETC}/secret
         f"600 {NAME} users {ETC}/secret",
         f"700 {NAME} users /var/lib/{NAME}",
         f"750 {NAME} users /var/log/{NAME}",
-        f"{NAME}: a user of this name is there, and is root; the service is not for root: rename it",
+        f"{NAME}: a user of this name is there, and is root; the service is not for root: "
+        "rename it",
         NAME,
         "elsewhere",
     ]
 
 
-def test_it_is_purged_without_a_trace_but_its_user(debian: Installed) -> None:
+def it_is_purged_without_a_trace_but_its_user(debian: Installed) -> None:
     done = debian.root.run("dpkg", "--purge", NAME)
     assert done.returncode == 0, done.stdout
     left = debian.root.files() ^ debian.before
     # The database of packages, and what useradd keeps of the files before.
-    kept = re.compile(r"/var/lib/dpkg/|/var/log/dpkg\.log$|/etc/(passwd|group|g?shadow|sub[ug]id)-?$")
+    kept = re.compile(
+        r"/var/lib/dpkg/|/var/log/dpkg\.log$|/etc/(passwd|group|g?shadow|sub[ug]id)-?$"
+    )
     assert not {one for one in left if not kept.match(one)}
     assert debian.root.run("id", NAME).returncode == 0
 
@@ -185,7 +194,7 @@ def test_beside_a_real_asterisk_it_counts_the_bad_lines_of_the_files(
     suite: str, packages: Packages, three_pages: Path, tmp_path: Path
 ) -> None:
     with (
-        installed(list(with_asterisk(suite)), packages, tmp_path / "debian") as debian,
+        installed(with_asterisk(suite), packages, tmp_path / "debian") as debian,
         Asterisk(suite) as asterisk,
         asterisk.sampler() as sampler,
     ):

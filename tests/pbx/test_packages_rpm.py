@@ -6,7 +6,7 @@ from typing import Final
 from tests.pbx.debian import closed, opened, with_systemd
 from tests.pbx.packages import NAME, Packages
 from tests.pbx.systemd import under_systemd
-from tests.pbx.test_packages_systemd import FUNCTIONS, SCRAPE
+from tests.pbx.test_packages_systemd import FUNCTIONS, FURNISH, SCRAPE
 
 # What it depends on is named as Fedora and its like name it.
 RPM: Final = 'rpm_() { rpm --nodeps --nosignature --force-debian "$@" >>$log 2>&1; }\n'
@@ -58,8 +58,8 @@ def test_the_life_of_the_rpm_under_systemd(packages: Packages, tmp_path: Path) -
         names + FUNCTIONS + RPM + SCRAPE + LIFE,
         tmp_path,
         [Path("/")],  # the machine's own, which has rpm
-        furnish='rm -rf "$r/etc/systemd/system" && mkdir -p "$r/etc/systemd/system" "$r/mnt/given"\n'
-        'mount --bind "$PACKAGES" "$r/mnt/given"',
+        # Of the machine's own, if it has one, nothing.
+        furnish=f'rm -rf "$r/etc/systemd/system" "$r/etc/{NAME}" "$r/usr/lib/{NAME}"\n{FURNISH}',
         variables={"PACKAGES": str(packages.folder)},
         seconds=200,
     )

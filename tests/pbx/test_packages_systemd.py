@@ -25,8 +25,9 @@ show() {{ systemctl show "$unit" --property="$1" --value; }}
 until_() {{ for i in $(seq 300); do [ "$(show "$1")" = "$2" ] && return; sleep 0.1; done; }}
 state() {{ echo "$1 $(systemctl is-enabled $unit 2>/dev/null) $(systemctl is-active $unit)"; }}
 files() {{
-  find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /mnt \\
-    -o -path /var/lib/dpkg -o -name .updated -o -path /var/log/journal -o -path /var/cache \\) -prune -o -print | sort
+  find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \\
+    -o -path /mnt -o -path /var/lib/dpkg -o -name .updated -o -path /var/log/journal \\
+    -o -path /var/cache \\) -prune -o -print | sort
 }}
 """
 
@@ -49,14 +50,16 @@ id -un $unit | sed 's/^/user /'
 grep "^$unit:" /etc/passwd | sed 's/.*:/shell /'
 systemctl start $unit 2>/dev/null
 echo "unconfigured $(show ExecMainStatus) $(show Result) $(show NRestarts)"
-journalctl --sync; journalctl --unit $unit --output cat | grep -c 'not set, and only' | sed 's/^/missing /'
+journalctl --sync
+journalctl --unit $unit --output cat | grep -c 'not set, and only' | sed 's/^/missing /'
 systemctl reset-failed $unit
 
 printf '%s\n' FAX_EXPORTER_AMI_USERNAME=fax FAX_EXPORTER_DEMO=true >>$etc/environment
 echo of-this-test >$etc/secret
-mkdir -p /etc/systemd/system/$unit.service.d
-printf '%s\n' '[Service]' 'Environment=OF_THIS_TEST=1' >/etc/systemd/system/$unit.service.d/local.conf
-sha256sum $etc/* /etc/systemd/system/$unit.service.d/* >/run/kept
+own=/etc/systemd/system/$unit.service.d
+mkdir -p $own
+printf '%s\n' '[Service]' 'Environment=OF_THIS_TEST=1' >$own/local.conf
+sha256sum $etc/* $own/* >/run/kept
 systemctl daemon-reload
 systemctl enable --now $unit 2>/dev/null; state enabled
 scrape | sed 's/^/scraped /'
@@ -75,15 +78,15 @@ scrape | sed 's/^/scraped_again /'
 
 # A start that takes its time, and dpkg is killed meanwhile.
 mkfifo /run/hold; exec 3<>/run/hold
-printf '%s\n' '[Service]' 'ExecStartPre=+/bin/sh -c "read x </run/hold"' \
-  >/run/systemd/system.control.conf
-mkdir -p /run/systemd/system/$unit.service.d
-mv /run/systemd/system.control.conf /run/systemd/system/$unit.service.d/hold.conf
+hold=/run/systemd/system/$unit.service.d
+mkdir -p $hold
+printf '%s\n' '[Service]' 'ExecStartPre=+/bin/sh -c "read x </run/hold"' >$hold/hold.conf
 systemctl daemon-reload
 dpkg_ --install /mnt/given/$new & dpkg=$!
 until_ ActiveState activating
-kill -KILL $(cat /proc/$dpkg/task/$dpkg/children) 2>/dev/null; kill -KILL $dpkg; wait $dpkg 2>/dev/null
-rm /run/systemd/system/$unit.service.d/hold.conf; systemctl daemon-reload
+kill -KILL $dpkg $(cat /proc/$dpkg/task/$dpkg/children)
+wait $dpkg 2>/dev/null
+rm $hold/hold.conf; systemctl daemon-reload
 echo go >&3; exec 3>&-
 until_ ActiveState active
 dpkg-query -W -f 'interrupted ${db:Status-Status}\n' $unit
@@ -118,7 +121,7 @@ sha256sum --status --check /run/kept && echo kept_by_remove yes
 install_ $new again
 state back
 
-rm -r /etc/systemd/system/$unit.service.d; systemctl daemon-reload
+rm -r $own; systemctl daemon-reload
 systemctl start $unit
 dpkg_ --purge $unit; echo "purge $?"
 echo "purged $(systemctl is-active $unit)"

@@ -53,9 +53,10 @@ def test_the_unit_starts_answers_reloads_and_is_restarted_by_its_watchdog(tmp_pa
 BEFORE: Final = r"""
 secret=/etc/asterisk-fax-exporter/secret
 chown root:root $secret; rm -r /var/lib/$unit /var/log/$unit
-mkdir -p /run/systemd/system
-printf '%s\n' '[Service]' Type=oneshot DynamicUser=yes StateDirectory=$unit LogsDirectory=$unit UMask=0077 \
-  "ExecStart=/bin/touch /var/lib/$unit/peers.json /var/log/$unit/faxes.log" >/run/systemd/system/before.service
+printf '%s\n' '[Service]' Type=oneshot DynamicUser=yes UMask=0077 \
+  StateDirectory=$unit LogsDirectory=$unit \
+  "ExecStart=/bin/touch /var/lib/$unit/peers.json /var/log/$unit/faxes.log" \
+  >/run/systemd/system/before.service
 systemctl start before; echo "before $?"
 readlink /var/lib/$unit
 """
