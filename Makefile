@@ -75,6 +75,7 @@ before-test:
 	if [ -n "$$missing" ]; then \
 		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(TOOLS)"; \
 	fi
+	@ls dist/*.deb >/dev/null 2>&1 || echo "Some tests are skipped for want of packages: make packages"
 	@command -v grafana-tsc >/dev/null && command -v grafana-logql >/dev/null || \
 		echo "Some tests are skipped for want of Grafana's types and grammar; where npm is: .ci/npm-tools $(TOOLS)"
 

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, Protocol, TextIO, TypeAlias
 
+from exporter.ending import SAID, seconds_left
 from exporter.line_writer import Descriptor, LineWriter
 from exporter.log_limit import SECONDS, Kind, LeftOut, Limiter, has_words, without_values, words_of
 from exporter.words import visible
@@ -157,7 +158,7 @@ class _StandardError(logging.StreamHandler["TextIO | _Queue"]):
     def wait(self) -> None:
         """Until everything is written, but not for more than FLUSH_SECONDS."""
         if isinstance(self.stream, _Queue):
-            written = self.stream.writer.flush(self._patience)
+            written = self.stream.writer.flush(min(self._patience, seconds_left(SAID)))
             self._patience = FLUSH_SECONDS if written else 0.0
 
     def close(self) -> None:
@@ -166,7 +167,7 @@ class _StandardError(logging.StreamHandler["TextIO | _Queue"]):
             if self._timer is not None:
                 self._timer.cancel()
         if isinstance(self.stream, _Queue):
-            self.stream.writer.close(self._patience)
+            self.stream.writer.close(min(self._patience, seconds_left(SAID)))
         super().close()
 
     def _write(self, record: logging.LogRecord) -> None:

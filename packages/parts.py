@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tools.bundled import CRATES, IN_CPYTHON, SOURCES
+from tools.bundled import CRATES, IN_CPYTHON, LEFT_OUT, PYTHON, SOURCES
 from tools.licences import PERMISSIVE, is_within
 
 Json = dict[str, Any]
@@ -70,13 +70,14 @@ def _sources(prefix: Path) -> Iterator[Part]:
 
 def _in_cpython(prefix: Path) -> Iterator[Part]:
     """Those of CPython's own SBOM have versions there, the others none."""
-    file = prefix / "licences/cpython/sbom.spdx.json"
+    file = prefix / "licences" / PYTHON / "sbom.spdx.json"
     told: Json = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     versions = {one["name"]: one.get("versionInfo", "") for one in told.get("packages", ())}
-    for name in versions.keys() - IN_CPYTHON.keys():
+    gone = {name for name, of in LEFT_OUT.items() if not any(prefix.glob(f"lib/python3*/{of}"))}
+    for name in versions.keys() - IN_CPYTHON.keys() - gone:
         raise PartUnknown(f"tools/bundled.py does not say under which licence CPython's {name} is")
     for name, licence in IN_CPYTHON.items():
-        yield Part(name, versions.get(name, ""), licence, inside="cpython")
+        yield Part(name, versions.get(name, ""), licence, inside=PYTHON)
 
 
 def _crates(site: Path) -> Iterator[Part]:

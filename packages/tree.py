@@ -96,15 +96,7 @@ def lay(root: Path, machine: str, prefix: Path, runs: Path, release: Release) ->
         shutil.copyfile(ROOT / "deploy/package" / name, library / "bin" / file)
     wheels.install(library / f"lib/python{version}/site-packages", machine, version, release.date)
     _compile(root, runs)
-
-    for pattern, to in _COPIED.items():
-        found = sorted(one for one in ROOT.glob(pattern) if one.is_file())
-        if not found:
-            raise TreeFailed(f"there is no {pattern} in {ROOT}")
-        for one in found:
-            there = root / to / _RENAMED.get(one.name, one.name)
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(one, there)
+    copy_documents(root)
     for path, target in _LINKS.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).symlink_to(target)
@@ -113,6 +105,18 @@ def lay(root: Path, machine: str, prefix: Path, runs: Path, release: Release) ->
     _compress(root / DOC / "changelog.gz", changelog.encode())
     debian = debian_changelog(release, changes(changelog))
     _compress(root / DOC / "changelog.Debian.gz", debian.encode())
+
+
+def copy_documents(root: Path) -> None:
+    """Bring what is installed as it is in the project's tree. Raises TreeFailed."""
+    for pattern, to in _COPIED.items():
+        found = sorted(one for one in ROOT.glob(pattern) if one.is_file())
+        if not found:
+            raise TreeFailed(f"there is no {pattern} in {ROOT}")
+        for one in found:
+            there = root / to / _RENAMED.get(one.name, one.name)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(one, there)
 
 
 def settle(root: Path, date: int) -> None:

@@ -22,8 +22,8 @@ _INSTALLED_BY: Final = re.compile(r"\.dist-info/(direct_url\.json|INSTALLER|REQU
 """What pip writes beside what a wheel has; the first has the path of the tree."""
 
 _NOT_OF_LIBC: Final = ("frozenlist/_frozenlist*.so",)
-"""What is linked with more than libc: this with libstdc++, of which it uses nothing. The package has
-the same in Python, and takes that."""
+"""What is linked with more than libc: this with libstdc++, of which it uses nothing. Without it its
+package takes the same in Python."""
 
 
 class WheelsFailed(Exception):

@@ -6,19 +6,16 @@ package with a part that is not here is not made.
 
 from typing import Final
 
+PYTHON: Final = "cpython"
 SOURCES: Final = {
-    "cpython": "PSF-2.0",
+    PYTHON: "PSF-2.0",
     "openssl": "Apache-2.0",
     "sqlite": "blessing",
     "zlib": "Zlib",
-    "libffi": "MIT",
-    "bzip2": "bzip2-1.0.6",
-    "xz": "0BSD",
-    "zstd": "BSD-3-Clause OR GPL-2.0-only",
     "llvm-libunwind": "Apache-2.0 WITH LLVM-exception",
     "zig-compiler-rt": "MIT",
 }
-"""By the name of a source that the Python may be built from. The last two: what the compiler links
+"""By the name of a source that the Python is built from. The last two are what the compiler links
 in of its own."""
 
 IN_CPYTHON: Final = {
@@ -39,6 +36,8 @@ IN_CPYTHON: Final = {
     "trace": "HPND",
 }
 """Of others, in CPython's own source. Its Doc/license.rst has the texts."""
+LEFT_OUT: Final = {"macholib": "ctypes"}
+"""Of what CPython's own SBOM has, with the folder of the library that the packages have not."""
 
 # The Rust libraries that are compiled into a wheel. pydantic-core has an SBOM of its own; these are
 # of bcrypt, which has none, and of Rust itself.
@@ -68,6 +67,6 @@ def rows() -> list[tuple[str, str, str]]:
     """Name, licence and where it is, of everything here."""
     return [
         *((name, licence, "") for name, licence in SOURCES.items()),
-        *((name, licence, "in cpython") for name, licence in IN_CPYTHON.items()),
+        *((name, licence, f"in {PYTHON}") for name, licence in IN_CPYTHON.items()),
         *((name, licence, "Rust, in wheels") for name, licence in CRATES.items()),
     ]

@@ -47,6 +47,7 @@ _IN_SPDX: Final = {
     "OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "OSI Approved :: Python Software Foundation License": "PSF-2.0",
     "Public Domain": "CC0-1.0",  # the nearest that there is
+    "Public domain": "CC0-1.0",
 }
 _TEXTS: Final = {"MIT": "MIT License", "Apache-2.0": "Apache License"}
 """How the file of a licence begins."""

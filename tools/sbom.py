@@ -95,13 +95,18 @@ class Part(Protocol):
 
 
 def with_parts(made: Json, parts: Sequence[Part]) -> Json:
-    """An SBOM with components for these too, each in the component that it is inside of."""
+    """An SBOM with components for these too, each in the component that it is inside of.
+
+    Raises SbomFailed if that is not there.
+    """
     inside: dict[str, list[Json]] = {}
     for one in parts:
         inside.setdefault(one.inside, []).append(_component(one))
     components = [*made["components"], *inside.pop("", [])]
     by_folder = {_key(one).replace("-", "_"): one for one in components}
     for name, nested in inside.items():
+        if name not in by_folder:
+            raise SbomFailed(f"{name}, which has {nested[0]['name']} inside, is not in the lock")
         by_folder[name]["components"] = nested
     return made | {"components": components}
 

@@ -18,6 +18,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
+from exporter.ending import WRITTEN, seconds_left
 from exporter.history import rows
 from exporter.history.database import DAY, Database, TooSlow
 from exporter.history.query import MAX_LIMIT, FaxPage, Query, Stored
@@ -40,8 +41,6 @@ READ_SECONDS: Final = 5.0
 """So long `earlier` may take: polls begin after it."""
 MAX_EARLIER: Final = 200_000
 """Faxes that `earlier` returns at most."""
-CLOSE_SECONDS: Final = 5.0
-"""For what waits to be written at the end: a disk may hang."""
 
 _NOT_WRITTEN: Final = "they could not be written"
 
@@ -142,11 +141,12 @@ class FaxHistory:
         }
 
     async def close(self) -> None:
-        """Writes what was told, and ends."""
+        """Writes what was told, and ends; not for longer than the end of the exporter may take."""
         self._ended = True
+        told = self._queue.qsize() + len(self._waiting)
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
-        if self._thread.is_alive():
+        await asyncio.to_thread(self._thread.join, seconds_left(WRITTEN))
+        if told and self._thread.is_alive():
             log.error("the last faxes of the history could not be written in time")
 
     async def _ask(self, call: Callable[[Database], T]) -> T:

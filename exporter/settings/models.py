@@ -343,6 +343,14 @@ class Settings(BaseSettings):
         bool,
         Field(description="Ask each Asterisk once, say what it lacks and where to add it; exit."),
     ] = False
+    health_check: Annotated[
+        bool,
+        Field(
+            description="Say whether the exporter that runs here is healthy, by exit status 0 or "
+            "1 and a line. Of the other flags it heeds --web.listen-address, and only to choose "
+            "between several."
+        ),
+    ] = False
 
     @classmethod
     def settings_customise_sources(

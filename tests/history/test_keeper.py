@@ -424,7 +424,7 @@ async def test_what_cannot_all_be_read_in_time_is_not_told_at_all(
 async def test_a_disk_that_hangs_does_not_hold_up_the_end(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeper, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "WRITTEN", 0.01)
     hanging = threading.Event()
     history = FaxHistory(HistorySettings(file=path), details=False)
     history.start()

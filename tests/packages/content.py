@@ -57,7 +57,7 @@ def _of_tar(archive: tarfile.TarFile, members: Iterable[tarfile.TarInfo], strip:
             assert content
             what = hashlib.sha256(content.read()).hexdigest()
         if name:
-            found[name] = Item(kind | one.mode, f"{one.uname}:{one.gname}", what)
+            found[name] = _item(kind | one.mode, f"{one.uname}:{one.gname}", what)
     return found
 
 
@@ -69,12 +69,17 @@ def of_rpm(file: Path) -> Content:
     for line in asked(file, form).splitlines():
         name, mode, user, group, digest, target = line.split("\t")
         kind = int(mode) & 0o177777
-        found[name.lstrip("/")] = Item(kind, f"{user}:{group}", target or digest)
+        found[name.lstrip("/")] = _item(kind, f"{user}:{group}", target or digest)
     return found
+
+
+def _item(mode: int, owner: str, what: str) -> Item:
+    # A link has no mode of its own, and what stands there is nothing that anybody heeds.
+    return Item(mode | 0o777 if stat.S_ISLNK(mode) else mode, owner, what)
 
 
 def asked(file: Path, form: str) -> str:
     """What rpm says of a package, by a --queryformat."""
     rpm = binary("rpm", package="rpm")
-    command = [rpm, "--query", "--package", "--queryformat", form, file]
+    command = [rpm, "--query", "--package", "--queryformat", form, str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

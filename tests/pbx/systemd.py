@@ -34,9 +34,7 @@ mount --bind "$TREE" "$r/opt/tree"
 rm -rf "$r/etc/systemd/system" && mkdir -p "$r/etc/systemd/system/$UNIT.d"
 printf %s "$DROP_IN" >"$r/etc/systemd/system/$UNIT.d/test.conf"
 """
-_PUT_IN_PLACE: Final = block(
-    "useradd", after="## By hand", document="deploy/systemd/README.md"
-)
+_PUT_IN_PLACE: Final = block("useradd", after="## By hand", document="deploy/systemd/README.md")
 
 _PROBE: Final = f"""
 PYTHON={PYTHON}
@@ -53,8 +51,8 @@ _STAGE_1: Final = r"""
 set -e
 mkdir -p "$W/cg" && mount -t cgroup2 none "$W/cg"
 mkdir "$W/cg/$NAME" && echo $$ >"$W/cg/$NAME/cgroup.procs"
-timeout --signal=KILL "$SECONDS_AT_MOST" unshare --mount --propagation private --cgroup --pid --net \
-  --uts --ipc --fork --kill-child sh -ec "$STAGE_2" || true
+timeout --signal=KILL "$SECONDS_AT_MOST" unshare --mount --propagation private --cgroup --pid \
+  --net --uts --ipc --fork --kill-child sh -ec "$STAGE_2" || true
 echo $$ >"$W/cg/cgroup.procs"
 find "$W/cg/$NAME" -depth -type d -exec rmdir {} +
 """
