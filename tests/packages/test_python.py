@@ -90,9 +90,9 @@ def test_all_that_the_exporter_imports_of_the_standard_library_is_there(machine:
         import logging.handlers, mimetypes, multiprocessing, netrc, resource, select, sqlite3, ssl
         import statistics, struct, subprocess, syslog, tempfile, tracemalloc, unicodedata, uuid
         import zoneinfo, zlib, gzip
-        print(hashlib.scrypt(b"", salt=b"", n=2, r=1, p=1).hex()[:8], sqlite3.threadsafety)
+        print(hashlib.scrypt(b"", salt=b"", n=16, r=1, p=1).hex()[:8], sqlite3.threadsafety)
     """
-    assert said(machine, code) == "77d6576238657b20"[:8] + " 3"
+    assert said(machine, code) == "77d65762 3"
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,10 @@ def with_only(file: Path, there: str) -> list[str]:
     """A command before another, which then has an /etc with that file alone. Where nobody may mount
     the test is skipped, or fails if FAX_TEST_REQUIRE has `mount`."""
     on_small_disk(file.parent)  # says so
-    mounted = (
-        'mount --bind "$0" /mnt; mount -t tmpfs none /etc; mkdir -p "$(dirname "$1")"'
-        '; cp /mnt "$1"; shift; exec "$@"'
-    )
+    alone = 'mount -t tmpfs none /etc; mkdir -p "${1%/*}"; cp "$0" "$1"; shift; exec "$@"'
     return [
         *("/usr/bin/unshare", "--map-root-user", "--mount", "/bin/sh", "-euc"),
-        mounted,
+        alone,
         str(file),
         there,
     ]
