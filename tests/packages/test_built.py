@@ -1,5 +1,6 @@
 """The packages in dist/: one content in three formats, that runs wherever and whoever runs it."""
 
+import gzip
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from harness.programs import binary, succeeds
 from harness.running import Exporter
 from packages import elf
 from packages.__main__ import GLIBC
+from packages.release import changes
 from tests.packages.content import Content, asked, of_deb, of_rpm, of_tar_gz
 from tests.test_locks import LOCKS, locked
 
@@ -127,6 +129,24 @@ def test_it_needs_nothing_of_the_system_but_libc_and_what_makes_a_user(machine: 
         "glibc",
         "/usr/sbin/useradd",
     }
+
+
+@MACHINES
+def test_all_say_what_changed(machine: str) -> None:
+    said = {}
+    with tarfile.open(built("tar.gz", machine)) as archive:
+        for member in archive:
+            if Path(member.name).name.startswith("changelog."):
+                packed = archive.extractfile(member)
+                assert packed
+                said[Path(member.name).name] = gzip.decompress(packed.read()).decode()
+    assert said["changelog.gz"].startswith("# Changelog\n")
+    item = changes(said["changelog.gz"])[0]
+    debian = said["changelog.Debian.gz"]
+    assert debian.startswith(f"{NAME} ({__version__}-1) ")
+    assert f" * {item} " in re.sub(r"\s+", " ", debian)
+    rpm = asked(built("rpm", machine), "[%{CHANGELOGNAME} %{CHANGELOGTEXT}\n]")
+    assert f" - {__version__}-1 - {item}\n" in rpm
 
 
 @MACHINES

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.programs import binary, succeeds
 from packages.release import NOBODY, ROOT, Release, SettingWrong, changes, debian_changelog, release
 
 MADE = Release("0.1.0", 2, "Ada <ada@example.org>", "", "Faxes", 1_700_000_000)
@@ -70,3 +71,10 @@ def test_the_changelog_is_one_that_dpkg_reads(tmp_path: Path) -> None:
     assert lines[-1] == " -- Ada <ada@example.org>  Tue, 14 Nov 2023 22:13:20 +0000"
     assert len(re.findall(r"^  \* ", text, re.MULTILINE)) == 2
     assert max(map(len, lines)) <= 80
+    file = tmp_path / "changelog"
+    file.write_text(text)
+    parse = binary("dpkg-parsechangelog", package="dpkg-dev")
+    read = succeeds(parse, "--file", file)
+    assert "Version: 0.1.0-2\n" in read
+    assert f"Timestamp: {MADE.date}\n" in read
+    assert "warning" not in read
