@@ -209,9 +209,13 @@ def _indexed(name: str, suite: str, apt: Sequence[str]) -> Iterator[Source]:
         found.append((fields["Version"][0], wanted))
 
     def order(one: tuple[str, object], other: tuple[str, object]) -> int:
+        if one[0] == other[0]:
+            return 0
         newer = subprocess.run(["dpkg", "--compare-versions", one[0], "gt", other[0]], check=False)
         return 1 if newer.returncode == 0 else -1
 
+    # Of the two places the archive first: what the security team has, it has only for a while.
+    found.sort(key=lambda one: "/updates/" in one[1][0].path)
     for version, files in sorted(found, key=functools.cmp_to_key(order), reverse=True):
         yield Source(name, version, suite, True, files)
 
