@@ -27,6 +27,10 @@ _VARIABLES = tuple(
 )
 _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+not_now = _thread.allocate_lock()
+"""In a block with it no signal ends the process at once: one that comes does so after it."""
+
+_came = False
 _end: Callable[[], None] | None = None
 _hang_up: Callable[[], None] | None = None
 _begun: float | None = None
@@ -54,6 +58,11 @@ def in_good_order(end: Callable[[], None] | None, hang_up: Callable[[], None] | 
     _end, _hang_up = end, hang_up
 
 
+def came() -> bool:
+    """Whether a signal to end has."""
+    return _came
+
+
 def seconds_left(until: float) -> float:
     """Until so many seconds after the first signal; all of them if none came."""
     return until if _begun is None else max(0.0, _begun + until - time.monotonic())
@@ -65,14 +74,16 @@ def cut_off_with_it(end: Callable[[], None]) -> None:
 
 
 def _take() -> None:
-    global _begun
+    global _begun, _came
     while True:
         number = signal.sigwait(_NUMBERS)
         if number != signal.SIGHUP:
             break
         if (hang_up := _hang_up) is not None:
             hang_up()
+    _came = True
     if (end := _end) is None:
+        not_now.acquire()
         os._exit(128 + number if _does_one_thing() else 0)
     _begun = time.monotonic()
     end()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from exporter import ending
 from exporter.setup_pbx.change import Change, Owned
 from exporter.setup_pbx.conf_files import content_of
 from exporter.setup_pbx.refusal import Refusal
@@ -28,14 +29,16 @@ class _Held:
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[_Held]:
-    """Within it a signal that ends the process is only noted, and sent again after it."""
+    """Within it a signal that ends the process is only noted, and sent again after it. What
+    ending.py takes it is told of by `ending.came`."""
     held = _Held()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, lambda got, _: held.came.append(got))
     try:
-        yield held
+        with ending.not_now:
+            yield held
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -103,7 +106,7 @@ def write(changes: Sequence[Change], *, keep: bool = True) -> list[Path]:
                 if keep and change.before:
                     copies.append(_copied(change.path, change.before))
             for change, beside in ready:
-                if held.came:
+                if held.came or ending.came():
                     raise Refusal("it was interrupted")
                 done.append((change, None))
                 _put_in_place(change.path, beside)

@@ -1,6 +1,8 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +123,44 @@ def test_what_a_run_that_was_killed_has_left_is_no_obstacle(
     (tmp_path / ".a.setup-pbx.tmp").write_bytes(b"half")
     writing.write(two, keep=False)
     assert there(tmp_path) == {"a": b"2", "b": b"3"}
+
+
+KILLED = """
+import os, sys, time
+from pathlib import Path
+from exporter import ending
+from exporter.setup_pbx.change import Change
+from exporter.setup_pbx.writing import write
+
+really = os.fsync
+
+def fsync(descriptor):
+    if not ending.came():
+        os.kill(os.getpid(), {number})
+        while not ending.came():
+            time.sleep(0.001)
+    really(descriptor)
+
+os.fsync = fsync
+sys.argv = ["x", "--setup-pbx"]
+ending.heed_signals()
+try:
+    write([Change(Path({folder!r}) / name, b"1", b"2", None) for name in "ab"])
+finally:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_command_ends_it_once_all_is_as_it_was(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"1")
+    script = KILLED.format(number=int(number), folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=30)
+    assert done.returncode == 128 + number
+    assert there(tmp_path) == {"a": b"1", "b": b"1"}
 
 
 class Came(Exception):
