@@ -90,12 +90,18 @@ sys.meta_path.insert(0, Finder())
 """
 
 
-@pytest.mark.parametrize("numbers", SEVERAL)
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        *(("exporter.main", numbers) for numbers in SEVERAL),
+        ("pydantic", [TERM]),
+        ("exporter.reload", [HUP, INT]),
+    ],
+)
 @pytest.mark.parametrize(
     ("flags", "service"),
     [(["--demo"], True), (["--demo", "--check-pbx"], False), (["--config.check"], False)],
 )
-@pytest.mark.parametrize("name", ["exporter.main", "pydantic", "exporter.reload"])
 def test_a_signal_ends_it_while_python_still_imports(
     flags: list[str], service: bool, numbers: list[signal.Signals], name: str, holding: Holding
 ) -> None:
@@ -103,8 +109,8 @@ def test_a_signal_ends_it_while_python_still_imports(
         holding.wait()
         status, said = ends(process, *numbers)
     assert said == ""
-    ending = [number for number in numbers if number != signal.SIGHUP]
-    assert status in ({0} if service else {128 + number for number in ending})
+    ends_it = [number for number in numbers if number != HUP]
+    assert status in ({0} if service else {128 + number for number in ends_it})
 
 
 OPENS = """
@@ -287,9 +293,7 @@ def test_a_reload_that_hangs_holds_up_no_end(tmp_path: Path, holding: Holding) -
         "if str", f"import os\n    if os.path.exists({str(tmp_path / 'now')!r}) and str"
     )
     environment = holding.environment(code)
-    with Exporter(
-        f"--config.file={path}", environment=environment | {"PYTHONPATH": environment["PYTHONPATH"]}
-    ) as exporter:
+    with Exporter(f"--config.file={path}", environment=environment) as exporter:
         exporter.wait_until(lambda now: now.value("exporter_targets") == 1, 20)
         (tmp_path / "now").touch()
         exporter.process.send_signal(signal.SIGHUP)
@@ -419,6 +423,9 @@ def inner(outer: int) -> int:
                 return pid
 
 
+MOMENTS = [*(step * 0.02 for step in range(10)), *(step * 0.1 for step in range(2, 8))]
+
+
 @pytest.mark.parametrize("numbers", SEVERAL)
 @pytest.mark.parametrize(
     ("flags", "status"),
@@ -429,10 +436,11 @@ def test_signals_end_process_1_at_any_moment(
 ) -> None:
     launcher = unshared("--pid", "--fork", "--kill-child")
     launcher += ["env", "--block-signal=TERM,INT"]  # as the image
-    for step in range(16):
+    # A third of the moments each, or it would take minutes.
+    for seconds in MOMENTS[SEVERAL.index(numbers) % 3 :: 3]:
         with started(flags, holding.environment(""), launcher) as process:
             pid = inner(process.pid)
-            time.sleep(step * 0.02 if step < 10 else (step - 8) * 0.1)  # a moment like any other
+            time.sleep(seconds)  # a moment like any other
             for number in numbers:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
