@@ -38,12 +38,15 @@ LABEL org.opencontainers.image.title="asterisk-fax-exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 COPY --from=build /opt/fax-exporter/ /opt/fax-exporter/
-# For a volume with --history.file and --metrics.peer-file; a new one gets this owner.
-RUN install -d -o 10329 -g 10329 -m 700 /var/lib/asterisk-fax-exporter
+# For a volume with --history.file and --metrics.peer-file; a new one gets this owner. The group is
+# for who runs it as any other user, as OpenShift does: that user's group is 0.
+RUN install -d -o 10329 -g 0 -m 770 /var/lib/asterisk-fax-exporter
 # A number, so that Kubernetes' runAsNonRoot can see that it is not root; no account is needed.
 USER 10329:10329
 EXPOSE 10329
-# For the default port and plain HTTP; replace it if --web.listen-address or TLS says else.
+# Wherever it listens, with TLS and users too: see --health-check.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 \
-  CMD ["/opt/fax-exporter/bin/python", "-IS", "-c", "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:10329/-/healthy', timeout=3)"]
-ENTRYPOINT ["/opt/fax-exporter/bin/asterisk-fax-exporter"]
+  CMD ["/opt/fax-exporter/bin/asterisk-fax-exporter", "--health-check"]
+# To process 1 the kernel delivers only signals that it handles, and Python needs 40 ms until it can.
+# What comes while they are blocked is kept until then.
+ENTRYPOINT ["/usr/bin/env", "--block-signal=TERM,INT", "/opt/fax-exporter/bin/asterisk-fax-exporter"]

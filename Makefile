@@ -33,7 +33,7 @@ endef
 export NO_ATHERIS
 
 .DELETE_ON_ERROR:
-.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules scenarios locks digests sbom clean python before-test
+.PHONY: help run check test fuzz storm crowd cut siege soak mutants bench docs dashboards rules scenarios locks digests sbom packages clean python before-test
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -75,6 +75,7 @@ before-test:
 	if [ -n "$$missing" ]; then \
 		echo "Some tests are skipped for want of$$missing; where Go is: .ci/go-tools $(TOOLS)"; \
 	fi
+	@ls dist/*.deb >/dev/null 2>&1 || echo "Some tests are skipped for want of packages: make packages"
 	@command -v grafana-tsc >/dev/null && command -v grafana-logql >/dev/null || \
 		echo "Some tests are skipped for want of Grafana's types and grammar; where npm is: .ci/npm-tools $(TOOLS)"
 
@@ -123,6 +124,7 @@ locks: $(VENV)/installed-lock ## locks/, anew from pyproject.toml; what they hav
 	$(LOCK) --constraint locks/test.txt --extra test --extra mutation pyproject.toml --output-file locks/mutation.txt
 	$(LOCK) --constraint locks/test.txt --extra fuzz pyproject.toml --output-file locks/fuzz.txt
 	$(LOCK) --constraint locks/test.txt --extra lock pyproject.toml --output-file locks/lock.txt
+	$(LOCK) --constraint locks/test.txt --extra packages pyproject.toml --output-file locks/packages.txt
 
 digests: $(VENV)/installed-test ## the images of compose.yml by what their registries have now; ARGS="prometheus=v3.5.1" takes another tag
 	$(BIN)/python -m tools.digests $(ARGS)
@@ -130,10 +132,13 @@ digests: $(VENV)/installed-test ## the images of compose.yml by what their regis
 sbom: $(VENV)/installed-test ## dist/*.cdx.json, what the exporter is made of: CycloneDX, with versions, hashes, licences
 	$(BIN)/python -m tools.sbom $(ARGS)
 
+packages: $(VENV)/installed-packages ## dist/*.deb, *.rpm and *.tar.gz with a Python of their own; ARGS="--machine x86_64" for that alone
+	$(BIN)/python -m packages $(ARGS)
+
 clean: ## remove what all these made in this folder
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf mutants
-	find alerts bench exporter fuzz grafana harness tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find alerts bench exporter fuzz grafana harness packages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The install is editable, so only what is named here makes another one due.
 $(VENV)/installed: pyproject.toml locks/runtime.txt locks/build.txt $(BIN)/python
@@ -158,6 +163,10 @@ $(VENV)/installed-fuzz: pyproject.toml locks/fuzz.txt locks/build.txt $(BIN)/pyt
 		|| { $(BIN)/python -c "$$NO_ATHERIS" >&2; exit 1; }
 	@$(TREE)
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-packages: locks/packages.txt $(VENV)/installed-test
+	@$(LOCKED) locks/packages.txt --only-binary :all:
+	@touch $@
 
 # Its pins are no reason to make locks anew, so it depends on no lock.
 $(VENV)/installed-lock: $(BIN)/python

@@ -8,9 +8,10 @@ cannot be written is held up to the bounds of line_writer.py, and counted beyond
 
 import logging
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Literal
 
 from exporter.appended_file import AppendedFile, advice
+from exporter.ending import WRITTEN, seconds_left
 from exporter.fax import named_resolution
 from exporter.journal import Journal, entry_of
 from exporter.ledger import EndedFax
@@ -20,9 +21,6 @@ from exporter.settings import LogSettings
 from exporter.words import visible
 
 logger = logging.getLogger(__name__)
-
-CLOSE_SECONDS: Final = 2.0
-"""At the end, for what is not yet written."""
 
 Which = Literal["all", "failed"]
 
@@ -132,8 +130,8 @@ class FaxFile:
         self._writer.reopen()
 
     def close(self) -> None:
-        """Writes what is held, for CLOSE_SECONDS at most."""
-        if lost := self._writer.close(CLOSE_SECONDS):
+        """Writes what is held, for as long as the end of the exporter may take."""
+        if lost := self._writer.close(seconds_left(WRITTEN)):
             logger.error("%s: %d lines of faxes could not be written", self._name, lost)
 
     def failed(self, error: OSError) -> None:
@@ -164,8 +162,8 @@ class FaxJournal:
         return self._writer.put(entry_of(line, found))
 
     def close(self) -> None:
-        """Sends what is held, for CLOSE_SECONDS at most."""
-        if lost := self._writer.close(CLOSE_SECONDS):
+        """Sends what is held, for as long as the end of the exporter may take."""
+        if lost := self._writer.close(seconds_left(WRITTEN)):
             logger.error("the journal: %d lines of faxes could not be sent", lost)
         self._journal.close()  # if there was none, no thread has
 

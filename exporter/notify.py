@@ -23,6 +23,8 @@ _MAX_NAMED: Final = 5
 """Targets named in the status line; it is one line of `systemctl status`."""
 _SEND_TIMEOUT: Final = 1.0
 """Seconds to wait while the socket is full, for a message that is sent only once."""
+_STOPPING_TIMEOUT: Final = 0.1
+"""As above, for the last one: the end has other things to do."""
 
 
 class Notifier:
@@ -51,7 +53,7 @@ class Notifier:
 
     def stopping(self) -> None:
         """Tells that the exporter ends."""
-        self._send("STOPPING=1")
+        self._send("STOPPING=1", timeout=_STOPPING_TIMEOUT)
 
     async def follow(self, fleet: Fleet) -> None:
         """Keeps the status line true, and feeds the watchdog while polling goes on; ends only when

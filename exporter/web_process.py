@@ -11,12 +11,12 @@ import itertools
 import json
 import logging
 import os
-import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from exporter.ending import cut_off_with_it
 from exporter.link import MAX_LINE, Answering, Order, WebSetup, send_frame
 from exporter.settings import Protection, Settings, SettingsError
 
@@ -24,8 +24,10 @@ START_SECONDS: Final = 60.0
 """For it to listen: on a slow machine Python alone takes some."""
 ANSWER_SECONDS: Final = 30.0
 """For it to read its file again; so long it may also hang before it is ended."""
-STOP_SECONDS: Final = 3.0
-"""For the responses under way, when it is to end."""
+STOP_SECONDS: Final = 0.7
+"""For the responses under way, when it is to end: less than half of what the end may take."""
+HEALTH_SECONDS: Final = 2.0
+"""For its answer when somebody asks whether it is healthy."""
 PING_SECONDS: Final = 15.0
 """Between two questions whether it still answers."""
 FIRST_PAUSE: Final = 0.2
@@ -56,8 +58,11 @@ class WebProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._supervision: asyncio.Task[None] | None = None
+        self._starting = False
+        """One is started that does not serve yet."""
         self._stopping = asyncio.Event()
         self._protections: frozenset[Protection] = frozenset()
+        cut_off_with_it(self._kill)  # or it would stay for as long as what it hangs in
 
     @property
     def tls(self) -> bool:
@@ -80,15 +85,27 @@ class WebProcess:
         if problem:
             raise SettingsError(problem)
 
+    async def fault(self) -> str:
+        """Why no client is served now; empty if they are."""
+        if self._starting:
+            return "the web process is being started again"
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                return await self._order("ping")
+        except TimeoutError:
+            return f"the web process gave no answer within {HEALTH_SECONDS:.0f} s"
+
     async def stop(self) -> None:
         """Ends it; what it is answering has STOP_SECONDS to be sent."""
         self._stopping.set()
         if self._supervision is not None:
-            with contextlib.suppress(ConnectionError):
-                if self._writer is not None:
-                    await send_frame(self._writer, Order("stop"))
+            if self._starting:  # it answers nobody yet
+                self._kill()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
+                    with contextlib.suppress(ConnectionError):
+                        if self._writer is not None:
+                            await send_frame(self._writer, Order("stop"))
                     await asyncio.shield(self._supervision)
             except TimeoutError:
                 self._kill()
@@ -99,8 +116,9 @@ class WebProcess:
 
     async def _begin(self) -> asyncio.Task[None]:
         """Starts it, and returns what reads its messages. Raises SettingsError, or OSError."""
+        self._starting = True
         ours, theirs = socket.socketpair()
-        with theirs, _signals_blocked():
+        with theirs:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -130,15 +148,18 @@ class WebProcess:
             if "wrong" in said:
                 raise SettingsError(said["wrong"])
             self._take_state(said)
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except BaseException as error:
             self._kill()
             await self._process.wait()
             writer.close()
+            if not isinstance(error, (OSError, ValueError, LookupError, TypeError)):
+                raise  # such as the end of the exporter
             if isinstance(error, SettingsError):
                 raise
             raise SettingsError(
                 f"the web process did not start: {str(error) or 'no answer'}"
             ) from error
+        self._starting = False
         return asyncio.create_task(self._read(reader, writer))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -198,6 +219,8 @@ class WebProcess:
                     self._answering.web_restarts += 1
                     break
                 except (SettingsError, OSError) as error:
+                    if self._stopping.is_set():
+                        return
                     log.error("the web process cannot be started: %s", error)
 
     async def _ping(self) -> None:
@@ -225,9 +248,10 @@ class WebProcess:
             del self._outcomes[number]
 
     def _kill(self) -> None:
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        """Whatever state it is in. Waits for nothing: called by another thread too."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
 
 def _said(line: bytes) -> dict[str, Any]:
@@ -240,18 +264,6 @@ def _said(line: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError("no object of JSON")
     return said
-
-
-@contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """A process inherits what is blocked: so a Ctrl-C, which goes to both, cannot end it before it
-    has said that it ignores it."""
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment() -> Mapping[str, str]:

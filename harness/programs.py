@@ -31,6 +31,16 @@ def on_small_disk(folder: Path) -> list[str]:
     return launcher
 
 
+def unshared(*namespaces: str) -> list[str]:
+    """What starts the command behind it in namespaces of its own, such as `--net`. Who is not root
+    skips the test, or it fails if FAX_TEST_REQUIRE has `mount`."""
+    if os.geteuid() != 0:
+        missing = f"unshare {' '.join(namespaces)} needs root"
+        assert "mount" not in os.environ.get("FAX_TEST_REQUIRE", "").split(","), missing
+        pytest.skip(missing)
+    return ["unshare", *namespaces]
+
+
 def binary(*names: str, package: str = "", install: str = "") -> str:
     """The path of a program, by the first of its names that is installed.
 

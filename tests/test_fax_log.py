@@ -372,7 +372,7 @@ def test_a_file_says_what_is_wrong_with_it_and_when_it_is_over(
 def test_what_could_not_be_written_at_the_end_is_said(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fax_log, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(fax_log, "WRITTEN", 0.01)
     file = FaxFile(AppendedFile(Path("/dev/full")))
     file.put("a\n")
     file.close()

@@ -315,15 +315,15 @@ def test_what_standard_error_cannot_encode_is_escaped(monkeypatch: pytest.Monkey
 
 CRASHES = """
 import logging
-from exporter import __main__, log
+from exporter import log, main
 
 async def crash(*_):
     for number in range(2000):
         logging.getLogger(f"exporter.{number}").error("line %d", number)
     raise ValueError("the end")
 
-__main__._run = crash
-__main__.main(["--demo"])
+main._run = crash
+main.main(["--demo"])
 """
 
 

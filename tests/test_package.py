@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 NEEDED_BY_TESTS = (
-    "alerts", "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "locks", "tests",
-    "tools",
+    "alerts", "bench", "deploy", "docs", "exporter", "fuzz", "grafana", "harness", "locks",
+    "packages", "tests", "tools",
 )  # fmt: skip
 PROJECT_URL = "https://forge.example/fax"
 KINDS = {".py", ".typed", ".html", ".css", ".js", ".svg"}

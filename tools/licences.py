@@ -1,5 +1,6 @@
 """What licences the packages have that come with the exporter: docs/licences.md, from what is
-installed. The lock says which packages these are, their own metadata says the licence.
+installed. The lock says which packages these are, their own metadata says the licence; of what else
+is in the packages with a Python of their own bundled.py says it.
 """
 
 import re
@@ -11,6 +12,8 @@ from typing import Any, Final
 
 from license_expression import ExpressionError, get_spdx_licensing
 
+from tools import bundled
+
 FILE: Final = Path("docs/licences.md")
 LOCKS: Final = Path(__file__).parent.parent / "locks"
 
@@ -18,10 +21,13 @@ PERMISSIVE: Final = frozenset(
     {
         *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC"),
         *("MIT", "MIT-0", "PSF-2.0", "Unlicense", "Zlib"),
+        # Of what is in the packages with a Python of their own.
+        *("Apache-2.0 WITH LLVM-exception", "HPND", "MIT-CMU", "Unicode-3.0", "Unicode-DFS-2016"),
+        *("blessing", "bzip2-1.0.6", "dtoa"),
     }
 )
 """Licences under which the exporter may use and bring along a package without a second thought."""
-FREE: Final = PERMISSIVE | {"CC0-1.0", "GPL-3.0-or-later", "MIT-CMU", "MPL-2.0"}
+FREE: Final = PERMISSIVE | {"CC0-1.0", "GPL-3.0-or-later", "MPL-2.0"}
 """Of packages that only develop and test it, and go to nobody."""
 
 # The words of those that have no licence expression yet, by PEP 639.
@@ -41,6 +47,7 @@ _IN_SPDX: Final = {
     "OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "OSI Approved :: Python Software Foundation License": "PSF-2.0",
     "Public Domain": "CC0-1.0",  # the nearest that there is
+    "Public domain": "CC0-1.0",
 }
 _TEXTS: Final = {"MIT": "MIT License", "Apache-2.0": "Apache License"}
 """How the file of a licence begins."""
@@ -54,6 +61,16 @@ test fails over one that is not, or that says nothing it understands.
 
 | package | licence |
 |---|---|
+"""
+_BUNDLED: Final = """
+## In the packages with a Python of their own
+
+The .deb, the .rpm and the .tar.gz bring, beside these, a CPython, what that is built with, and what
+is compiled into the wheels; not all of it is in each. Of alternatives one is enough. The licences
+themselves are in `/usr/share/doc/asterisk-fax-exporter/licences`, and there is the SBOM too.
+
+| part | licence | |
+|---|---|---|
 """
 _FOOT: Final = """
 What is in a release, with versions and hashes, is in its SBOM: `make sbom`. Packages that only
@@ -131,4 +148,5 @@ def is_within(expression: str, licences: frozenset[str]) -> bool:
 def text() -> str:
     """Of docs/licences.md. Raises LicenceUnknown."""
     rows = [f"| {name} | {licence(name)} |\n" for name in packages("runtime")]
-    return _HEAD + "".join(rows) + _FOOT
+    bundled_rows = [f"| {' | '.join(row)} |\n" for row in bundled.rows()]
+    return _HEAD + "".join(rows) + _BUNDLED + "".join(bundled_rows) + _FOOT

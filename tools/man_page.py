@@ -70,7 +70,9 @@ It ended in good order, or what was to be checked is right.
 .B 1
 It cannot listen, or
 .B \-\-check\-pbx
-has found something wrong.
+has found something wrong, or
+.B \-\-setup\-pbx
+could not, or was not to, set a PBX up.
 .TP
 .B 2
 A setting, or a file that one names, is wrong.

@@ -3,15 +3,16 @@
 CycloneDX, made by its own tool from the packages that are installed (versions, what needs what) and
 from their lock (the hashes of every file by which each can be installed), with the licences of
 licences.py. Packages that are installed and not in the lock are no part of the exporter. The same
-tree gives the same file.
+tree gives the same file. That of a package with a Python of its own (packages/) has its parts too.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from packaging.utils import canonicalize_name
 
@@ -65,6 +66,70 @@ def merged(installed: Json, lock: Json) -> Json:
     }
 
 
+class Part(Protocol):
+    """What packages/parts.py knows of one: no Python package, and maybe inside of another part."""
+
+    @property
+    def name(self) -> str:
+        """As its makers call it."""
+
+    @property
+    def version(self) -> str:
+        """Empty if it is not known."""
+
+    @property
+    def licence(self) -> str:
+        """An SPDX expression."""
+
+    @property
+    def inside(self) -> str:
+        """The part, or folder of a Python package, that it is in."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its source, in hex; empty if it is not known."""
+
+    @property
+    def reference(self) -> str:
+        """Unique among them."""
+
+
+def with_parts(made: Json, parts: Sequence[Part]) -> Json:
+    """An SBOM with components for these too, each in the component that it is inside of.
+
+    Raises SbomFailed if that is not there.
+    """
+    inside: dict[str, list[Json]] = {}
+    for one in parts:
+        inside.setdefault(one.inside, []).append(_component(one))
+    components = [*made["components"], *inside.pop("", [])]
+    by_folder = {_key(one).replace("-", "_"): one for one in components}
+    for name, nested in inside.items():
+        if name not in by_folder:
+            raise SbomFailed(f"{name}, which has {nested[0]['name']} inside, is not in the lock")
+        by_folder[name]["components"] = nested
+    return made | {"components": components}
+
+
+def _component(part: Part) -> Json:
+    made: Json = {
+        "type": "library",
+        "bom-ref": part.reference,
+        "name": part.name,
+        "licenses": [{"expression": part.licence, "acknowledgement": "declared"}],
+    }
+    if part.version:
+        made["version"] = part.version
+    if part.sha256:
+        made["hashes"] = [{"alg": "SHA-256", "content": part.sha256}]
+    return made
+
+
+def text(made: Json) -> str:
+    """As it is written into a file."""
+    return json.dumps(made, indent=2, sort_keys=True) + "\n"
+
+
 def _key(component: Json) -> str:
     return str(canonicalize_name(component["name"]))
 
@@ -84,12 +149,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--output", type=Path, default=FILE, metavar="FILE")
     file: Path = parser.parse_args(arguments).output
     try:
-        text = json.dumps(sbom(), indent=2, sort_keys=True) + "\n"
+        written = text(sbom())
     except SbomFailed as error:
         print(error, file=sys.stderr)
         return 1
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    file.write_text(written, encoding="utf-8")
     print(f"wrote {file}")
     return 0
 

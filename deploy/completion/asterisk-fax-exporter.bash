@@ -7,7 +7,7 @@
 
 
 
-_shtab_asterisk_fax_exporter_option_strings=(-h --help --version --ami.host --ami.port --ami.username --ami.secret-file --ami.tls --no-ami.tls --ami.tls-ca-file --ami.tls-server-name --ami.tls-cert-file --ami.tls-key-file --ami.timeout --config.file --config.check --no-config.check --config.shard --poll.interval --web.listen-address --web.systemd-socket --no-web.systemd-socket --web.telemetry-path --web.config.file --web.show-details --no-web.show-details --web.max-connections --log.level --log.format --log.faxes --log.fax-file --log.fax-details --no-log.fax-details --metrics.peer-label --no-metrics.peer-label --metrics.peer-limit --metrics.peer-file --history.file --history.faxes --history.days --demo --no-demo --check-pbx --no-check-pbx)
+_shtab_asterisk_fax_exporter_option_strings=(-h --help --version --ami.host --ami.port --ami.username --ami.secret-file --ami.tls --no-ami.tls --ami.tls-ca-file --ami.tls-server-name --ami.tls-cert-file --ami.tls-key-file --ami.timeout --config.file --config.check --no-config.check --config.shard --poll.interval --web.listen-address --web.systemd-socket --no-web.systemd-socket --web.telemetry-path --web.config.file --web.show-details --no-web.show-details --web.max-connections --log.level --log.format --log.faxes --log.fax-file --log.fax-details --no-log.fax-details --metrics.peer-label --no-metrics.peer-label --metrics.peer-limit --metrics.peer-file --history.file --history.faxes --history.days --demo --no-demo --check-pbx --no-check-pbx --setup-pbx --no-setup-pbx --dry-run --no-dry-run --remove --no-remove --yes --no-yes --health-check --no-health-check)
 
 _shtab_asterisk_fax_exporter___ami_secret_file_COMPGEN=_shtab_compgen_files
 _shtab_asterisk_fax_exporter___ami_tls_ca_file_COMPGEN=_shtab_compgen_files
@@ -42,6 +42,16 @@ _shtab_asterisk_fax_exporter___demo_nargs=0
 _shtab_asterisk_fax_exporter___no_demo_nargs=0
 _shtab_asterisk_fax_exporter___check_pbx_nargs=0
 _shtab_asterisk_fax_exporter___no_check_pbx_nargs=0
+_shtab_asterisk_fax_exporter___setup_pbx_nargs=0
+_shtab_asterisk_fax_exporter___no_setup_pbx_nargs=0
+_shtab_asterisk_fax_exporter___dry_run_nargs=0
+_shtab_asterisk_fax_exporter___no_dry_run_nargs=0
+_shtab_asterisk_fax_exporter___remove_nargs=0
+_shtab_asterisk_fax_exporter___no_remove_nargs=0
+_shtab_asterisk_fax_exporter___yes_nargs=0
+_shtab_asterisk_fax_exporter___no_yes_nargs=0
+_shtab_asterisk_fax_exporter___health_check_nargs=0
+_shtab_asterisk_fax_exporter___no_health_check_nargs=0
 
 
 # $1=COMP_WORDS[1]

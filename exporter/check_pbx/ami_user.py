@@ -15,7 +15,7 @@ from exporter.fax import Version, printable
 from exporter.polling import troubles
 
 OWN_USER: Final = "fax-exporter"
-"""The name of the user in README and snippets."""
+"""The name of the user in docs/install.md and snippets."""
 
 _NEEDED: Final = frozenset(troubles.WRITE_CLASS.values())
 _PRIVILEGES: Final = re.compile(r"\(Priv: ([a-z,]+)\)\s*$")
@@ -73,7 +73,7 @@ def _why_shared(seen: Seen, user: str, findings: Iterable[Finding]) -> str:
 
 
 def _own_user(here: Address | None, version: Version) -> Lines:
-    """The whole section of a user for the exporter alone, as the README has it."""
+    """The whole section of a user for the exporter alone, as docs/install.md has it."""
     lines = (
         "secret = a-long-random-secret",
         "deny = 0.0.0.0/0.0.0.0",

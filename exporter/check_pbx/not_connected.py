@@ -45,7 +45,7 @@ async def _login_refused(text: str, settings: AmiSettings) -> Finding:
     # Asterisk does not say which. It refuses a file that adds with (+) to a section not there.
     do = (
         f"the user has to be there: if manager.conf and what it includes have no "
-        f"[{settings.username}], paste a whole one, from the README or its snippets, and not the "
+        f"[{settings.username}], paste a whole one, from docs/install.md or the snippets, not the "
         "lines below, for which Asterisk would refuse all of the file. If there is one, it has to "
         "have this secret, and to be let in from this machine's address"
     )

@@ -8,6 +8,7 @@ is over.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -18,6 +19,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
+from exporter.ending import WRITTEN, seconds_left
 from exporter.history import rows
 from exporter.history.database import DAY, Database, TooSlow
 from exporter.history.query import MAX_LIMIT, FaxPage, Query, Stored
@@ -40,8 +42,6 @@ READ_SECONDS: Final = 5.0
 """So long `earlier` may take: polls begin after it."""
 MAX_EARLIER: Final = 200_000
 """Faxes that `earlier` returns at most."""
-CLOSE_SECONDS: Final = 5.0
-"""For what waits to be written at the end: a disk may hang."""
 
 _NOT_WRITTEN: Final = "they could not be written"
 
@@ -142,12 +142,22 @@ class FaxHistory:
         }
 
     async def close(self) -> None:
-        """Writes what was told, and ends."""
+        """Writes what was told, and ends; not for longer than the end of the exporter may take."""
         self._ended = True
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
-        if self._thread.is_alive():
+        await asyncio.to_thread(self._thread.join, seconds_left(WRITTEN))
+        if self._thread.is_alive() and self._anything_waits():
             log.error("the last faxes of the history could not be written in time")
+
+    def _anything_waits(self) -> bool:
+        """Whether a fax does. A queue can only be looked through by emptying it."""
+        waiting = []
+        with contextlib.suppress(Empty):
+            while True:
+                waiting.append(self._queue.get_nowait())
+        for one in waiting:  # the disk may answer in the last moment
+            self._queue.put(one)
+        return bool(self._waiting) or any(isinstance(one, _Told) for one in waiting)
 
     async def _ask(self, call: Callable[[Database], T]) -> T:
         if self._ended:

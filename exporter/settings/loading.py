@@ -31,6 +31,15 @@ _SHARD: Final = BY_PATH["config", "shard"]
 _LISTEN_ADDRESS: Final = BY_PATH["web", "listen_address"]
 _SYSTEMD_SOCKET: Final = BY_PATH["web", "systemd_socket"]
 _DEMO: Final = BY_PATH["demo",]
+_SETUP_PBX: Final = BY_PATH["setup_pbx",]
+_OF_SETUP_PBX: Final = [BY_PATH[(name,)] for name in ("dry_run", "remove", "yes")]
+_NOT_WITH_SETUP_PBX: Final = [
+    _CONFIG_FILE,
+    BY_PATH["config", "check"],
+    _DEMO,
+    BY_PATH["check_pbx",],
+    BY_PATH["health_check",],
+]
 _AMI: Final = [setting for setting in SETTINGS if setting.path[0] == "ami"]
 _USED_BY_DEMO: Final = {"username", "secret", "secret_file", "timeout"}
 
@@ -113,7 +122,10 @@ def _given(origin: str, path: Loc, value: Any) -> _Given:
 
 def _contradictions(given: _AllGiven) -> Iterator[str]:
     """What is set, though it has no effect beside something else that is set."""
-    if _CONFIG_FILE.path in given:
+    if _is_on(_SETUP_PBX, given):
+        useless = [*_AMI, *_NOT_WITH_SETUP_PBX]
+        why = f"not together with {_SETUP_PBX.flag}, which makes the user, and checks it"
+    elif _CONFIG_FILE.path in given:
         useless = [*_AMI, _DEMO] if _is_on(_DEMO, given) else _AMI
         why = f"not together with {_CONFIG_FILE.flag}, which names the targets"
     elif _is_on(_DEMO, given):
@@ -127,6 +139,9 @@ def _contradictions(given: _AllGiven) -> Iterator[str]:
     if _LISTEN_ADDRESS.path in given and _is_on(_SYSTEMD_SOCKET, given):
         why = f"not together with {_SYSTEMD_SOCKET.flag}; systemd knows the addresses"
         yield f"{given[_LISTEN_ADDRESS.path].origin}: {why}"
+    for setting in _OF_SETUP_PBX:
+        if _is_on(setting, given) and not _is_on(_SETUP_PBX, given):
+            yield f"{given[setting.path].origin}: needs {_SETUP_PBX.flag}"
     if _SHARD.path in given and _CONFIG_FILE.path not in given:
         yield f"{given[_SHARD.path].origin}: needs {_CONFIG_FILE.flag}"
 
@@ -147,7 +162,7 @@ def _nested(given: _AllGiven) -> dict[str, Any]:
     nested: dict[str, Any] = {group: {} for group in _GROUPS}
     for path, one in given.items():
         (nested[path[0]] if len(path) > 1 else nested)[path[-1]] = one.value
-    if _CONFIG_FILE.path in given:
+    if _CONFIG_FILE.path in given or _is_on(_SETUP_PBX, given):
         nested["ami"] = None
     return nested
 

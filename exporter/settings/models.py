@@ -329,7 +329,7 @@ class Settings(BaseSettings):
     )
 
     ami: Annotated[AmiSettings | None, Field(title="Asterisk's manager interface (AMI)")]
-    """None if `config.file` names the targets."""
+    """None if `config.file` names the targets, or `setup_pbx` is to make the user."""
     config: Annotated[ConfigSettings, Field(title="Several Asterisks")] = ConfigSettings()
     poll: Annotated[PollSettings, Field(title="Polling")] = PollSettings()
     web: Annotated[WebSettings, Field(title="Web")] = WebSettings()
@@ -342,6 +342,30 @@ class Settings(BaseSettings):
     check_pbx: Annotated[
         bool,
         Field(description="Ask each Asterisk once, say what it lacks and where to add it; exit."),
+    ] = False
+    setup_pbx: Annotated[
+        bool,
+        Field(
+            description="On Asterisk's own machine: show the user and the settings to add, ask, "
+            "write both, check; exit."
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool, Field(description="Of --setup-pbx: only show what would be written.")
+    ] = False
+    remove: Annotated[
+        bool, Field(description="Of --setup-pbx: take away what it added, on both sides.")
+    ] = False
+    yes: Annotated[
+        bool, Field(description="Of --setup-pbx: do not ask, as where there is no terminal.")
+    ] = False
+    health_check: Annotated[
+        bool,
+        Field(
+            description="Say whether the exporter that runs here is healthy, by exit status 0 or "
+            "1 and a line. Of the other flags it heeds --web.listen-address, and only to choose "
+            "between several."
+        ),
     ] = False
 
     @classmethod

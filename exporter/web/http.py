@@ -21,8 +21,8 @@ MAX_HEADERS: Final = 64
 """Headers of a request: Prometheus sends 6, and a proxy adds some."""
 MAX_BODY: Final = 16 * 1024
 """Bytes: nothing here needs a body, but some clients send one."""
-SHUTDOWN_SECONDS: Final = 1.0
-"""Time that a scrape under way has to finish when the exporter ends."""
+SHUTDOWN_SECONDS: Final = 0.3
+"""Time that a scrape under way has to finish when the exporter ends; aiohttp takes it twice."""
 PIECE: Final = 16 * 1024
 """Bytes of a response that are given to the network at a time: what a client does not read is kept
 once for all, and of it a copy of such a piece for each."""

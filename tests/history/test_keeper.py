@@ -424,12 +424,13 @@ async def test_what_cannot_all_be_read_in_time_is_not_told_at_all(
 async def test_a_disk_that_hangs_does_not_hold_up_the_end(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeper, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "WRITTEN", 0.01)
     hanging = threading.Event()
     history = FaxHistory(HistorySettings(file=path), details=False)
     history.start()
     asked = asyncio.create_task(history.find(Query(), lambda page: hanging.wait(30)))
     await asyncio.sleep(0)
+    history.take("fax", fax(1))
     await history.close()
     assert lines(caplog, "could not be written in time") == 1
     hanging.set()

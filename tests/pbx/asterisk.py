@@ -710,7 +710,7 @@ class Asterisk:
 
     @property
     def exporter_user(self) -> ManagerUser:
-        """The least-privilege user the README tells administrators to make."""
+        """The least-privilege user docs/install.md tells administrators to make."""
         lines = (
             "writetimeout = 5000",
             "displayconnects = no",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.running import Exporter
+from tests.pbx import packages as made_packages
 from tests.pbx.asterisk import SUITES, AmiError, Asterisk, Message, available, make_tiff
 
 HERE = Path(__file__).parent
@@ -68,6 +69,18 @@ def one_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def three_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fax of three pages of 6 s each at 14400 bit/s without ECM."""
     return make_tiff(tmp_path_factory.mktemp("tiff") / "three.tif", 3)
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> made_packages.Packages:
+    """The .deb and .rpm of this tree and of the commit before, made once for all workers."""
+    reason = made_packages.missing()
+    if reason is not None:
+        required = "packages" in os.environ.get("FAX_TEST_REQUIRE", "").split(",")
+        assert not required, f"packages are required here: {reason}"
+        pytest.skip(f"no package is installed: {reason}")
+    base = tmp_path_factory.getbasetemp()
+    return made_packages.made(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
 
 def let_polls_pass(exporter: Exporter, seconds: float) -> None:

@@ -292,7 +292,7 @@ class OfDebian(Asterisk):
 def test_the_block_of_the_readme_works_as_printed_where_there_is_a_general(
     suite: str, file: str, one_page: Path
 ) -> None:
-    pasted = block("[general](+)", after="## Run it on your PBX")
+    pasted = block("[general](+)", after="## The AMI user, by hand", document="docs/install.md")
     placeholder = "<a long random secret>"
     assert placeholder in pasted
     extra = {
@@ -442,7 +442,7 @@ def test_a_login_without_a_user_is_told_not_to_add_to_one(suite: str) -> None:
         there = file.read_text()
         follow(asterisk, finding, SECRET)  # what it warns of is true
         asterisk.wait_for_log("AMI configuration manager.conf, or configuration is invalid")
-        pasted = block("[general](+)", after="## Run it on your PBX")
+        pasted = block("[general](+)", after="## The AMI user, by hand", document="docs/install.md")
         file.write_text(there + pasted.replace("<a long random secret>", SECRET))
         typed(asterisk, "asterisk -rx 'manager reload'")
         report = checked(asterisk, user)

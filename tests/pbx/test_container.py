@@ -3,17 +3,23 @@ runs them: by their numeric user, without capabilities, on a read-only root.
 """
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
+import trustme
 
 from harness.exposition import Scrape
-from tests.pbx.containers import ROOT, Image, Pod, available, base_image, built_again, image, tree
+from tests.pbx.containers import Pod
+from tests.pbx.images import ROOT, Image, available, base_image, built_again, image, tree
 
-METRICS = "http://127.0.0.1:10329/metrics"
+PORT = 10329
+METRICS = f"http://127.0.0.1:{PORT}/metrics"
 START_SECONDS = 30
 FAX_SECONDS = 120
 USER = "10329"
@@ -108,7 +114,7 @@ def test_it_serves_metrics_by_a_fixed_number_without_shell_privileges_or_a_writa
     assert int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 0
     assert status["NoNewPrivs"] == "1"
     writes = "import pathlib; pathlib.Path('/opt/fax-exporter/written').touch()"
-    python = exporter.healthcheck[0]
+    python = "/opt/fax-exporter/bin/python"
     writer = pod.run(exporter, command=[python, "-c", writes])
     assert writer.wait(START_SECONDS) != 0
     assert "Read-only file system" in writer.log
@@ -132,8 +138,96 @@ def test_the_health_check_passes_while_the_exporter_answers_and_only_then(
 
     running.stop()
     dead = pod.run(exporter, command=exporter.healthcheck)
-    assert dead.wait(START_SECONDS) != 0
-    assert "Connection refused" in dead.log
+    assert dead.wait(START_SECONDS) == 1
+    assert dead.log.startswith("no exporter runs here")
+
+
+@pytest.mark.parametrize("address", [":0", "[::1]:9000", "127.0.0.1:9000"])
+def test_the_health_check_needs_to_know_neither_address_nor_certificates_nor_users(
+    address: str, exporter: Image, pod: Pod, tmp_path: Path, ca: trustme.CA
+) -> None:
+    """Of the flags a HEALTHCHECK knows none."""
+    names = ("fax.pem", "fax.key", "ca.pem")
+    secrets = {name: (tmp_path / name).read_text() for name in names}
+    secrets["web.yml"] = (
+        "tls_server_config: {cert_file: fax.pem, key_file: fax.key, "
+        "client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}\n"
+        f"basic_auth_users: {{a: {bcrypt.hashpw(b'x', bcrypt.gensalt(4)).decode()}}}\n"
+    )
+    flags = [f"--web.listen-address={address}", "--web.config.file=/run/secrets/web.yml"]
+    running = pod.run(exporter, "--demo", *flags, secrets=secrets)
+    running.wait_for("listening", START_SECONDS)
+    healthy = pod.run(exporter, command=exporter.healthcheck)
+    assert healthy.wait(START_SECONDS) == 0, healthy.log
+
+
+HISTORY = "/var/lib/asterisk-fax-exporter"
+
+
+@pytest.mark.parametrize("user", ["10329:10329", "1000710000:0"])
+def test_any_user_keeps_a_history_whom_no_account_and_no_home_is_needed_for(
+    user: str, exporter: Image, pod: Pod
+) -> None:
+    """The second is one of OpenShift's: a number of its own, and always group 0."""
+    folder = (exporter.root / HISTORY[1:]).stat()
+    assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o777) == (10329, 0, 0o770)
+    flags = ["--demo", f"--history.file={HISTORY}/faxes.db"]
+    flags += [f"--metrics.peer-file={HISTORY}/peers.json", "--metrics.peer-label"]
+    running = pod.run(
+        exporter,
+        *flags,
+        environment={"HOME": "/"},
+        user=user,
+        tmpfs=[f"{HISTORY}:mode=770,uid=10329,gid=0"],
+    )
+    pod.wait_until(METRICS, lambda now: now.value("up") == 1, START_SECONDS, running)
+    assert running.status()["Uid"].split()[0] == user.partition(":")[0]
+    healthy = pod.run(exporter, command=exporter.healthcheck, user=user)
+    assert healthy.wait(START_SECONDS) == 0, healthy.log
+    kept = {each.name for each in running.folder(HISTORY).iterdir()}
+    assert "faxes.db" in kept
+    assert running.stop() == 0
+    assert "level=warning" not in running.log
+    assert "level=error" not in running.log
+    assert "Traceback" not in running.log
+
+
+@pytest.mark.parametrize("only", ["0", "1"])
+@pytest.mark.parametrize("address", ["", "--web.listen-address=[::]:10329"])
+def test_by_default_and_with_both_colons_it_listens_on_ipv4_and_ipv6(
+    only: str, address: str, exporter: Image, pod: Pod
+) -> None:
+    pod.set("net.ipv6.bindv6only", only)
+    running = pod.run(exporter, "--demo", address or f"--web.listen-address=:{PORT}")
+    for host in ("127.0.0.1", "[::1]"):
+        pod.wait_until(
+            f"http://{host}:{PORT}/metrics",
+            lambda now: now.value("up") == 1,
+            START_SECONDS,
+            running,
+        )
+
+
+def test_on_a_machine_without_ipv6_the_default_address_works(exporter: Image, pod: Pod) -> None:
+    pod.set("net.ipv6.conf.all.disable_ipv6", "1")
+    running = pod.run(exporter, "--demo", f"--web.listen-address=:{PORT}")
+    pod.wait_until(METRICS, lambda now: now.value("up") == 1, START_SECONDS, running)
+
+
+@pytest.mark.parametrize("flags", [["--demo"], ["--demo", "--check-pbx"]])
+def test_as_process_1_it_ends_on_sigterm_however_early_that_comes(
+    flags: list[str], exporter: Image, pod: Pod
+) -> None:
+    """From the moment on at which its entrypoint has begun, and before Python has."""
+    for delay in (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3, 0.6):
+        running = pod.run(exporter, *flags, process_1=True)
+        running.wait_for_entrypoint(START_SECONDS)
+        time.sleep(delay)
+        begun = time.monotonic()
+        os.kill(running.pid, signal.SIGTERM)
+        assert running.wait(START_SECONDS) == (0 if flags == ["--demo"] else 143), running.log
+        assert time.monotonic() - begun < 2
+        assert "Traceback" not in running.log
 
 
 def a_noisy_fax_went_through(now: Scrape) -> bool:

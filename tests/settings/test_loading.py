@@ -220,6 +220,22 @@ def test_the_login_of_the_demo_and_its_patience_can_be_set(tmp_path: Path) -> No
     assert (ami.username, ami.secret.get_secret_value()) == ("demo", "from a file")
 
 
+def test_setting_a_pbx_up_needs_no_login_and_takes_none() -> None:
+    settings = loaded("--setup-pbx --dry-run --remove --yes", {})
+    assert (settings.setup_pbx, settings.dry_run, settings.remove, settings.yes) == (True,) * 4
+    assert settings.ami is None
+    why = "not together with --setup-pbx, which makes the user, and checks it"
+    for flag in ("--ami.host=a", "--config.file=a", "--demo", "--check-pbx", "--config.check"):
+        assert refusal(f"--setup-pbx {flag}", {}) == f"{flag.partition('=')[0]}: {why}"
+    assert refusal("--setup-pbx").splitlines() == [f"{name}: {why}" for name in LOGIN]
+
+
+@pytest.mark.parametrize("flag", ["--dry-run", "--remove", "--yes"])
+def test_what_belongs_to_setting_a_pbx_up_is_refused_without_it(flag: str) -> None:
+    assert refusal(flag) == f"{flag}: needs --setup-pbx"
+    assert loaded(f"--no-{flag.removeprefix('--')}").setup_pbx is False
+
+
 def test_every_wrong_setting_is_named_where_it_was_set() -> None:
     said = refusal(
         "--ami.port=0 --poll.interval=never --log.level loud",

@@ -48,6 +48,11 @@ def test_a_user_and_a_secret_are_enough() -> None:
         "history": {"file": None, "faxes": 5000, "days": 30},
         "demo": False,
         "check_pbx": False,
+        "setup_pbx": False,
+        "dry_run": False,
+        "remove": False,
+        "yes": False,
+        "health_check": False,
     }
 
 

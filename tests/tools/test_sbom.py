@@ -11,8 +11,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.utils import canonicalize_name
 
 from exporter import __version__
+from packages.parts import Part
 from tools.licences import licence
-from tools.sbom import LOCK, SbomFailed, main, merged
+from tools.sbom import LOCK, SbomFailed, main, merged, text, with_parts
 
 Json = dict[str, Any]
 
@@ -93,3 +94,29 @@ def test_what_is_installed_otherwise_than_locked_is_refused(
     environment = {"components": installed, "dependencies": [], "metadata": {"component": {}}}
     with pytest.raises(SbomFailed, match=f"aiosignal is locked at 1 and {said} installed"):
         merged(environment, {"components": [PIN]})
+
+
+def test_parts_that_are_no_python_packages_are_where_they_are_inside(made: Json) -> None:
+    parts = [
+        Part("cpython", "3.14.7", "PSF-2.0", sha256="ab" * 32),
+        Part("expat", "2.8.2", "MIT", inside="cpython"),
+        Part("trace", "", "HPND", inside="cpython"),
+        Part("sha2", "0.10.9", "MIT OR Apache-2.0", inside="bcrypt"),
+        Part("sha2", "0.10.9", "MIT OR Apache-2.0", inside="pydantic_core"),
+    ]
+    both = with_parts(made, parts)
+    version = SchemaVersion.from_version(both["specVersion"])
+    assert JsonStrictValidator(version).validate_str(text(both)) is None
+    top = {one["name"]: one for one in both["components"]}
+    assert top.keys() - {one["name"] for one in made["components"]} == {"cpython"}
+    assert top["cpython"]["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
+    assert [one["name"] for one in top["cpython"]["components"]] == ["expat", "trace"]
+    for name in ("bcrypt", "pydantic_core"):
+        (crate,) = top[name]["components"]
+        assert crate["version"] == "0.10.9"
+        assert crate["licenses"][0]["expression"] == "MIT OR Apache-2.0"
+
+
+def test_a_part_inside_of_what_is_not_there_is_told(made: Json) -> None:
+    with pytest.raises(SbomFailed, match="nowhere"):
+        with_parts(made, [Part("sha2", "0.10.9", "MIT", inside="nowhere")])
