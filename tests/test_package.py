@@ -87,6 +87,23 @@ def test_the_wheel_has_the_whole_package_with_its_types_and_nothing_else(wheel: 
     }
 
 
+def test_what_editors_and_merges_leave_is_not_packed(packages: Path, tmp_path: Path) -> None:
+    (sdist,) = packages.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    for name in (".env", ".main.py.swp", "main.py~", "main.py.orig", "main.py.rej"):
+        (tree / "exporter" / name).write_text("SECRET=of-an-administrator\n")
+    succeeds(
+        *(sys.executable, "-m", "build", "--no-isolation", "--wheel"),
+        *("--outdir", tmp_path, tree),
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert {Path(name).suffix for name in archive.namelist() if ".d" not in name} == KINDS
+        assert not [name for name in archive.namelist() if "/." in name]
+
+
 def test_the_sdist_has_what_its_tests_need(packages: Path) -> None:
     (sdist,) = packages.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
