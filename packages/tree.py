@@ -5,10 +5,11 @@ Modes and times are those of the packages; owners are root's, which the formats 
 
 import gzip
 import os
+import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,8 @@ _COPIED: Final = {
     "deploy/asterisk/snippets/*": SHARE / "asterisk",
     "deploy/logrotate/*": SHARE / "logrotate",
     "deploy/loki/*": SHARE / "loki",
+    "deploy/systemd/README.md": DOC / "deploy/systemd",
+    "grafana/README.md": DOC / "grafana",
     "README.md": DOC,
     "SECURITY.md": DOC,
     "docs/*.md": DOC / "docs",
@@ -47,6 +50,8 @@ _COPIED: Final = {
     "docs/*.svg": DOC / "docs",
     "docs/*.yaml": DOC / "docs",
 }
+_LINK: Final = re.compile(r"\[(?P<words>[^][]*)\]\((?P<path>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
+"""In Markdown, to another file."""
 _PROGRAMS: Final = {"launcher": NAME, "prepare": "prepare"}
 _RENAMED: Final = {f"{NAME}.bash": NAME, "lintian-overrides": NAME}
 _LINKS: Final = {
@@ -108,15 +113,44 @@ def lay(root: Path, machine: str, prefix: Path, runs: Path, release: Release) ->
 
 
 def copy_documents(root: Path) -> None:
-    """Bring what is installed as it is in the project's tree. Raises TreeFailed."""
+    """Bring what is installed as it is in the project's tree, the links of the documents aside.
+
+    Raises TreeFailed.
+    """
+    places: dict[Path, Path] = {}
     for pattern, to in _COPIED.items():
         found = sorted(one for one in ROOT.glob(pattern) if one.is_file())
         if not found:
             raise TreeFailed(f"there is no {pattern} in {ROOT}")
+        if "*" in pattern:
+            places[Path(pattern).parent] = to
         for one in found:
-            there = root / to / _RENAMED.get(one.name, one.name)
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(one, there)
+            places[one.relative_to(ROOT)] = to / _RENAMED.get(one.name, one.name)
+    for one, place in places.items():
+        if (ROOT / one).is_dir():
+            continue
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        if one.suffix == ".md":
+            text = (ROOT / one).read_text(encoding="utf-8")
+            (root / place).write_text(_linked(text, one, places), encoding="utf-8")
+        else:
+            shutil.copyfile(ROOT / one, root / place)
+
+
+def _linked(text: str, document: Path, places: Mapping[Path, Path]) -> str:
+    """A document with its links as they are to be where it is installed: of a link to what is not
+    installed, the words."""
+
+    def link(found: re.Match[str]) -> str:
+        target = Path(os.path.normpath(document.parent / found["path"]))
+        if not (ROOT / target).exists():  # it is on the web, or no link
+            return found[0]
+        if target not in places:
+            return found["words"]
+        path = os.path.relpath(places[target], places[document].parent)
+        return f"[{found['words']}]({path}{found['anchor'] or ''})"
+
+    return _LINK.sub(link, text)
 
 
 def settle(root: Path, date: int) -> None:

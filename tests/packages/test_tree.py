@@ -12,6 +12,7 @@ from packages import notices, tree
 from packages.python import python_for
 from packages.release import Release
 from packages.tree import TreeFailed, entries, lay, python_version, settle
+from tests.test_docs import anchors, links
 
 MADE = Release("0.1.0", 1, "Ada <ada@example.org>", "", "Faxes", 1_700_000_000)
 
@@ -67,3 +68,20 @@ def test_what_the_tree_of_the_project_lacks_is_named(
     monkeypatch.setattr(tree, "ROOT", tmp_path)
     with pytest.raises(TreeFailed, match=r"there is no deploy/package/environment in"):
         tree.copy_documents(tmp_path / "root")
+
+
+def test_the_links_of_the_documents_lead_to_what_is_installed(tmp_path: Path) -> None:
+    tree.copy_documents(tmp_path)
+    documents = sorted(tmp_path.rglob("*.md"))
+    assert len(documents) > 15
+    for document in documents:
+        for path, anchor in links(document):
+            target = document.parent / path if path else document
+            assert target.exists(), (document, path)
+            assert target.resolve().is_relative_to(tmp_path), (document, path)
+            assert not anchor or anchor in anchors(target), f"{document}: {path}#{anchor}"
+    readme = (tmp_path / tree.DOC / "README.md").read_text()
+    assert "](deploy/systemd/README.md)" in readme
+    assert "](../../asterisk-fax-exporter/rules)" in readme
+    assert "for maintainers" in readme
+    assert "CONTRIBUTING.md" not in readme
