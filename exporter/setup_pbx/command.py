@@ -156,7 +156,15 @@ def _plan_to_remove(machine: Machine, asterisk: AsteriskHere) -> _Plan:
     }
     exporter = exporter_side.removal(machine.exporter, secrets)
     changes = [Change(path, ours[path], overlay[path]) for path in ours]
-    return _Plan([*changes, *exporter.changes], list(exporter.notes))
+    both = {
+        *known,
+        *read(folder).files,
+        machine.exporter / "environment",
+        machine.exporter / "secret",
+    }
+    # Last: a file that is written now is beside its place by the same name until then.
+    left = writing.left_behind(both)
+    return _Plan([*changes, *exporter.changes, *left], list(exporter.notes))
 
 
 def _agreed(wish: Wish, changes: Sequence[Change], notes: Sequence[str]) -> bool:

@@ -203,6 +203,23 @@ def test_lines_of_others_that_would_change_their_section_keep_ours_from_being_re
     assert upstream.files() == before
 
 
+def test_what_a_run_that_was_killed_has_left_goes_by_remove(
+    upstream: Both, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = upstream.files()
+    left = [upstream.asterisk / ".manager.conf.setup-pbx.tmp"]
+    left += [upstream.exporter / f".{name}.setup-pbx.tmp" for name in ("environment", "secret")]
+    for there_already in (False, True):
+        if there_already:
+            setup_pbx(YES, upstream.machine)
+        for path in left:
+            path.write_text("secret = known-to-nobody\n")
+        capsys.readouterr()
+        assert setup_pbx(REMOVE, upstream.machine) == 0
+        assert "known-to-nobody" not in "".join(capsys.readouterr())
+        assert upstream.files() == before
+
+
 def test_nothing_to_remove_is_no_fault(upstream: Both, capsys: pytest.CaptureFixture[str]) -> None:
     assert setup_pbx(REMOVE, upstream.machine) == 0
     assert "there is nothing of --setup-pbx" in capsys.readouterr().out
