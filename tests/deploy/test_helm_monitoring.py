@@ -338,6 +338,7 @@ def test_alerts_can_have_more_labels_other_annotations_and_be_left_out() -> None
     [
         ('disabled=["AsteriskFax"]', "there is no AsteriskFax; there is AsteriskFax"),
         ('alertLabels={"severity": "x"}', "severity is what every alert has of its own"),
+        ('alertLabels={"alertname": "x"}', "alertname is what every alert has of its own"),
         ('alertLabels={"rules": "x"}', "rules is what every alert has of its own"),
     ],
 )

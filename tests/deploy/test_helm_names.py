@@ -94,11 +94,11 @@ def test_a_name_that_is_none_is_refused_with_what_to_set_instead(given: str, sai
 
 def test_secrets_for_pulling_come_from_the_parent_too_and_each_once() -> None:
     given = (
-        'imagePullSecrets=[{"name": "own"}]',
+        'imagePullSecrets=[{"name": "own"}, "mine"]',
         'global.imagePullSecrets=["all", {"name": "own"}]',
     )
     spec = pod(rendered(MINIMAL, *(f"--set-json={one}" for one in given)))["spec"]
-    assert spec["imagePullSecrets"] == [{"name": "all"}, {"name": "own"}]
+    assert spec["imagePullSecrets"] == [{"name": "all"}, {"name": "own"}, {"name": "mine"}]
 
 
 # --- parent charts --------------------------------------------------------------------------
@@ -167,6 +167,28 @@ def test_two_aliases_of_one_parent_have_nothing_in_common(tmp_path: Path) -> Non
     assert len(set(names(documents))) == len(names(documents)) == 2 * 4
     selectors = [one["spec"]["selector"] for one in of_kind(documents, "Deployment", "Service")]
     assert len({json.dumps(one) for one in selectors}) == 4  # as many as there are, of two kinds
+
+
+@pytest.mark.parametrize(
+    ("release", "aliases"),
+    [("fax2", ("fax", "fax2")), ("berlin-paris", ("berlin", "paris")), (CHART.name, ("fax", ""))],
+)
+def test_aliases_that_the_release_has_in_its_name_have_nothing_in_common(
+    release: str, aliases: tuple[str, str], tmp_path: Path
+) -> None:
+    given = tmp_path / "values.yaml"
+    given.write_text(json.dumps({alias or CHART.name: _minimal() for alias in aliases}))
+    chart = parent(tmp_path, *aliases)
+    documents = rendered(given, chart=chart, release=release)
+    assert len(set(names(documents))) == len(names(documents)) == 2 * 4
+
+
+def test_an_alias_that_ends_where_it_is_cut_is_still_a_label(tmp_path: Path) -> None:
+    alias = "b" * 62 + "_-x"
+    given = tmp_path / "values.yaml"
+    given.write_text(json.dumps({alias: _minimal()}))
+    documents = rendered(given, chart=parent(tmp_path, alias))
+    assert pod(documents)["metadata"]["labels"]["app.kubernetes.io/name"] == "b" * 62
 
 
 # --- names ----------------------------------------------------------------------------------

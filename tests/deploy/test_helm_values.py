@@ -13,7 +13,20 @@ from ruamel.yaml import YAML
 
 from exporter import __version__
 from exporter.settings import AmiSettings
-from harness.chart import CHART, EVERYTHING, FLEET, MINIMAL, TLS, Json, pod, rendered, rendering
+from harness.chart import (
+    CHART,
+    EVERYTHING,
+    FLEET,
+    MINIMAL,
+    OF_THE_OPERATOR,
+    TLS,
+    Json,
+    faults,
+    pod,
+    refused,
+    rendered,
+    rendering,
+)
 from harness.rules import read
 
 pytestmark = pytest.mark.slow
@@ -74,6 +87,19 @@ PBX: Final = "targets.fax-berlin"
         ('monitoring.probes={"enabled": true}', "probes"),
         ('monitoring.probe.enabled="yes"', "/monitoring/probe/enabled"),
         ('podLabels={"a": 1}', "/podLabels/a"),
+        ('podLabels={"a/b/c": "x"}', "a/b/c"),
+        ('commonAnnotations={"two words": "x"}', "two words"),
+        ('extraEnv=[{"name": "FAX_EXPORTER_WEB_LISTEN_ADDRESS"}]', "/extraEnv/0/name"),
+        ('extraEnv=[{"name": "FAX_EXPORTER_AMI_HOST"}]', "/extraEnv/0/name"),
+        ('imagePullSecrets=[""]', "/imagePullSecrets/0"),
+        ("global.imagePullSecrets=[{}]", "/global/imagePullSecrets/0"),
+        ('monitoring.interval="1s1h"', "/monitoring/interval"),
+        ('monitoring.replica="$1"', "/monitoring/replica"),
+        ('monitoring.pairWith="a\\"b"', "/monitoring/pairWith"),
+        ('monitoring.probe.relabelings=[{"source_labels": ["a"]}]', "source_labels"),
+        ('monitoring.podMonitor.metricRelabelings=[{"action": "x"}]', "Relabelings/0/action"),
+        ('monitoring.prometheusRule.alertLabels={"te-am": "x"}', "te-am"),
+        ('monitoring.prometheusRule.select="a=\\"b\\"c\\""', "/prometheusRule/select"),
         ('monitoring.prometheusRule.select="telephony"', "/prometheusRule/select"),
         ('monitoring.prometheusRule.runbooks="https://x"', "/prometheusRule/runbooks"),
         ('monitoring.prometheusRule.dashboards="https://x/"', "/prometheusRule/dashboards"),
@@ -106,6 +132,10 @@ def test_the_schema_refuses_a_wrong_value_and_names_it(given: str, named: str) -
             "there is no x; there is global:asterisk_fax_failures_objective:threshold, ",
         ),
         ("service.nodePort=30329", "service.nodePort is none of a Service of type ClusterIP: set"),
+        (
+            'monitoring={"tlsConfig": {"serverName": "x"}, "probe": {"enabled": true}}',
+            "what is scraped speaks http: set webConfig.scheme to https, or monitoring.scheme",
+        ),
         ('service.loadBalancerClass="x"', "service.loadBalancerClass is none of a Service"),
         (
             'monitoring.prometheusRule={"enabled": true, "absent": true}',
@@ -117,6 +147,100 @@ def test_what_does_not_go_together_is_refused_with_what_to_do(given: str, said: 
     done = rendering(MINIMAL, "--set-json", given)
     assert done.returncode != 0, done.stdout
     assert said in done.stderr
+
+
+# Without which there is no object, or not a valid one.
+NEVER_NULL: Final = {
+    "enabled",
+    "hostNetwork",
+    "image.pullPolicy",
+    "image.repository",
+    "ingress.enabled",
+    "ingress.path",
+    "ingress.pathType",
+    "monitoring.dashboards.enabled",
+    "monitoring.dashboards.suffix",
+    "monitoring.podMonitor.enabled",
+    "monitoring.probe.enabled",
+    "monitoring.probe.jobName",
+    "monitoring.prometheusRule.enabled",
+    "monitoring.serviceMonitor.enabled",
+    "networkPolicy.enabled",
+    "persistence.accessModes",
+    "persistence.enabled",
+    "persistence.size",
+    "podDisruptionBudget.enabled",
+    "podDisruptionBudget.maxUnavailable",
+    "podDisruptionBudget.unhealthyPodEvictionPolicy",
+    "probes.handler",
+    "probes.readinessPath",
+    "restartOnChange",
+    "service.port",
+    "service.type",
+    "serviceAccount.automount",
+    "serviceAccount.create",
+    "shards",
+    "webConfig.scheme",
+}
+
+
+WITHIN: Final = {
+    "monitoring.dashboards",
+    "monitoring.podMonitor",
+    "monitoring.probe",
+    "monitoring.prometheusRule",
+    "monitoring.serviceMonitor",
+}
+
+
+def nested(given: Json) -> Json:
+    made: Json = {}
+    for name, value in given.items():
+        *above, last = name.split(".")
+        inner = made
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return made
+
+
+def test_null_is_refused_by_name_where_something_is_needed(tmp_path: Path) -> None:
+    sections = {name.rpartition(".")[0] for name in LEAVES}
+    for number, names in enumerate((LEAVES, {name for name in sections if name.count(".") == 0})):
+        given = tmp_path / f"{number}.json"
+        given.write_text(json.dumps(nested(dict.fromkeys(names))))
+        found = set()
+        for where, properties in re.findall(r"at '(\S*)': missing propert\S+ (.+)", refused(given)):
+            for name in re.findall(r"'(\w+)'", properties):
+                found.add(f"{where}/{name}".removeprefix("/").replace("/", "."))
+        assert found == (NEVER_NULL if names is LEAVES else sections - {""} - WITHIN)
+
+
+# What is empty in a file of values, below a key whose lines are all comments, is null too.
+@pytest.mark.parametrize("monitor", ["serviceMonitor", "podMonitor"])
+def test_null_is_as_good_as_empty_everywhere_else(
+    monitor: str, tmp_path: Path, kubernetes: Path, operator: Path
+) -> None:
+    given: Json = dict.fromkeys(name for name in LEAVES if name not in NEVER_NULL)
+    watched = {"fax-berlin": {"username": "x", "secret_env": "X"}}
+    given |= {
+        "persistence.enabled": True,
+        "serviceAccount.create": True,
+        "podDisruptionBudget.enabled": True,
+        "networkPolicy.enabled": True,
+        f"monitoring.{monitor}.enabled": True,
+        "monitoring.prometheusRule.enabled": True,
+        "monitoring.dashboards.enabled": True,
+        "targets": watched if monitor == "podMonitor" else None,
+        "monitoring.probe.enabled": True,
+    }
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps(nested(given)))
+    documents = rendered(values)
+    assert len({one["kind"] for one in documents}) == (10 if monitor == "podMonitor" else 9)
+    for schemas, its_own in ((operator, True), (kubernetes, False)):
+        of_it = [one for one in documents if (one["apiVersion"] == OF_THE_OPERATOR) is its_own]
+        assert faults(of_it, schemas) == []
 
 
 def test_a_target_takes_what_the_exporter_takes() -> None:

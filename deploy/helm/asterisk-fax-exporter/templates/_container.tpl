@@ -1,7 +1,7 @@
 {{- /* The exporter itself, as a container of the pod. */ -}}
 {{- define "fax.container" -}}
 {{- $sharded := gt (int .Values.shards) 1 -}}
-{{- $type := dig "tls_server_config" "client_auth_type" "" .Values.webConfig.content }}
+{{- $type := dig "tls_server_config" "client_auth_type" "" (.Values.webConfig.content | default dict) }}
 {{- if and (eq $type "RequireAndVerifyClientCert") (eq .Values.probes.handler "http") }}
 {{- fail "webConfig.content demands a certificate of every client, and the kubelet has none: set probes.handler to tcp or exec" }}
 {{- end }}

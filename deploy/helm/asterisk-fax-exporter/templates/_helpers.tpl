@@ -1,19 +1,20 @@
 {{- /* Names, labels and places. */ -}}
 {{- define "fax.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimAll "-" }}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimAll "-_" }}
 {{- end }}
 
 {{- /* A name without dots, since it is a Service's too, and of at most 50 characters, so that with
 what is appended it still names a pod's host. What two releases, or two aliases in a parent chart,
-would have in common once it is cut has a checksum instead of its end. */ -}}
+would have in common once it is cut has a checksum instead of its end. An alias is left out only
+where the release has that name and no longer one, which may have other aliases in it too. */ -}}
 {{- define "fax.fullname" -}}
 {{- $name := include "fax.name" . }}
+{{- $aliased := ne .Chart.Name "asterisk-fax-exporter" }}
 {{- if .Values.fullnameOverride }}{{ $name = .Values.fullnameOverride }}
-{{- else if not (contains $name .Release.Name) }}{{ $name = printf "%s-%s" .Release.Name $name }}
-{{- else }}{{ $name = .Release.Name }}
+{{- else if ternary (eq $name .Release.Name) (contains $name .Release.Name) $aliased }}{{ $name = .Release.Name }}
+{{- else }}{{ $name = printf "%s-%s" .Release.Name $name }}
 {{- end }}
 {{- $whole := $name | lower | replace "." "-" | replace "_" "-" }}
-{{- $aliased := ne .Chart.Name "asterisk-fax-exporter" }}
 {{- $name = $whole | trunc 50 }}
 {{- if and (ne $name $whole) (not .Values.fullnameOverride) (or $aliased (gt (len .Release.Name) 50)) }}
 {{- $name = printf "%s-%s" ($whole | trunc 41 | trimAll "-") ($whole | sha256sum | trunc 8) }}
@@ -76,7 +77,7 @@ name: {{ .name | default (include "fax.fullname" $root) | quote }}
 namespace: {{ .namespace | default (include "fax.namespace" $root) | quote }}
 {{- $labels := include "fax.tpl" (list $root (.labels | default dict)) | fromYaml }}
 labels: {{- merge (dict) $labels (include "fax.labels" $root | fromYaml) | toYaml | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
@@ -107,7 +108,7 @@ namespaceSelector:
 {{- end }}
 
 {{- define "fax.tls" -}}
-{{- if or .Values.webConfig.content.tls_server_config (eq .Values.webConfig.scheme "https") }}true{{ end }}
+{{- if or (.Values.webConfig.content | default dict).tls_server_config (eq .Values.webConfig.scheme "https") }}true{{ end }}
 {{- end }}
 
 {{- define "fax.scheme" -}}
@@ -138,7 +139,7 @@ namespaceSelector:
 {{- range $name, $given := .Values.targets }}
 {{- $target := deepCopy $given }}
 {{- if not (or $given.secret_file $given.secret_env) }}
-{{- if not (or $.Values.secret.existingSecret (hasKey $.Values.secret.values $name)) }}
+{{- if not (or $.Values.secret.existingSecret (hasKey ($.Values.secret.values | default dict) $name)) }}
 {{- fail (printf "targets.%s has no secret: set secret.values.%s, secret.existingSecret, or the target's secret_file or secret_env" $name $name) }}
 {{- end }}
 {{- $_ := set $target "secret_file" (printf "/etc/asterisk-fax-exporter/secrets/%s" $name) }}

@@ -28,10 +28,10 @@
 {{- fail (printf "%s is %s, which is no registry: it is like registry.example:5000 or registry.example/mirror" $value $registry) }}
 {{- end }}
 {{- end }}
-{{- if or (contains "@" $image.tag) (contains "sha256:" $image.tag) }}
-{{- fail (printf "image.tag is %s, which is a digest: set image.digest to %s instead" $image.tag (splitList "@" $image.tag | last)) }}
-{{- end }}
 {{- $tag := $image.tag | default .Chart.AppVersion }}
+{{- if or (contains "@" $tag) (contains "sha256:" $tag) }}
+{{- fail (printf "image.tag is %s, which is a digest: set image.digest to %s instead" $tag (splitList "@" $tag | last)) }}
+{{- end }}
 {{- if not (regexMatch "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$" $tag) }}
 {{- fail (printf "image.tag is %s, which is no tag: it has at most 128 letters, digits, _ . and -, and begins with none of the last two" $tag) }}
 {{- end }}
@@ -45,7 +45,7 @@
 {{- /* Those of all charts, by name as everybody else has them or as in a pod, and our own. */ -}}
 {{- define "fax.pullSecrets" -}}
 {{- $secrets := list }}
-{{- range concat (dig "imagePullSecrets" list (.Values.global | default dict) | default list) .Values.imagePullSecrets }}
+{{- range concat (dig "imagePullSecrets" list (.Values.global | default dict) | default list) (.Values.imagePullSecrets | default list) }}
 {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
 {{- end }}
 {{- with $secrets | uniq }}{{ toYaml . }}{{ end }}

@@ -68,6 +68,8 @@ basicAuth: {{- toYaml . | nindent 2 }}
 {{- if eq "https" (include "fax.scrapeScheme" $root) }}
 {{- $server := dict "serverName" (include "fax.host" $root) }}
 tlsConfig: {{- include "fax.over" (list $own.tlsConfig $root.Values.monitoring.tlsConfig $server) | nindent 2 }}
+{{- else if or $own.tlsConfig $root.Values.monitoring.tlsConfig }}
+{{- fail "monitoring has a tlsConfig, and what is scraped speaks http: set webConfig.scheme to https, or monitoring.scheme if something in front of the exporter has TLS, or leave tlsConfig out" }}
 {{- end }}
 {{- end }}
 

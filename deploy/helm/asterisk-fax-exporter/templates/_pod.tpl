@@ -30,7 +30,7 @@ resources:
 
 {{- /* What is read again only at a start. */ -}}
 {{- define "fax.podAnnotations" -}}
-{{- $annotations := merge (dict) .Values.podAnnotations .Values.commonAnnotations }}
+{{- $annotations := merge (dict) (.Values.podAnnotations | default dict) (.Values.commonAnnotations | default dict) }}
 {{- if .Values.restartOnChange }}
 {{- $read := print (include "fax.config" .) (toJson .Values.secret.values) }}
 {{- $_ := set $annotations "checksum/config" (sha256sum $read) }}
@@ -92,7 +92,7 @@ spec:
     - name: config
       configMap:
         name: {{ include "fax.fullname" . | quote }}
-    {{- range $name, $secret := dict "secrets" (include "fax.amiSecret" .) "web" (include "fax.webSecret" .) "tls" (tpl .Values.webConfig.tlsSecret .) }}
+    {{- range $name, $secret := dict "secrets" (include "fax.amiSecret" .) "web" (include "fax.webSecret" .) "tls" (tpl (.Values.webConfig.tlsSecret | default "") .) }}
     {{- with $secret }}
     - name: {{ $name | quote }}
       secret:
@@ -103,7 +103,7 @@ spec:
     {{- if and .Values.persistence.enabled (not $sharded) }}
     - name: data
       persistentVolumeClaim:
-        claimName: {{ tpl .Values.persistence.existingClaim . | default (include "fax.fullname" .) | quote }}
+        claimName: {{ tpl (.Values.persistence.existingClaim | default "") . | default (include "fax.fullname" .) | quote }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- include "fax.tpl" (list $ .) | nindent 4 }}
