@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if settings.check_pbx:
             return asyncio.run(_check_pbxs(settings))
         if settings.setup_pbx:
-            from exporter.setup_pbx import Wish, setup_pbx  # as above
+            from exporter.setup_pbx import Wish, setup_pbx  # imported here: only this needs it
 
             return setup_pbx(Wish(settings.dry_run, settings.remove, settings.yes))
         return asyncio.run(_run(settings, standard_error))
@@ -109,7 +109,7 @@ async def _check_files(settings: Settings) -> int:
 
 async def _check_pbxs(settings: Settings) -> int:
     """Asks each Asterisk once, and prints what it lacks. Raises SettingsError."""
-    from exporter.check_pbx import WIDTH, check, text  # imported here: only this command needs it
+    from exporter.check_pbx import WIDTH, check, text  # as above
 
     async with _targets(settings, _config_file(settings)) as targets:
         reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))

@@ -12,22 +12,20 @@ from typing import Final
 from packages import archive, elf, nfpm, notices
 from packages.nfpm import NfpmFailed
 from packages.parts import PartUnknown
-from packages.python import python_for
+from packages.python import MACHINES, python_for
 from packages.release import ROOT, Release, SettingWrong, release
 from packages.sources import BuildFailed
 from packages.tree import TreeFailed, lay, settle
 from packages.wheels import WheelsFailed
+from packages.zig import GLIBC
 from tools.licences import LicenceUnknown
 from tools.sbom import SbomFailed
 
-GLIBC: Final = "2.17"
-"""The oldest that the packages run on."""
 FAILURES: Final = (
     *(SettingWrong, BuildFailed, TreeFailed, WheelsFailed),
     *(PartUnknown, LicenceUnknown, SbomFailed, NfpmFailed),
 )
 """What tells in its text what is wrong, and what to do."""
-MACHINES: Final = ("x86_64", "aarch64")
 
 
 def build(machine: str, made: Release, folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tools.bundled import CRATES, IN_CPYTHON, LEFT_OUT, PYTHON, SOURCES
+from tools.bundled import CRATES, IN_CPYTHON, LEFT_OUT, NAMED, PYTHON, SOURCES
 from tools.licences import PERMISSIVE, is_within
 
 Json = dict[str, Any]
@@ -47,7 +47,7 @@ class Part:
 
 def parts(prefix: Path, site: Path) -> list[Part]:
     """Of a Python's prefix, and of the wheels in a site-packages. Raises PartUnknown."""
-    found = [*_sources(prefix), *_in_cpython(prefix), *_crates(site)]
+    found = [*_sources(prefix), *_in_cpython(prefix), *_crates(site), *_named(site)]
     for one in found:
         if not is_within(one.licence, PERMISSIVE):
             raise PartUnknown(
@@ -97,6 +97,18 @@ def _crates(site: Path) -> Iterator[Part]:
                     "and no line in tools/bundled.py says under which licence it is"
                 )
             yield Part(name, version, CRATES[name], inside=folder)
+
+
+def _named(site: Path) -> Iterator[Part]:
+    """What neither a path nor an SBOM tells: C of others, and what Rust itself brings."""
+    found = {}
+    for library in sorted(site.rglob("*.so")):
+        content = library.read_bytes()
+        for name, (licence, mark) in NAMED.items():
+            for version in re.findall(mark, content):
+                part = Part(name, version.decode(), licence, library.relative_to(site).parts[0])
+                found[part.reference] = part
+    yield from found.values()
 
 
 def _of_wheel(site: Path, folder: str) -> Iterator[Part]:

@@ -25,6 +25,8 @@ from typing import Final
 LOCK: Final = Path(__file__).parent.parent / "locks/sources.json"
 _APT_HELPER: Final = "/usr/lib/apt/apt-helper"
 _KEYS: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_OF_DEBIAN: Final = ("debian", "debian-security")
+"""How the address of a mirror ends."""
 
 
 class BuildFailed(Exception):
@@ -105,18 +107,17 @@ def locked() -> dict[str, Source]:
 
 @functools.cache
 def mirrors() -> tuple[str, ...]:
-    """The mirrors of Debian that this machine's own apt is configured for, the security one too.
+    """The mirrors of Debian that this machine's own apt is configured for, the security one too; if
+    it is for none by such a name, but a list of mirrors, a snapshot or Ubuntu, Debian's own.
 
-    Raises BuildFailed if there is none.
+    Raises BuildFailed if there is no apt.
     """
     # With a state that is empty: also on a machine that has never updated.
     said = run(["apt-get", "--print-uris", "-o", "Dir::State=/nonexistent/", "update"])
     uris = [line.split("'")[1] for line in said.splitlines() if line.startswith("'")]
     bases = [uri.partition("/dists/")[0] for uri in uris if "/dists/" in uri]
-    found = [one for one in bases if one.rpartition("/")[2] in ("debian", "debian-security")]
-    if not found:
-        raise BuildFailed("apt of this machine knows no mirror of Debian: see /etc/apt")
-    return tuple(dict.fromkeys(found))
+    found = [one for one in bases if one.rpartition("/")[2] in _OF_DEBIAN]
+    return tuple(dict.fromkeys(found or [f"http://deb.debian.org/{one}" for one in _OF_DEBIAN]))
 
 
 def fetch(source: Source) -> list[Path]:

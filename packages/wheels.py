@@ -16,8 +16,8 @@ from typing import Final
 from packages.release import NAME, ROOT
 
 LOCK: Final = ROOT / "locks/runtime.txt"
-GLIBC: Final = ("manylinux2014", "manylinux_2_17")
-"""Of the platforms of wheels: both names are in use for glibc 2.17."""
+_PLATFORMS: Final = ("manylinux2014", "manylinux_2_17")
+"""Of wheels for glibc 2.17: both names are in use."""
 _INSTALLED_BY: Final = re.compile(r"\.dist-info/(direct_url\.json|INSTALLER|REQUESTED)$")
 """What pip writes beside what a wheel has; the first has the path of the tree."""
 
@@ -32,7 +32,7 @@ class WheelsFailed(Exception):
 
 def install(site: Path, machine: str, version: str, date: int) -> None:
     """Fill the folder, for a CPython of a version such as 3.14. Raises WheelsFailed."""
-    platforms = [f"--platform={one}_{machine}" for one in GLIBC]
+    platforms = [f"--platform={one}_{machine}" for one in _PLATFORMS]
     _pip(
         date, "install", "--target", site, *platforms, f"--python-version={version}",
         "--implementation=cp", "--only-binary=:all:", "--no-deps", "--no-compile",

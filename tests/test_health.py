@@ -2,9 +2,14 @@
 
 import asyncio
 import contextlib
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+import pytest
+
+from exporter import health
 from exporter.health import HealthSocket
 from exporter.health_check import PREFIX
 from exporter.polling import cancel_and_wait
@@ -80,3 +85,25 @@ async def test_who_asks_and_goes_or_never_reads_holds_up_nobody() -> None:
                 with socket.socket(socket.AF_UNIX) as gone:
                     gone.connect(f"\0{name}")
             assert await ask(name) == "healthy\n"
+
+
+async def test_whom_it_has_no_file_for_it_answers_once_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def why() -> str:
+        return ""
+
+    monkeypatch.setattr(health, "_NO_SOCKET_SECONDS", 0.01)
+    loop, limits = asyncio.get_running_loop(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        async with answering(why, []) as name, asyncio.timeout(20):
+            os.close(next_free := os.dup(client.fileno()))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (next_free, limits[1]))
+            try:
+                await loop.sock_connect(client, f"\0{name}")
+                for _ in range(10):  # turns of the loop: in the first it is refused a file
+                    await asyncio.sleep(0)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            assert await loop.sock_recv(client, 100) == b"healthy\n"

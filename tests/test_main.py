@@ -1,5 +1,6 @@
 """The command as its users run it: a process of its own."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter import main
 from harness.exposition import Scrape
 from harness.running import Exporter
 
@@ -289,3 +291,16 @@ def test_who_reads_no_further_what_was_checked_still_gets_the_status(unbuffered:
         said = process.stderr.read()
     assert "Traceback" not in said
     assert process.returncode == 0
+
+
+async def test_what_fails_while_it_writes_the_last_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No process does that at will: what it writes with catches what is known to happen."""
+
+    async def fails() -> None:
+        raise OSError("no such disk")
+
+    await main._ended({asyncio.create_task(fails())})
+    assert "not all that was to be written could be" in caplog.text
+    assert "no such disk" in caplog.text

@@ -63,10 +63,19 @@ CRATES: Final = {
 """By name, those that a shared object of a wheel names and no SBOM in the wheel does."""
 
 
+NAMED: Final = {
+    "llhttp": ("MIT", rb"llhttp_init()\0"),
+    "rust-std": ("MIT OR Apache-2.0", rb"/rustc/([0-9a-f]{40})/"),
+}
+"""What else is compiled into wheels: the licence, and what a shared object has in it that has this;
+the group is the version, or empty."""
+
+
 def rows() -> list[tuple[str, str, str]]:
     """Name, licence and where it is, of everything here."""
     return [
         *((name, licence, "") for name, licence in SOURCES.items()),
         *((name, licence, f"in {PYTHON}") for name, licence in IN_CPYTHON.items()),
         *((name, licence, "Rust, in wheels") for name, licence in CRATES.items()),
+        *((name, licence, "in wheels") for name, (licence, _) in NAMED.items()),
     ]

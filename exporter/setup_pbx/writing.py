@@ -128,7 +128,7 @@ def write(changes: Sequence[Change], *, keep: bool = True) -> list[Path]:
 
     Raises Refusal if nothing was changed, or if that could not be undone, with how to.
     """
-    done: list[tuple[Change, Path | None]] = []
+    done: list[Change] = []
     ready: list[tuple[Change, Path | None]] = []
     copies: list[Path] = []
     with signals_held() as held:
@@ -144,7 +144,7 @@ def write(changes: Sequence[Change], *, keep: bool = True) -> list[Path]:
             for change, beside in ready:
                 if held.came or ending.came():
                     raise Refusal("it was interrupted")
-                done.append((change, None))
+                done.append(change)
                 _put_in_place(change.path, beside)
         except (OSError, Refusal) as error:
             reason = _reason(error)
@@ -166,9 +166,9 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _undone(done: Sequence[tuple[Change, Path | None]]) -> Iterator[str]:
+def _undone(done: Sequence[Change]) -> Iterator[str]:
     """Puts back what was, in reverse; what to do where that fails."""
-    for change, _ in reversed(done):
+    for change in reversed(done):
         try:
             if content_of(change.path) != change.before:
                 _put_in_place(change.path, _beside(change.path, change.before, None))

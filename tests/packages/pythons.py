@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.programs import binary
-from packages.python import PYTHON, kept_at
+from packages.python import MACHINES, PYTHON, kept_at
 from packages.sources import BuildFailed
 
+EACH_MACHINE = pytest.mark.parametrize("machine", MACHINES)
 SYSROOT = Path("/usr/aarch64-linux-gnu")
 """A glibc for aarch64, Debian's."""
 

@@ -73,11 +73,34 @@ def test_it_follows_a_chain_of_links_absolute_and_relative(program: Path, tmp_pa
 
 def test_it_is_found_by_a_relative_path_of_the_environment(program: Path) -> None:
     path = {"PATH": f".:{os.defpath}"}
+    expected = f"python {program.parent}/python3"
     found = said("env", "asterisk-fax-exporter", cwd=program.parent, environment=path)
-    assert found[0] == "python ./python3"
-    # So is it by a shell that has no path of it at all.
-    found = said("sh", "asterisk-fax-exporter", cwd=program.parent, environment=path)
-    assert found[0] == "python ./python3"
+    assert found[0] == expected
+    # So is it by a shell that has no path of it at all, nor finds it by the environment.
+    for environment in (path, {"PATH": os.defpath}):
+        found = said("sh", program.name, cwd=program.parent, environment=environment)
+        assert found[0] == expected
+
+
+def test_its_folder_can_be_a_link_and_end_with_a_newline(program: Path, tmp_path: Path) -> None:
+    """As Python is told it, there is no link on the way to it, and no `..`."""
+    real = tmp_path / "real\n"
+    program.parent.parent.rename(real)
+    (real / "usr").mkdir()
+    (real / "usr/bin").mkdir()
+    (real / "usr/bin/asterisk-fax-exporter").symlink_to("../../bin/asterisk-fax-exporter")
+    (tmp_path / "link").symlink_to(real / "usr/bin")
+    found = "\n".join(said(tmp_path / "link/asterisk-fax-exporter"))
+    assert found.startswith(f"python {real}/bin/python3\n")
+
+
+@pytest.mark.parametrize("path", ["", "/nowhere"])
+def test_it_needs_no_path_and_keeps_what_there_is(
+    path: str, shell: list[str], program: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(program)
+    (program.parent / "python3").write_text('#!/bin/sh\necho "$PATH"\n')
+    assert said(*shell, tmp_path / "link", environment={"PATH": path}) == [path]
 
 
 def test_nothing_that_is_meant_for_other_pythons_gets_in(program: Path) -> None:

@@ -17,13 +17,10 @@ import trustme
 from harness.exposition import Scrape
 from harness.packages import built
 from harness.running import POLL
-from packages import elf
-from packages.zig import GLIBC
-from tests.packages.pythons import emulator
+from tests.packages.pythons import EACH_MACHINE, emulator
 
 pytestmark = pytest.mark.slow
 
-MACHINES = pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 Program = Callable[[str], list[str]]
 PATIENCE = 120
 """Seconds: QEMU is slow, and slower beside other tests."""
@@ -70,14 +67,7 @@ def python(library: Callable[[str], Path], tmp_path: Path) -> Program:
     return command
 
 
-@MACHINES
-def test_all_runs_with_the_old_glibc_and_nothing_else(
-    library: Callable[[str], Path], machine: str
-) -> None:
-    assert elf.faults(library(machine), machine, GLIBC) == []
-
-
-@MACHINES
+@EACH_MACHINE
 def test_a_panic_in_rust_is_an_exception_in_python(python: Program, machine: str) -> None:
     # A dict that grows while it is gone through makes PyO3 panic: frames of Rust are unwound, by
     # the libgcc_s that comes with this Python, up to the one that catches.
@@ -105,7 +95,7 @@ def test_a_panic_in_rust_is_an_exception_in_python(python: Program, machine: str
     assert "panicked at" in done.stderr
 
 
-@MACHINES
+@EACH_MACHINE
 def test_the_demo_is_scraped_over_tls_with_its_history(
     python: Program, machine: str, tmp_path: Path
 ) -> None:

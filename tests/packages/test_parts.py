@@ -75,6 +75,16 @@ def test_what_is_compiled_into_a_wheel_is_read_from_its_paths(built: Built) -> N
     assert (crate.name, crate.version, crate.licence) == ("sha2", "0.10.9", "MIT OR Apache-2.0")
 
 
+def test_or_is_known_by_what_only_that_has_in_it(built: Built) -> None:
+    commit = "58cf8f9c35b355199727627d07ae34a4e2846d67"
+    built.wheel("aiohttp", b"\0llhttp_init\0")
+    built.wheel("fast", f"/rustc/{commit}/library/a.rs\0/rustc/{commit}/library/b.rs".encode())
+    assert [one for one in built.parts() if one.inside in ("aiohttp", "fast")] == [
+        Part("llhttp", "", "MIT", "aiohttp"),
+        Part("rust-std", commit, "MIT OR Apache-2.0", "fast"),
+    ]
+
+
 def test_or_from_the_sbom_that_came_with_it(built: Built) -> None:
     built.wheel(
         "fast",

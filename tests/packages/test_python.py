@@ -16,13 +16,12 @@ from harness.programs import on_small_disk
 from packages import elf, python, sources
 from packages.sources import BuildFailed
 from packages.zig import GLIBC
-from tests.packages.pythons import emulator, prefix
+from tests.packages.pythons import EACH_MACHINE, emulator, prefix
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent
 NATIVE = platform.machine()
-MACHINES = pytest.mark.parametrize("machine", python.MACHINES)
 
 
 def said(
@@ -37,20 +36,20 @@ def said(
     return done.stdout.strip()
 
 
-@MACHINES
+@EACH_MACHINE
 def test_it_runs_on_any_system_with_the_old_glibc_and_nothing_else(machine: str) -> None:
     assert elf.faults(prefix(machine), machine, GLIBC) == []
 
 
-@MACHINES
+@EACH_MACHINE
 def test_nothing_of_where_it_was_built_is_in_it(machine: str) -> None:
-    where = (str(sources.cache()), str(sources.LOCK.parent.parent), str(Path.home()) + "/.")
+    where = (str(sources.cache()), f"{ROOT}/.venv", f"{ROOT}/packages", f"{Path.home()}/.")
     found = elf.mentions(prefix(machine), *where)
     # Those are of whoever ran it here, and not in packages.
     assert [one for one in found if "__pycache__" not in one] == []
 
 
-@MACHINES
+@EACH_MACHINE
 def test_it_is_made_of_what_it_says(machine: str) -> None:
     told = {one["name"]: one for one in json.loads((prefix(machine) / "sources.json").read_text())}
     code = """if True:
@@ -67,7 +66,7 @@ def test_it_is_made_of_what_it_says(machine: str) -> None:
         assert list((prefix(machine) / "licences" / name).iterdir())
 
 
-@MACHINES
+@EACH_MACHINE
 def test_it_finds_itself_wherever_it_is(machine: str, tmp_path: Path) -> None:
     moved = tmp_path / "else where"
     moved.symlink_to(prefix(machine))
@@ -83,7 +82,7 @@ def test_it_finds_itself_wherever_it_is(machine: str, tmp_path: Path) -> None:
     assert "usr/lib" not in done.stdout
 
 
-@MACHINES
+@EACH_MACHINE
 def test_all_that_the_exporter_imports_of_the_standard_library_is_there(machine: str) -> None:
     code = """if True:
         import asyncio, bisect, decimal, email.parser, fcntl, hashlib, hmac, http.cookies, json

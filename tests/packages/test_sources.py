@@ -75,6 +75,36 @@ def test_what_no_mirror_has_is_named(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("configured", "mirrors"),
+    [
+        (
+            "Types: deb\nURIs: http://a.example/pub/debian/\nSuites: sid\nComponents: main\n\n"
+            "Types: deb\nURIs: https://b.example/debian-security\nSuites: trixie-security\n"
+            "Components: main\n\n"
+            "Types: deb\nURIs: https://c.example/of-another\nSuites: sid\nComponents: main\n",
+            {"http://a.example/pub/debian", "https://b.example/debian-security"},
+        ),
+        (
+            "Types: deb\nURIs: mirror+file:/etc/apt/mirrors/debian.list\nSuites: sid\n"
+            "Components: main\n",
+            {"http://deb.debian.org/debian", "http://deb.debian.org/debian-security"},
+        ),
+        ("", {"http://deb.debian.org/debian", "http://deb.debian.org/debian-security"}),
+    ],
+)
+def test_the_mirrors_are_those_of_the_machine_or_else_debian_s_own(
+    configured: str, mirrors: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/machine.sources").write_text(configured)
+    settings = tmp_path / "apt.conf"
+    parts = f'Dir::Etc::SourceParts "{tmp_path}/parts";\n'
+    settings.write_text(f'Dir::Etc::SourceList "/dev/null";\n{parts}')
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    assert set(sources.mirrors.__wrapped__()) == mirrors
+
+
+@pytest.mark.parametrize(
     ("version", "upstream"),
     [
         ("3.14.7-1", "3.14.7"),
@@ -98,6 +128,7 @@ def test_in_place_of_a_pin_that_is_gone_the_newest_that_can_be_had_is_taken(
     assert got.upstream >= "1.3.1"
     assert got.patched
     assert f"zlib {got.version} is taken for 0.9-1" in capsys.readouterr().err
+    binary("dpkg-source", package="dpkg-dev")
     folder = sources.unpack(got, tmp_path / "zlib")
     assert (folder / "zlib.h").exists()
     assert (folder / "debian/copyright").exists()

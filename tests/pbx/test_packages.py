@@ -31,6 +31,7 @@ class Installed:
     """A Debian with the package, and what was there before and said meanwhile."""
 
     root: Root
+    deb: str
     before: set[str]
     said: str
 
@@ -50,9 +51,10 @@ def installed(layers: Sequence[Path], packages: Packages, folder: Path) -> Itera
     root = opened(layers, folder, packages.folder)
     try:
         before = root.files()
-        done = root.run("dpkg", "--install", f"/mnt/given/{packages.file('new', 'deb')}")
+        deb = packages.file("new", "deb")
+        done = root.run("dpkg", "--install", f"/mnt/given/{deb}")
         assert done.returncode == 0, done.stdout
-        yield Installed(root, before, done.stdout)
+        yield Installed(root, deb, before, done.stdout)
     finally:
         closed(root)
 
@@ -69,7 +71,9 @@ def test_a_bare_debian_takes_it_runs_it_and_gives_it_up(
         it_watches_its_demo_and_serves_page_and_metrics(debian)
         it_serves_tls(debian, ca, tmp_path)
         who_was_there_before_stays_who_he_is(debian)
+        who_may_write_there_gets_nothing_of_others(debian)
         it_is_purged_without_a_trace_but_its_user(debian)
+        what_links_lead_to_is_purged_too_and_a_mount_is_no_reason_to_fail(debian)
 
 
 def it_was_installed_without_a_word(debian: Installed) -> None:
@@ -177,6 +181,24 @@ id -gn {NAME}; readlink {ETC}/secret
     ]
 
 
+def who_may_write_there_gets_nothing_of_others(debian: Installed) -> None:
+    """Its folder was given to the service's user, who puts a link there at the worst moment."""
+    script = f"""
+set -e
+mkdir /tmp/first; echo precious >/tmp/precious
+rm {ETC}/secret
+cat >/tmp/first/stat <<'END'
+#!/bin/sh
+/usr/bin/stat "$@"
+ln -sf /tmp/precious {ETC}/secret
+END
+chmod +x /tmp/first/stat
+PATH=/tmp/first:$PATH {PREPARE}
+stat -c %U /tmp/precious {ETC}/secret
+"""
+    assert debian.root.run("sh", "-c", script).stdout.splitlines() == ["root", NAME]
+
+
 def it_is_purged_without_a_trace_but_its_user(debian: Installed) -> None:
     done = debian.root.run("dpkg", "--purge", NAME)
     assert done.returncode == 0, done.stdout
@@ -187,6 +209,25 @@ def it_is_purged_without_a_trace_but_its_user(debian: Installed) -> None:
     )
     assert not {one for one in left if not kept.match(one)}
     assert debian.root.run("id", NAME).returncode == 0
+
+
+def what_links_lead_to_is_purged_too_and_a_mount_is_no_reason_to_fail(debian: Installed) -> None:
+    script = f"""
+set -e
+mkdir -p /srv/etc /var/lib/{NAME}
+ln -s /srv/etc {ETC}
+mount -t tmpfs tmpfs /var/lib/{NAME}
+dpkg --install "$0" >/dev/null
+cp -r {ETC}/secret /var/lib/{NAME}
+dpkg --purge {NAME} >/dev/null 2>&1 || echo failed
+ls -A /srv/etc /var/lib/{NAME}
+ls -d {ETC} /var/log/{NAME} 2>/dev/null || true
+"""
+    deb = f"/mnt/given/{debian.deb}"
+    assert debian.root.run("sh", "-c", script, deb).stdout.split() == [
+        "/srv/etc:",
+        f"/var/lib/{NAME}:",
+    ]
 
 
 @pytest.mark.parametrize("suite", WITH_ASTERISK)

@@ -9,11 +9,7 @@ import pytest
 
 from tests.pbx.asterisk import SUITES
 from tests.pbx.debian import closed, opened, with_asterisk
-from tests.pbx.packages import NAME, ROOT, Packages
-
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "exporter/setup_pbx").is_dir(), reason="this tree has no --setup-pbx"
-)
+from tests.pbx.packages import NAME, Packages
 
 # A network and processes of its own: Asterisk listens where Debian has it listen, and is the only
 # one that is found.

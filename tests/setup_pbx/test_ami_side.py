@@ -145,6 +145,11 @@ def test_a_user_of_that_name_is_left_alone_and_told_of(tmp_path: Path) -> None:
     assert side.notes[0].startswith(f"{side.change.path}:3: there is a [Fax-Exporter]")
 
 
+def test_a_user_of_that_name_in_users_conf_keeps_it(tmp_path: Path) -> None:
+    users = "[fax-exporter]\nhasmanager = yes\n"
+    assert plan(tmp_path, manager=GENERAL, users=users).login.username == "asterisk-fax-exporter"
+
+
 def test_with_every_name_taken_it_is_refused_with_what_to_do(tmp_path: Path) -> None:
     taken = "".join(f"[{name}]\n" for name in ami_side.NAMES)
     with pytest.raises(Refusal, match=r"--ami\.secret-file"):
