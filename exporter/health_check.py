@@ -22,6 +22,7 @@ HEALTHY = "healthy"
 
 _SECONDS = 3.0
 """For the answer: less than what containers' health checks give."""
+_PAUSE_SECONDS = 0.005
 _MAX_ANSWER = 4096
 _ADDRESS = "--web.listen-address"
 _VARIABLE = "FAX_EXPORTER_WEB_LISTEN_ADDRESS"
@@ -44,7 +45,8 @@ def health_check(argv: Sequence[str]) -> int:
 def _wrong(argv: Sequence[str]) -> str:
     """Empty if nothing is."""
     try:
-        names = list(_names())
+        # Once each: a connection that waits there or is served has the name as well.
+        names = list(dict.fromkeys(_names()))
     except OSError as error:
         return f"/proc/net/unix cannot be read, which tells of exporters: {error.strerror}"
     if ports := _ports(_addresses(argv)):
@@ -55,8 +57,13 @@ def _wrong(argv: Sequence[str]) -> str:
     elif ports := _ports(os.environ.get(_VARIABLE, "").replace(",", " ").split()):
         names = [name for name in names if ports & _ports_of(name)] or names
     deadline = time.monotonic() + _SECONDS
-    answers = [answer for name in names if (answer := _ask(name, deadline)) is not None]
-    return next((answer for answer in answers if answer != HEALTHY), "") if answers else _NOBODY
+    nobody = True
+    for name in names:
+        answer = _ask(name, deadline)
+        if answer not in (None, HEALTHY):
+            return answer  # no need of the others, each of which may take its time
+        nobody = nobody and answer is None
+    return _NOBODY if nobody else ""
 
 
 def _names() -> Iterator[str]:
@@ -88,12 +95,28 @@ def _ports(addresses: Iterable[str]) -> set[str]:
     return {address.rpartition(":")[2] for address in addresses} - {"0"}
 
 
+def _connect(asking: socket.socket, name: str, deadline: float) -> None:
+    while True:
+        asking.settimeout(_left(deadline))
+        try:
+            return asking.connect(f"\0{name}")
+        except BlockingIOError:  # too many ask already: it waits for none of them
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _left(deadline: float) -> float:
+    """Seconds. Raises TimeoutError if there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
 def _ask(name: str, deadline: float) -> str | None:
     """What it says; None if it is not ours to ask."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         try:
-            asking.settimeout(max(0.1, deadline - time.monotonic()))
-            asking.connect(f"\0{name}")
+            _connect(asking, name, deadline)
             credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             process, user, _ = struct.unpack("3i", credentials)
             # No process: it is in another container, which only shares the network. Another user
@@ -101,8 +124,9 @@ def _ask(name: str, deadline: float) -> str | None:
             if not process or os.geteuid() not in (0, user):
                 return None
             answer = b""
-            while (more := asking.recv(_MAX_ANSWER)) and len(answer) < _MAX_ANSWER:
+            while len(answer) < _MAX_ANSWER and (more := asking.recv(_MAX_ANSWER - len(answer))):
                 answer += more
+                asking.settimeout(_left(deadline))
         except TimeoutError:
             return f"it gave no answer within {_SECONDS:.0f} s"
         except OSError as error:

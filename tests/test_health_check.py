@@ -177,6 +177,65 @@ def test_nothing_that_others_say_is_taken_for_health_or_breaks_the_line(said: st
     assert others.stderr.startswith("no exporter runs here that this user may ask")
 
 
+HOLDING_UP = """
+import socket, sys, threading, time
+several = []
+for number in range(200 if sys.argv[1] == "many that say nothing" else 1):
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(f"\\0asterisk-fax-exporter/health/4242/{number}")
+    listening.listen(0)
+    several.append(listening)
+def asks():
+    client = socket.socket(socket.AF_UNIX)
+    client.connect("\\0asterisk-fax-exporter/health/4242/0")
+    return client
+if sys.argv[1] == "others ask":
+    several.append(asks())
+print("listens", flush=True)
+if sys.argv[1] == "others ask":
+    time.sleep(1)
+    several[0].accept()
+if sys.argv[1] != "many that say nothing":
+    client, _ = several[0].accept()
+    while sys.argv[1] == "a word at a time":
+        client.sendall(b"x")
+        time.sleep(0.2)
+    client.sendall(b"healthy\\n")
+    client.close()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "says"),
+    [
+        ("many that say nothing", 1, "it gave no answer within 3 s"),
+        ("a word at a time", 1, "it gave no answer within 3 s"),
+        ("others ask", 0, "healthy"),
+    ],
+)
+def test_whoever_holds_it_up_it_takes_three_seconds_and_no_more(
+    how: str, status: int, says: str
+) -> None:
+    with subprocess.Popen(
+        [*unshared("--net"), sys.executable, "-c", HOLDING_UP, how], stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout
+            assert other.stdout.readline() == b"listens\n"
+            there = ["nsenter", f"--target={other.pid}", "--net"]
+            done = subprocess.run(
+                [*there, sys.executable, "-m", "exporter", "--health-check"],
+                capture_output=True,
+                text=True,
+                timeout=15,  # four times as long as it should take
+                check=False,
+            )
+        finally:
+            other.kill()
+    assert (done.returncode, (done.stdout or done.stderr).strip()) == (status, says)
+
+
 def test_it_imports_nothing_that_takes_time() -> None:
     """It is run every few seconds."""
     done = subprocess.run(

@@ -116,6 +116,21 @@ def plan(folder: Path, version: Version, kept: str | None, asterisks_group: int 
     return AmiSide(_owned(change, folder, asterisks_group), login, tuple(notes))
 
 
+def ended_by_reloads(conf: Conf) -> str:
+    """Why a `manager reload` may end Asterisk, '' if it does not: the second one after its start
+    does, seen on 16.28 and 22.10, where a user sets variables: they are freed twice."""
+    for section in conf.sections:
+        line = None if section.name.lower() == "general" else section.last("setvar")
+        if line is not None and "=" in line.value and not section.template:
+            return (
+                f"{line.file}:{line.number}: setvar of [{section.name}], with which Asterisk "
+                "crashes at the second manager reload since its start. So it is not told to "
+                "reload, and reads the files when it restarts, which this does once no call runs: "
+                "asterisk -rx 'core restart when convenient'"
+            )
+    return ""
+
+
 def ours_in(conf: Conf) -> list[Path]:
     """The files with lines of ours. Raises Refusal, see `block.find`."""
     return [path for path, content in conf.files.items() if block.find(path, content)]

@@ -58,6 +58,8 @@ class _Plan:
     changes: list[Change]
     notes: list[str] = field(default_factory=list)
     login: AmiSettings | None = None
+    no_reload: str = ""
+    """Why Asterisk is not told to reload; '' if it is."""
 
 
 def setup_pbx(wish: Wish, machine: Machine | None = None) -> int:
@@ -100,7 +102,10 @@ def _add(wish: Wish, machine: Machine, asterisk: AsteriskHere) -> int:
             _say_copies(writing.write(changes))
     if wish.dry_run:
         return 0
-    status = _reloaded_and_checked(asterisk, login, machine)
+    if plan.no_reload and changes:
+        say("Once it has restarted, run this again, which then checks it")
+        return 1
+    status = _reloaded_and_checked(asterisk, login, machine, reload=not plan.no_reload)
     _say_next(machine, login, bool(changes), status)
     return status
 
@@ -116,7 +121,9 @@ def _remove(wish: Wish, machine: Machine, asterisk: AsteriskHere) -> int:
     with writing.alone(asterisk.folder):
         writing.write(plan.changes, keep=False)
     say("removed")
-    if asterisk.runs:
+    if plan.no_reload:
+        pass  # a note has said why, and what to do
+    elif asterisk.runs:
         asterisk.reload()
         say("Asterisk has read it: manager reload")
         say("A channelvars line that is taken away holds until Asterisk is restarted.")
@@ -137,7 +144,9 @@ def _plan_to_add(machine: Machine, asterisk: AsteriskHere) -> _Plan:
     exporter = exporter_side.plan(machine.exporter, ami.login, copy)
     # Asterisk's side last: with a secret that only the exporter has, nobody gets in.
     changes = [*exporter.changes, ami.change]
-    return _Plan(changes, [*ami.notes, *exporter.notes], ami.login)
+    no_reload = _no_reload(asterisk)
+    notes = [*ami.notes, *exporter.notes, *filter(None, [no_reload])]
+    return _Plan(changes, notes, ami.login, no_reload)
 
 
 def _plan_to_remove(machine: Machine, asterisk: AsteriskHere) -> _Plan:
@@ -156,7 +165,21 @@ def _plan_to_remove(machine: Machine, asterisk: AsteriskHere) -> _Plan:
     }
     exporter = exporter_side.removal(machine.exporter, secrets)
     changes = [Change(path, ours[path], overlay[path]) for path in ours]
-    return _Plan([*changes, *exporter.changes], list(exporter.notes))
+    both = {
+        *known,
+        *read(folder).files,
+        machine.exporter / "environment",
+        machine.exporter / "secret",
+    }
+    # Last: a file that is written now is beside its place by the same name until then.
+    left = writing.left_behind(both)
+    no_reload = _no_reload(asterisk) if changes else ""
+    notes = [*exporter.notes, *filter(None, [no_reload])]
+    return _Plan([*changes, *exporter.changes, *left], notes, no_reload=no_reload)
+
+
+def _no_reload(asterisk: AsteriskHere) -> str:
+    return ami_side.ended_by_reloads(read(asterisk.folder)) if asterisk.runs else ""
 
 
 def _agreed(wish: Wish, changes: Sequence[Change], notes: Sequence[str]) -> bool:
@@ -194,16 +217,20 @@ def _answer(question: str) -> str:
     return sys.stdin.readline()
 
 
-def _reloaded_and_checked(asterisk: AsteriskHere, login: AmiSettings, machine: Machine) -> int:
+def _reloaded_and_checked(
+    asterisk: AsteriskHere, login: AmiSettings, machine: Machine, *, reload: bool
+) -> int:
     try:
-        asterisk.reload()
+        if reload:
+            asterisk.reload()
     except Refusal as refusal:
         say(
             f"{refusal}\nAll is written, but Asterisk did not read it: type that",
             sys.stderr,
         )
         return 1
-    say("Asterisk has read it: manager reload")
+    if reload:
+        say("Asterisk has read it: manager reload")
     report = asyncio.run(check("fax", login, listen=machine.listen, folder=asterisk.folder))
     say(text(report, shutil.get_terminal_size((WIDTH, 0)).columns))
     if any(f.subject == "connection" and f.verdict is Verdict.WRONG for f in report.findings):

@@ -5,8 +5,11 @@ import contextlib
 import errno
 import fcntl
 import os
+import shlex
 import signal
-from collections.abc import Iterator, Sequence
+import struct
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,6 +22,9 @@ from exporter.setup_pbx.refusal import Refusal
 COPY: Final = "before-asterisk-fax-exporter"
 """Of a copy's name the end, so that no *.conf in an #include means it."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_GETFLAGS: Final = 0x80086601 if struct.calcsize("l") == 8 else 0x80046601
+_LOCKED: Final = 0x10 | 0x20
+"""Flags of a file system that chattr(1) sets, i and a, after which root may not write either."""
 _NO_ATTRIBUTES: Final = {errno.ENOTSUP, errno.ENODATA, errno.EINVAL, errno.ENOSYS}
 
 
@@ -80,11 +86,41 @@ def why_not_writable(change: Change) -> str:
             f"{change.path}: has another name, by a hard link, which would not change with it: "
             "make it a file of its own"
         )
+    for one in (real, folder):
+        if _is_locked(one):
+            why = "is locked by chattr +i or +a, for root too"
+            return f"{one}: {why}: chattr -ia {shlex.quote(str(one))}, and run this again"
     if os.access(folder, os.W_OK):
         return ""
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         return f"{folder}: is mounted read-only: add what is shown where the file comes from"
     return f"{folder}: this user may not write there; run this as root"
+
+
+def left_behind(paths: Iterable[Path]) -> list[Change]:
+    """That what a run which was killed has left beside these files goes: it has secrets in it."""
+    left = (_made(path) for path in paths)
+    return [
+        Change(path, content_of(path), None, None, True, "left by a run that was killed")
+        for path in sorted(left)
+        if path.is_file()
+    ]
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether chattr(1) has made it immutable or append-only, where its file system can tell."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        return False
+    flags = bytearray(struct.calcsize("l"))
+    try:
+        fcntl.ioctl(descriptor, _GETFLAGS, flags)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return bool(int.from_bytes(flags[:4], sys.byteorder) & _LOCKED)
 
 
 def write(changes: Sequence[Change], *, keep: bool = True) -> list[Path]:
@@ -147,13 +183,17 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def _made(path: Path) -> Path:
+    real = _real(path)
+    return real.with_name(f".{real.name}.setup-pbx.tmp")
+
+
 def _beside(path: Path, content: bytes | None, owned: Owned | None) -> Path | None:
     """A file with this content in the folder of that one, with its owner, mode and attributes.
     None if it is to go."""
     if content is None:
         return None
-    real = _real(path)
-    made = real.with_name(f".{real.name}.setup-pbx.tmp")
+    real, made = _real(path), _made(path)
     made.unlink(missing_ok=True)  # of a run that was killed
     if not real.parent.exists():
         real.parent.mkdir(mode=0o755)

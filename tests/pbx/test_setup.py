@@ -227,6 +227,19 @@ def test_ami_that_is_switched_off_is_switched_on_for_this_machine_alone(
             at.asterisk.ami()
 
 
+def test_one_that_the_second_reload_would_end_goes_on(suite: str, tmp_path: Path) -> None:
+    theirs = "\n[operator]\nsecret = one\nread = all\nsetvar = A=B\n"
+    with machine(suite, tmp_path, manager__conf=UPSTREAM + theirs) as at:
+        for _ in range(3):
+            assert setup_pbx(YES, at.here) == 1
+            assert setup_pbx(REMOVE, at.here) == 0
+        assert setup_pbx(YES, at.here) == 1
+        with pytest.raises(AmiError, match="Authentication failed"):
+            Ami(at.asterisk.ami_port, at.login().name, at.login().secret)
+        start_again(at.asterisk)
+        assert setup_pbx(YES, at.here) == 0
+
+
 def test_a_user_of_that_name_that_is_there_is_left_alone(
     suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

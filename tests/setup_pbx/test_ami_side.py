@@ -9,6 +9,7 @@ import pytest
 from exporter.fax import Version
 from exporter.setup_pbx import ami_side
 from exporter.setup_pbx.ami_side import AmiSide
+from exporter.setup_pbx.conf import read
 from exporter.setup_pbx.refusal import Refusal
 from tests.setup_pbx.machines import DEBIAN, FREEPBX, UPSTREAM, both
 
@@ -253,6 +254,24 @@ def test_programs_single_logins_and_tls_that_comes_on_are_told_of(tmp_path: Path
     notes = "\n".join(plan(tmp_path, manager=general).notes)
     for place in ("2: #exec", "3: allowmultiplelogin", "4: tlsenable"):
         assert f"manager.conf:{place}" in notes
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_ended"),
+    [
+        ("[operator]\nsetvar = A=B\n", True),
+        ("[base](!)\nsetvar = A=B\n[operator](base)\nsecret = x\n", True),
+        ("[one]\n[one]\nSetVar => A=B\n", True),
+        ("[base](!)\nsetvar = A=B\n", False),
+        ("[general](+)\nsetvar = A=B\n", False),
+        ("[operator]\nsetvar = A\n;setvar = A=B\n", False),
+    ],
+)
+def test_users_with_whom_a_reload_ends_asterisk_are_known(
+    tmp_path: Path, lines: str, is_ended: bool
+) -> None:
+    (tmp_path / "manager.conf").write_text(GENERAL + lines)
+    assert bool(ami_side.ended_by_reloads(read(tmp_path))) is is_ended
 
 
 def test_a_new_file_is_for_asterisks_group_alone(tmp_path: Path) -> None:

@@ -145,6 +145,27 @@ def test_a_reload_that_fails_is_told_with_what_to_type(
     assert "-rx 'manager reload': status 3" in capsys.readouterr().err
 
 
+def test_an_asterisk_that_a_reload_may_end_is_not_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = "[operator]\nsecret = x\nsetvar = A=B\n"
+    at = both(tmp_path, {"manager.conf": UPSTREAM.replace("= no", "= yes") + theirs})
+    before = at.files()
+    for wish in (DRY, YES):
+        setup_pbx(wish, at.machine)
+        said = capsys.readouterr().out
+        assert re.search(r"note: .*manager.conf:\d+: setvar of \[operator\]", said)
+        assert "core restart when convenient" in said
+    assert "run this again" in said
+    assert at.files() != before
+    setup_pbx(YES, at.machine)
+    assert "connection: " in capsys.readouterr().out
+    assert setup_pbx(REMOVE, at.machine) == 0
+    assert "setvar of [operator]" in capsys.readouterr().out
+    assert at.files() == before
+    assert at.called == []
+
+
 def test_what_cannot_be_written_is_said_before_it_is_asked(
     upstream: Both, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +222,23 @@ def test_lines_of_others_that_would_change_their_section_keep_ours_from_being_re
     assert setup_pbx(REMOVE, upstream.machine) == 1
     assert "begin them with a section of their own" in capsys.readouterr().err
     assert upstream.files() == before
+
+
+def test_what_a_run_that_was_killed_has_left_goes_by_remove(
+    upstream: Both, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = upstream.files()
+    left = [upstream.asterisk / ".manager.conf.setup-pbx.tmp"]
+    left += [upstream.exporter / f".{name}.setup-pbx.tmp" for name in ("environment", "secret")]
+    for there_already in (False, True):
+        if there_already:
+            setup_pbx(YES, upstream.machine)
+        for path in left:
+            path.write_text("secret = known-to-nobody\n")
+        capsys.readouterr()
+        assert setup_pbx(REMOVE, upstream.machine) == 0
+        assert "known-to-nobody" not in "".join(capsys.readouterr())
+        assert upstream.files() == before
 
 
 def test_nothing_to_remove_is_no_fault(upstream: Both, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -239,3 +240,20 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
     if Path("/proc/sys").exists():
         why = writing.why_not_writable(Change(Path("/proc/sys/kernel/none"), None, b""))
         assert os.access("/proc/sys/kernel", os.W_OK) or why
+
+
+@pytest.mark.parametrize("flag", ["i", "a"])
+@pytest.mark.parametrize("locked", ["conf", "conf/manager.conf"])
+def test_what_chattr_has_locked_is_known_before(tmp_path: Path, flag: str, locked: str) -> None:
+    path = tmp_path / "conf/manager.conf"
+    path.parent.mkdir()
+    path.write_bytes(b"1")
+    chattr, target = shutil.which("chattr"), tmp_path / locked
+    if not chattr or subprocess.run([chattr, f"+{flag}", target], capture_output=True).returncode:
+        return  # no root, or a file system without flags
+    try:
+        why = writing.why_not_writable(Change(path, b"1", b"2"))
+    finally:
+        subprocess.run([chattr, f"-{flag}", target], check=True)
+    assert why.startswith(f"{target}: is locked by chattr")
+    assert writing.why_not_writable(Change(path, b"1", b"2")) == ""
