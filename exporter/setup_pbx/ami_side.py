@@ -30,6 +30,11 @@ from exporter.setup_pbx.refusal import Refusal
 NAMES: Final = (OWN_USER, "asterisk-fax-exporter", "prometheus-fax-exporter")
 """Of the user; the first that is free."""
 MARK: Final = ";"
+_OURS: Final = re.compile(
+    r"\s*|\[[^\]]*\](\(\+\))?|(enabled|bindaddr|channelvars|secret|deny|permit|read|write|writetimeout"
+    r"|displayconnects|eventfilter(\(.*\))?)\s*=.*"
+)
+"""A line as those of `_Wanted.lines`, whatever its value."""
 _PORT: Final = 5038
 _NEW_MODE: Final = 0o640
 
@@ -86,6 +91,8 @@ def plan(folder: Path, version: Version, kept: str | None, asterisks_group: int 
         raise Refusal(f"{folder}: there is no such folder: run this where Asterisk runs")
     there = read(folder)
     ours = ours_in(there)
+    for path in ours:
+        check_all_is_ours(path, there.files[path])
     without = {path: block.taken(path, there.files[path]) for path in ours}
     bare = read(folder, without)
     if len(ours) > 1:
@@ -134,6 +141,24 @@ def ended_by_reloads(conf: Conf) -> str:
 def ours_in(conf: Conf) -> list[Path]:
     """The files with lines of ours. Raises Refusal, see `block.find`."""
     return [path for path, content in conf.files.items() if block.find(path, content)]
+
+
+def check_all_is_ours(path: Path, content: bytes) -> None:
+    """Raises Refusal if somebody has put lines of his own between ours."""
+    found = block.find(path, content)
+    if found is None:
+        return
+    block.check_all_is_ours(path, found, _OURS)
+    users = [
+        (number, line)
+        for number, line in enumerate(found.lines, found.first + 1)
+        if line.startswith("[") and not line.startswith("[general]")
+    ]
+    for number, line in users[1:]:
+        raise Refusal(
+            f"{path}:{number}: {line} is between the lines BEGIN and END of --setup-pbx and not of "
+            "it: move it below the END, and run this again"
+        )
 
 
 def check_only_ours_goes(folder: Path, overlay: dict[Path, bytes | None]) -> None:

@@ -110,6 +110,17 @@ def taken(path: Path, content: bytes) -> bytes | None:
     return None if found.with_file and not left.strip() else left
 
 
+def check_all_is_ours(path: Path, found: Block, ours: re.Pattern[str]) -> None:
+    """Raises Refusal if somebody has added to the block what none of our lines is, since that
+    would go with it. `ours`: matches all of a line that may be of ours."""
+    for number, line in enumerate(found.lines, found.first + 1):
+        if not ours.fullmatch(line):
+            raise Refusal(
+                f"{path}:{number}: is between the lines BEGIN and END of --setup-pbx and not of "
+                "it: move what is yours below the END, and run this again"
+            )
+
+
 def _has_crlf(content: bytes) -> bool:
     return 2 * content.count(b"\r\n") > content.count(b"\n")
 

@@ -154,6 +154,8 @@ def _plan_to_remove(machine: Machine, asterisk: AsteriskHere) -> _Plan:
     known = {folder / CUSTOM, folder / "manager.d" / OWN_FILE, folder / "manager.conf"}
     files = {path: content_of(path) for path in {*read(folder).files, *known}}
     ours = {p: c for p, c in sorted(files.items()) if c is not None and block.find(p, c)}
+    for path, content in ours.items():
+        ami_side.check_all_is_ours(path, content)
     overlay = {path: block.taken(path, content) for path, content in ours.items()}
     ami_side.check_only_ours_goes(folder, overlay)
     secrets = {

@@ -3,6 +3,7 @@ both are as they were before."""
 
 import os
 import pwd
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ _AMI: Final = "FAX_EXPORTER_AMI_"
 _SECRET_FILE: Final = f"{_AMI}SECRET_FILE"
 _WAS: Final = "# secret before: "
 _NONE, _EMPTY = "none", "empty"
+_OURS: Final = re.compile(rf"\s*|{_WAS}.*|({_AMI}[A-Z_]+|FAX_EXPORTER_DEMO)=.*")
+"""A line as those that `plan` writes, whatever its value."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def plan(folder: Path, login: AmiSettings, copy: Path, user: str = USER) -> Expo
     file, secret_file = folder / "environment", folder / "secret"
     before, secret_before = content_of(file), content_of(secret_file)
     secret = login.secret.get_secret_value().encode()
-    found = None if before is None else block.find(file, before)
+    found = _found(file, before)
     others = b"" if before is None else block.taken(file, before) or b""
     set_by_others = variables(others)
     if set_by_others.is_open:
@@ -88,7 +91,7 @@ def removal(folder: Path, ami_secrets: set[str]) -> ExporterSide:
     that go from Asterisk's side; another one is not ours, and stays. Raises Refusal."""
     file, secret_file = folder / "environment", folder / "secret"
     before, secret = content_of(file), content_of(secret_file)
-    found = None if before is None else block.find(file, before)
+    found = _found(file, before)
     if before is None or found is None:
         return ExporterSide(())
     changes, notes = [Change(file, before, block.taken(file, before))], []
@@ -109,6 +112,14 @@ def removal(folder: Path, ami_secrets: set[str]) -> ExporterSide:
             words = f"has again what {was} has"
             changes.append(Change(secret_file, secret, kept, None, True, words))
     return ExporterSide(tuple(changes), tuple(notes))
+
+
+def _found(file: Path, content: bytes | None) -> block.Block | None:
+    """Our lines. Raises Refusal if they cannot be told from others."""
+    found = None if content is None else block.find(file, content)
+    if found is not None:
+        block.check_all_is_ours(file, found, _OURS)
+    return found
 
 
 def _was(found: block.Block | None, secret: bytes | None, copy: Path) -> str:

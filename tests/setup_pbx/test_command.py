@@ -204,6 +204,32 @@ def test_lines_that_somebody_has_changed_are_put_right_with_another_secret(upstr
     assert conf.read_text() == right.replace(first, secret(upstream))
 
 
+@pytest.mark.parametrize(
+    ("side", "name", "added"),
+    [
+        ("asterisk", "manager.conf", "[monitoring]\nsecret = x\n"),
+        ("asterisk", "manager.conf", "webenabled = yes\n"),
+        ("asterisk", "manager.conf", "; why: ticket 7\n"),
+        ("exporter", "environment", "FAX_EXPORTER_LOG_LEVEL=debug\n"),
+    ],
+)
+@pytest.mark.parametrize("wish", [YES, REMOVE])
+def test_what_somebody_has_written_between_our_lines_is_his_and_keeps_them(
+    wish: Wish, side: str, name: str, added: str, upstream: Both, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup_pbx(YES, upstream.machine)
+    file = getattr(upstream, side) / name
+    mark = "END asterisk-fax-exporter"
+    number = next(n for n, line in enumerate(file.read_text().splitlines(), 1) if mark in line)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([*lines[: number - 1], added, *lines[number - 1 :]]))
+    before = upstream.files()
+    capsys.readouterr()
+    assert setup_pbx(wish, upstream.machine) == 1
+    assert f"{file}:{number}: " in capsys.readouterr().err
+    assert upstream.files() == before
+
+
 def test_ours_left_in_a_file_that_nothing_includes_any_more_go_too(tmp_path: Path) -> None:
     at = both(tmp_path, LAYOUTS["debian"])
     setup_pbx(YES, at.machine)
