@@ -193,10 +193,14 @@ def _is_program(path: Path) -> bool:
 
 def _compile(root: Path, runs: Path) -> None:
     """By content and never checked, so that it is the same every time and needs no clock."""
+    # What the compiling Python itself has loaded shows in what it writes, and differs by whether
+    # that came from compiled files: so from sources always, and none are left for the next time.
+    compiles = "import compileall, sys; sys.pycache_prefix = None; sys.exit(not compileall.main())"
     python = runs / f"bin/python{python_version(runs)}"
     done = subprocess.run(
-        [python, "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode=unchecked-hash",
-         "-s", root, "-p", "/", root / LIB / "lib"],
+        [python, "-I", "-B", "-X", f"pycache_prefix={os.devnull}", "-c", compiles,
+         "-q", "-f", "--invalidation-mode=unchecked-hash", "-s", root, "-p", "/",
+         root / LIB / "lib"],
         env={"PATH": os.defpath}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False,
     )  # fmt: skip
