@@ -57,9 +57,9 @@ test: before-test $(VENV)/installed-test ## everything CI checks; as root on Deb
 	$(BIN)/python -m pytest tests/pbx --numprocesses $(PBX_WORKERS) --dist worksteal
 
 before-test:
-	@echo "On two cores: a few seconds for style and types, 4 minutes for the tests without an Asterisk,"
+	@echo "On two cores: a minute for style and types, 18 minutes for the tests without an Asterisk,"
 	@if [ "$$(id -u)" = 0 ]; then \
-		echo "and 11 minutes for those with real ones: a fax takes its time. The first run also builds"; \
+		echo "and 13 minutes for those with real ones: a fax takes its time. The first run also builds"; \
 		echo "small Debian trees with an Asterisk under ~/.cache/asterisk-fax-exporter."; \
 	else \
 		echo "and none for those with real ones, which need root on Debian and are skipped."; \
