@@ -1,10 +1,12 @@
 """`--health-check` as a container runs it: a process of its own, beside an exporter."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bcrypt
@@ -149,27 +151,38 @@ while True:
 """
 
 
+@contextlib.contextmanager
+def beside(script: str, argument: str) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs a Python script that prints `listens`, in a network of its own; checks health there,
+    by a command that is given."""
+    with subprocess.Popen(
+        [*unshared("--net"), sys.executable, "-c", script, argument], stdout=subprocess.PIPE
+    ) as other:
+
+        def check_there(*by: str) -> subprocess.CompletedProcess[str]:
+            there = ["nsenter", f"--target={other.pid}", "--net", *by]
+            return subprocess.run(
+                [*there, sys.executable, "-m", "exporter", "--health-check"],
+                capture_output=True,
+                text=True,
+                timeout=15,  # four times as long as it should take
+                check=False,
+            )
+
+        try:
+            assert other.stdout
+            assert other.stdout.readline() == b"listens\n"
+            yield check_there
+        finally:
+            other.kill()
+
+
 @pytest.mark.parametrize("said", ["", "healthy\x1b[2J", "x" * 100_000])
 def test_nothing_that_others_say_is_taken_for_health_or_breaks_the_line(said: str) -> None:
     """In a network of its own, so that no other test's exporter meets it."""
-    with subprocess.Popen(
-        [*unshared("--net"), sys.executable, "-c", LIAR, said], stdout=subprocess.PIPE
-    ) as liar:
-        try:
-            assert liar.stdout
-            assert liar.stdout.readline() == b"listens\n"
-            there = ["nsenter", f"--target={liar.pid}", "--net"]
-            mine, others = (
-                subprocess.run(
-                    [*there, *user, sys.executable, "-m", "exporter", "--health-check"],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                for user in ((), ("setpriv", "--reuid=65534", "--clear-groups"))
-            )
-        finally:
-            liar.kill()
+    with beside(LIAR, said) as check_there:
+        mine = check_there()
+        others = check_there("setpriv", "--reuid=65534", "--clear-groups")
     assert (mine.returncode, others.returncode) == (1, 1)
     assert "\x1b" not in mine.stderr
     assert len(mine.stderr) < 10_000
@@ -217,22 +230,8 @@ time.sleep(60)
 def test_whoever_holds_it_up_it_takes_three_seconds_and_no_more(
     how: str, status: int, says: str
 ) -> None:
-    with subprocess.Popen(
-        [*unshared("--net"), sys.executable, "-c", HOLDING_UP, how], stdout=subprocess.PIPE
-    ) as other:
-        try:
-            assert other.stdout
-            assert other.stdout.readline() == b"listens\n"
-            there = ["nsenter", f"--target={other.pid}", "--net"]
-            done = subprocess.run(
-                [*there, sys.executable, "-m", "exporter", "--health-check"],
-                capture_output=True,
-                text=True,
-                timeout=15,  # four times as long as it should take
-                check=False,
-            )
-        finally:
-            other.kill()
+    with beside(HOLDING_UP, how) as check_there:
+        done = check_there()
     assert (done.returncode, (done.stdout or done.stderr).strip()) == (status, says)
 
 

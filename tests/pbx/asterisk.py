@@ -30,6 +30,9 @@ from typing import Self
 
 from PIL import Image
 
+from packages.sources import BuildFailed, cache, run
+from tests.pbx.kept import once
+
 SUITES = ("bullseye", "sid")
 """Debian suites with Asterisk 16 and Asterisk 22."""
 
@@ -57,10 +60,6 @@ app_system app_verbose app_stack app_transfer func_channel res_pjsip_header_func
 codec_ulaw codec_alaw codec_a_mu codec_resample format_pcm bridge_simple bridge_native_rtp
 func_strings
 """.split()  # noqa: SIM905 - a list of words, read as such
-
-
-class ChrootFailed(Exception):
-    """debootstrap could not build a suite; the text has its last lines."""
 
 
 class AsteriskFailed(Exception):
@@ -93,11 +92,6 @@ def available() -> str | None:
     return None
 
 
-def cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "asterisk-fax-exporter"
-
-
 def _ready(root: Path) -> bool:
     return (root / "usr/sbin/asterisk").exists()
 
@@ -105,41 +99,21 @@ def _ready(root: Path) -> bool:
 def chroot(suite: str) -> Path:
     """The chroot that holds `suite`'s Asterisk, built on first use (about 45 s).
 
-    Safe among several processes: one builds, the others wait. It is built beside its place and
-    renamed, so that an interrupted build is never taken for a ready one. Raises ChrootFailed.
+    Raises BuildFailed.
     """
     if suite not in SUITES:
         raise ValueError(f"no Asterisk known in suite {suite!r}; there are {', '.join(SUITES)}")
     root = cache() / suite
     if _ready(root):
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with (root.parent / f".{suite}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _ready(root):
-            return root
-        building = root.parent / f".{suite}.building"
-        shutil.rmtree(building, ignore_errors=True)
-        command = ["debootstrap", "--variant=minbase", "--include=asterisk", suite, str(building)]
-        try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        except OSError as error:
-            raise ChrootFailed(f"{' '.join(command)}: {error}") from error
-        if done.returncode != 0 or not _ready(building):
-            said = done.stdout.decode(errors="replace").splitlines()[-15:]
-            raise ChrootFailed(
-                f"{' '.join(command)} ended with status {done.returncode}; its last lines:\n"
-                + "\n".join(said)
-            )
+
+    def make(building: Path) -> None:
+        run(["debootstrap", "--variant=minbase", "--include=asterisk", suite, building])
+        if not _ready(building):
+            raise BuildFailed(f"debootstrap of {suite} has made no usr/sbin/asterisk")
         shutil.rmtree(building / "var/cache/apt/archives", ignore_errors=True)
-        building.rename(root)
-    return root
+
+    return once(root, make)
 
 
 # --------------------------------------------------------------------------------------------- AMI

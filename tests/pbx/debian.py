@@ -6,18 +6,19 @@ packages. Tests write to overlays on them only.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.pbx.asterisk import cache, chroot
+from packages.sources import cache, run
+from tests.pbx.asterisk import chroot
+from tests.pbx.kept import once
 
 SUITES: Final = ("bullseye", "bookworm", "trixie", "sid")
 """With systemd 247, 252, 257 and what comes next."""
@@ -37,41 +38,13 @@ rm -rf "$root"/var/cache/apt/archives/*.deb
 _SYSTEMD_PACKAGES: Final = ("systemd",)
 
 
-class TreeFailed(Exception):
-    """A Debian could not be made; the text has what was said last."""
-
-
 def _key(*recipe: str) -> str:
     return hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:10]
 
 
-def _once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """The folder, made beside its place and renamed unless it is there; safe among processes."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            building = folder.parent / f".{folder.name}.building"
-            shutil.rmtree(building, ignore_errors=True)
-            make(building)
-            building.rename(folder)
-    return folder
-
-
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(
-        command,
-        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode != 0:
-        said = "\n".join(done.stdout.splitlines()[-15:])
-        raise TreeFailed(f"{command[0]} ended with {done.returncode}; its last lines:\n{said}")
+    """Raises BuildFailed."""
+    run(command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
 
 
 def bare(suite: str) -> Sequence[Path]:
@@ -81,7 +54,7 @@ def bare(suite: str) -> Sequence[Path]:
         _run(*_BARE, suite, building)
         shutil.rmtree(building / "var/cache/apt/archives", ignore_errors=True)
 
-    return [_once(cache() / f"debian-{_key(*_BARE, suite)}" / suite, make)]
+    return [once(cache() / f"debian-{_key(*_BARE, suite)}" / suite, make)]
 
 
 def with_systemd(suite: str) -> Sequence[Path]:
@@ -99,11 +72,11 @@ def with_systemd(suite: str) -> Sequence[Path]:
         root.rmdir()
 
     key = _key(*_BARE, suite, _WITH_SYSTEMD, *_SYSTEMD_PACKAGES)
-    return [_once(cache() / f"debian-{key}" / f"{suite}-systemd", make), base]
+    return [once(cache() / f"debian-{key}" / f"{suite}-systemd", make), base]
 
 
 def with_asterisk(suite: str) -> Sequence[Path]:
-    """The layers of the Debian that `asterisk.Asterisk` runs in. Raises ChrootFailed."""
+    """The layers of the Debian that `asterisk.Asterisk` runs in. Raises BuildFailed."""
     return [chroot(suite)]
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.pbx.asterisk import cache
+from packages.sources import cache
 
 ROOT: Final = Path(__file__).parents[2]
 

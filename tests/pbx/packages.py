@@ -3,7 +3,6 @@ made once a run."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 
 from harness.packages import built
 from tests.pbx.asterisk import available
+from tests.pbx.kept import once
 
 ROOT: Final = Path(__file__).parents[2]
 NAME: Final = "asterisk-fax-exporter"
@@ -49,18 +49,14 @@ def missing() -> str | None:
 
 def made(base: Path) -> Packages:
     """Those of this run; the first process makes them. `base`: the run's folder."""
-    folder = base / "packages"
-    with (base / "packages.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            building = base / "packages.building"
-            shutil.rmtree(building, ignore_errors=True)
-            (building / "new").mkdir(parents=True)
-            for form in ("deb", "rpm"):
-                shutil.copy(built(form), building / "new")
-            _make(_before(base), building / "old", 0)
-            building.rename(folder)
-    return Packages(folder)
+
+    def make(building: Path) -> None:
+        (building / "new").mkdir(parents=True)
+        for form in ("deb", "rpm"):
+            shutil.copy(built(form), building / "new")
+        _make(_before(base), building / "old", 0)
+
+    return Packages(once(base / "packages", make))
 
 
 def _before(base: Path) -> Path:
