@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import asterisk, goals, packaged, plot, polling, process, scraping, viewers
+from bench import asterisk, goals, packaged, plot, polling, process, scraping, thousands, viewers
 from bench.measuring import Numbers
 
 SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
@@ -23,6 +23,7 @@ SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
     "tls": polling.tls,
     "scraping": scraping.measure,
     "viewers": viewers.measure,
+    "thousands": thousands.measure,
     "start": process.start,
     "package": packaged.measure,
     "storm": process.storm,

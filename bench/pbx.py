@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -37,14 +38,23 @@ _ACTION: Final = re.compile(
 )
 _ID: Final = b"=ID="
 _END: Final = b"\r\n\r\n"
+_POLLS: Final = "polls"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a PBX listens, and its process."""
+    """Where PBXs listen, their process, and what they can be asked for."""
 
     ports: list[int]
     pid: int
+    pipe: "Connection[Any, Any]"
+
+    def polls(self) -> list[list[float]]:
+        """By PBX, when it was asked for its list since the last time this was called, seconds of a
+        monotonic clock."""
+        self.pipe.send(_POLLS)
+        times: list[list[float]] = self.pipe.recv()
+        return times
 
 
 def truth(lists: int, sessions: int) -> tuple[int, int]:
@@ -90,6 +100,8 @@ class _Script:
             "ReceiveAttempts: 5\r\nCompletedFAXes: 5\r\nFailedFAXes: 1\r\n\r\n".encode()
         )
         self.lists = 0
+        self.polls: list[float] = []
+        """When each list was asked for."""
 
     def session(self, number: int) -> bytes:
         pages, moment = divmod(self.lists - 1, len(PATTERN))
@@ -180,6 +192,7 @@ class _ClientConnection(asyncio.Protocol):
     def _answer(self, action: bytes, number: int) -> bytes:
         if action == b"FAXSessions":
             self._script.lists += 1
+            self._script.polls.append(time.monotonic())
             return self._script.list
         if action == b"FAXSession":
             return self._script.session(number)
@@ -219,8 +232,8 @@ async def _serve(
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
     ports = []
-    for _ in range(pbxs):
-        script = _Script(sessions, writes)
+    scripts = [_Script(sessions, writes) for _ in range(pbxs)]
+    for script in scripts:
         server = await loop.create_server(
             lambda script=script: _ClientConnection(script, burst, ended_before),
             HOST,
@@ -228,9 +241,22 @@ async def _serve(
             ssl=context,
         )
         ports.append(server.sockets[0].getsockname()[1])
-    pipe.send(Address(ports, os.getpid()))
+    pipe.send((ports, os.getpid()))
     ended = loop.create_future()
-    loop.add_reader(pipe.fileno(), ended.cancel)  # sent something, or closed
+
+    def asked() -> None:
+        try:
+            if pipe.recv() != _POLLS:
+                ended.cancel()
+                return
+        except EOFError:
+            ended.cancel()
+            return
+        pipe.send([script.polls for script in scripts])
+        for script in scripts:
+            script.polls = []
+
+    loop.add_reader(pipe.fileno(), asked)
     with contextlib.suppress(asyncio.CancelledError):
         await ended
 
@@ -255,5 +281,6 @@ def running(
     once, HISTORY_AFTER seconds after connecting. `writes`: one of WRITES.
     `certificate`: a file with it and its key, for TLS."""
     with apart(_process, pbxs, sessions, storm, completions, history, writes, certificate) as pipe:
-        yield pipe.recv()
+        ports, pid = pipe.recv()
+        yield Address(ports, pid, pipe)
         pipe.send("all is measured")
