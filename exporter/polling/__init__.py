@@ -13,7 +13,7 @@ from exporter.polling.poller import (
     SHUTDOWN_PAUSE,
     Poller,
 )
-from exporter.polling.snapshot import Counts, Row, Shown
+from exporter.polling.snapshot import Counts, FaxShown, Row, Shown, told
 from exporter.polling.status import Failure, Status
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Clock",
     "Counts",
     "Failure",
+    "FaxShown",
     "Fleet",
     "Health",
     "Lately",
@@ -37,5 +38,6 @@ __all__ = [
     "Status",
     "cancel_and_wait",
     "health_of",
+    "told",
     "troubles",
 ]

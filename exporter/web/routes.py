@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from itertools import chain
 from typing import Any, Final
@@ -12,11 +12,12 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 from pydantic import TypeAdapter
 
-from exporter.link import FleetState, NoSuchTarget, Source, Versioned
+from exporter.link import FleetState, NoSuchTarget, Source, Versioned, read_pieces
 from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
 from exporter.polling import Clock, Counts, Shown
 from exporter.settings import Settings, WebConfigFile
 from exporter.web import faxes, negotiation, origins, page
+from exporter.web.all_targets import AllTargets
 from exporter.web.auth import logged_in, may_see
 from exporter.web.fleet import NotToBeHad, Wanted
 from exporter.web.http import InPieces
@@ -29,9 +30,14 @@ from exporter.web.templating import (
     root_from,
     target_url,
 )
-from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
-
-Targets = Sequence[tuple[str, Shown]]
+from exporter.web.views import (
+    SessionView,
+    TargetView,
+    running_views,
+    session_views,
+    target_view,
+    trouble,
+)
 
 OWN_SECONDS: Final = 1.0
 """So long may be served what tells times or the exporter's own figures, if nothing else changes."""
@@ -102,6 +108,7 @@ class _Routes:
         self._clock = clock
         self._renderings = Renderings()
         self._fleet_page = page.FleetPage()
+        self._all_targets = AllTargets(source, clock, details=self._details, lasts=OWN_SECONDS)
 
     async def close(self, app: web.Application) -> None:
         self._renderings.close()
@@ -228,10 +235,17 @@ class _Routes:
     # --- for people -----------------------------------------------------------------------------
 
     async def targets(self, request: web.Request) -> web.StreamResponse:
-        return await self._shown(request, "targets", self._targets_json, _JSON)
+        if (name := _target_name(request)) is not None:
+            return await self._shown(request, "targets", name, self._target_json)
+        body = await self._all_targets()
+        return await self._json(request, ("targets",), body, lambda: body)
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
-        return await self._shown(request, "sessions", self._sessions_json, _JSON)
+        if (name := _target_name(request)) is not None:
+            return await self._shown(request, "sessions", name, self._sessions_json)
+        pieces = await self._source.sessions()
+        render = partial(self._all_sessions_json, pieces)
+        return await self._json(request, ("sessions",), pieces, render)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:
@@ -266,7 +280,7 @@ class _Routes:
             return self._missing(request)
 
         def render() -> str:
-            ((_, one),) = shown.read()
+            one = shown.read()
             layout = self._layout(request)
             target = target_view(name, one, self._clock, details=self._details)
             sessions = session_views(name, one, self._clock, details=self._details)
@@ -341,29 +355,42 @@ class _Routes:
         self,
         request: web.Request,
         kind: str,
-        render: Callable[[Targets], bytes],
-        headers: Mapping[str, str],
+        name: str,
+        render: Callable[[str, Shown], bytes],
     ) -> web.StreamResponse:
-        name = _target_name(request)
         try:
             shown = await self._source.shown(name)
         except NoSuchTarget:
             raise _no_such_target() from None
-        body, compressed = await self._renderings.get(
-            (kind, name),
-            shown.version,
-            lambda: render(shown.read()),
-            compress=_gzip_accepted(request),
-            lasts=OWN_SECONDS,
+        return await self._json(
+            request, (kind, name), shown.version, lambda: render(name, shown.read())
         )
-        return _response(body, compressed, {**headers, hdrs.VARY: "Accept-Encoding"})
 
-    def _targets_json(self, targets: Targets) -> bytes:
-        views = [target_view(*one, self._clock, details=self._details) for one in targets]
-        return _TARGETS.dump_json({"targets": views})
+    async def _json(
+        self,
+        request: web.Request,
+        key: tuple[str, ...],
+        version: object,
+        render: Callable[[], bytes],
+    ) -> web.StreamResponse:
+        body, compressed = await self._renderings.get(
+            key, version, render, compress=_gzip_accepted(request), lasts=OWN_SECONDS
+        )
+        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
-    def _sessions_json(self, targets: Targets) -> bytes:
-        views = (session_views(*one, self._clock, details=self._details) for one in targets)
+    def _target_json(self, name: str, shown: Shown) -> bytes:
+        view = target_view(name, shown, self._clock, details=self._details)
+        return _TARGETS.dump_json({"targets": [view]})
+
+    def _sessions_json(self, name: str, shown: Shown) -> bytes:
+        views = session_views(name, shown, self._clock, details=self._details)
+        return _SESSIONS.dump_json({"sessions": views})
+
+    def _all_sessions_json(self, pieces: list[bytes]) -> bytes:
+        views = (
+            running_views(name, running, self._clock, details=self._details)
+            for name, running in read_pieces(pieces)
+        )
         return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
 
     async def static(self, request: web.Request) -> web.StreamResponse:

@@ -5,13 +5,13 @@ channel names and station ids are personal data: they are None unless `details` 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from exporter.fax import FaxSession, FaxStats, Operation, State, named_resolution
-from exporter.ledger import PAGE_OPERATIONS, EndedFax, Figures, RunningSession, last_hours
-from exporter.polling import Clock, Shown, health_of
+from exporter.ledger import PAGE_OPERATIONS, Figures, RunningSession, last_hours
+from exporter.polling import Clock, FaxShown, Shown, health_of
 from exporter.words import visible
 
 
@@ -25,7 +25,7 @@ class ResolutionView:
     dpi_y: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionView:
     """One session that runs now. None stands for not known, not yet agreed, or not applicable."""
 
@@ -50,7 +50,7 @@ class SessionView:
     files: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EndedView:
     """One fax that ended."""
 
@@ -190,7 +190,7 @@ def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> Targ
         last_poll_seconds_ago=ago,
         collectors=status.collectors,
         stats=status.stats if status.up else None,
-        session_count=len(_listed(shown)),
+        session_count=shown.session_count,
         failed=_all_ended(shown.failed, wall, monotonic, details=details),
         others=_all_ended(shown.others, wall, monotonic, details=details),
         today=_day(shown, wall),
@@ -243,8 +243,15 @@ def trouble(outage: str | None) -> str | None:
 
 def session_views(name: str, shown: Shown, clock: Clock, *, details: bool) -> list[SessionView]:
     """The sessions of the last FAXSessions list, the oldest first; none while the PBX is not up."""
+    return running_views(name, _listed(shown), clock, details=details)
+
+
+def running_views(
+    name: str, running: Iterable[RunningSession], clock: Clock, *, details: bool
+) -> list[SessionView]:
+    """These sessions of one PBX."""
     monotonic = clock.monotonic()
-    return [_session(name, one, monotonic, details=details) for one in _listed(shown)]
+    return [_session(name, one, monotonic, details=details) for one in running]
 
 
 def _listed(shown: Shown) -> list[RunningSession]:
@@ -291,23 +298,26 @@ def _resolution(resolution: tuple[int, int] | None) -> ResolutionView | None:
     return None if resolution is None else ResolutionView(*named_resolution(resolution))
 
 
+_RESULTS: Final[Mapping[bool | None, str]] = {True: "success", False: "failed", None: "unknown"}
+
+
 def _all_ended(
-    faxes: Iterable[EndedFax], wall: float, monotonic: float, *, details: bool
+    faxes: Iterable[FaxShown], wall: float, monotonic: float, *, details: bool
 ) -> list[EndedView]:
     views = [_ended(fax, wall, monotonic, details=details) for fax in faxes]
     # A fax without an event enters the history only some seconds after its end.
     return sorted(views, key=lambda view: view.ended_seconds_ago)
 
 
-def _ended(fax: EndedFax, wall: float, monotonic: float, *, details: bool) -> EndedView:
+def _ended(fax: FaxShown, wall: float, monotonic: float, *, details: bool) -> EndedView:
     ago = max(0.0, monotonic - fax.ended_at)
     return EndedView(
         ended_timestamp=wall - ago,
         ended_seconds_ago=ago,
-        operation=fax.operation.value,
-        transport=fax.transport.value,
-        result=fax.result,
-        reason=None if fax.reason is None else fax.reason.value,
+        operation=fax.operation,
+        transport=fax.transport,
+        result=_RESULTS[fax.succeeded],
+        reason=fax.reason,
         pages=fax.pages,
         bad_lines=fax.bad_lines,
         duration_seconds=fax.seconds,
