@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 PIECE_SECONDS: Final = 0.002
 """Answering goes on for so long before it pauses for as long."""
-LONGEST_PIECE: Final = 0.01
+LONGEST_PIECE: Final = 0.02
 """So long at most while pauses last as long, since the loop has much to do: of many short pieces
 each would wait for that, and an answer take seconds."""
 MAX_ASKS: Final = 1000
@@ -207,19 +207,22 @@ class Answering:
         """Sends those that are not None. They may refer to what changes: it is all packed before
         the loop goes on."""
         piece: list[object] = []
-        begun = time.perf_counter()
+        to_pack = 0.0
+        begun = before = time.perf_counter()
         for one in things:
+            now = time.perf_counter()
             if one is not None:
                 piece.append(one)
-            worked = time.perf_counter() - begun
-            if self._worked + worked >= self._piece / 2:  # to pack it takes about as long
+                to_pack += now - before  # it takes about as long as to make it
+            before = now
+            if self._worked + now - begun + to_pack >= self._piece:
                 content = packed(piece) if piece else None
-                piece = []
+                piece, to_pack = [], 0.0
                 self._worked += time.perf_counter() - begun
                 await self._rest()
                 if content is not None:
                     await send_frame(writer, Piece(ask["ask"], content))
-                begun = time.perf_counter()
+                begun = before = time.perf_counter()
         if piece:
             content = packed(piece)
             await self._pause(begun)

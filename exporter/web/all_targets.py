@@ -6,12 +6,14 @@ and pydantic make of it.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from pydantic import TypeAdapter
 
+from exporter.ledger import last_hours
 from exporter.link import Known, News, Source, read_pieces
 from exporter.polling import Clock, Shown
 from exporter.shared import Recent
@@ -33,7 +35,7 @@ class _Kept:
     """One target."""
 
     form: bytes
-    """With %b for what is another each time."""
+    """With gaps for what is another each time."""
     ended_at: tuple[float, ...]
     """When each of its faxes ended, in the order of the form; seconds, monotonic."""
 
@@ -79,8 +81,9 @@ class AllTargets:
         self._known, self._kept = Known(), {}
 
     def _render(self, news: News, pieces: list[bytes]) -> bytes:
+        hours = last_hours(self._clock.wall())
         for name, shown in read_pieces(pieces):
-            self._kept[name] = self._form(name, shown)
+            self._kept[name] = self._form(name, shown, hours)
         if self._known.take(news):
             self._kept = {name: self._kept[name] for name in self._known.names}
         wall, monotonic = self._clock.wall(), self._clock.monotonic()
@@ -90,9 +93,9 @@ class AllTargets:
         )
         return b'{"targets":[' + b",".join(each) + b"]}"
 
-    def _form(self, name: str, shown: Shown) -> _Kept:
+    def _form(self, name: str, shown: Shown, hours: Sequence[float]) -> _Kept:
         monotonic = self._clock.monotonic()
-        view = target_view(name, shown, self._clock, details=self._details)
+        view = target_view(name, shown, self._clock, details=self._details, hours=hours)
         view = replace(view, last_poll_timestamp=None, last_poll_seconds_ago=None)
         ended_at = []
         for fax in (*view.failed, *view.others):
@@ -100,12 +103,12 @@ class AllTargets:
             fax.ended_seconds_ago = 0.0
         form = _TARGET.dump_json(view).replace(b"%", b"%%")
         form = form.replace(_POLLED, b'"last_poll_timestamp":%b,"last_poll_seconds_ago":%b')
-        return _Kept(form.replace(_ENDED, b'"ended_seconds_ago":%a'), tuple(ended_at))
+        return _Kept(form.replace(_ENDED, b'"ended_seconds_ago":%.3f'), tuple(ended_at))
 
 
 def _filled(kept: _Kept, polled: float | None, wall: float, monotonic: float) -> bytes:
     ago = None if polled is None else max(0.0, wall - polled)
-    ages = [round(max(0.0, monotonic - at), 3) for at in kept.ended_at]
+    ages = [monotonic - at for at in kept.ended_at]
     return kept.form % (_number(polled), _number(ago), *ages)
 
 

@@ -258,15 +258,14 @@ class _Routes:
             wanted = Wanted.of(request.query)
         except NotToBeHad as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
-        names = await self._source.names()
-        if len(names) == 1:
-            return await self._target_page(request, names[0])
         rows = await self._source.rows()
+        if len(fleet := rows.read()) == 1:
+            return await self._target_page(request, fleet[0].name)
         return await self._page(
             request,
             ("fleet", wanted),
             rows.version,
-            lambda: self._fleet_page.render(rows.read(), wanted, self._layout(request)),
+            lambda: self._fleet_page.render(fleet, wanted, self._layout(request)),
         )
 
     async def target(self, request: web.Request) -> web.StreamResponse:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -44,9 +45,14 @@ SETTINGS = AmiSettings.model_validate({"username": "u", "secret": "s"})
 BEGUN = 1785496500.0
 """2026-07-31, 13:15 in Berlin."""
 NAMES = ("berlin", "paris", "oslo", "rome")
+SESSION = ListedSession(0, "PJSIP/b-0", Operation.SEND, State.ACTIVE, Transport.G711)
 VIEWS = TypeAdapter(list[TargetView])
 
-which = st.integers(0, 3)
+which = st.integers(0, 1)
+names = st.one_of(
+    st.just(list(NAMES[:2])),
+    st.lists(st.sampled_from(NAMES), unique=True),
+)
 seconds = st.sampled_from((0.0, 0.4, 1.0, 59.0, 900.0, 3599.0, 3600.0, 6 * 3600.0, LATELY / 2))
 
 
@@ -101,9 +107,9 @@ class Fleets(RuleBasedStateMachine):
 
     @rule(
         which=which,
-        listed=st.none() | st.integers(0, 3),
-        stats=st.none() | st.integers(0, 3),
-        failures=st.sets(st.sampled_from((Failure.TIMEOUT, Failure.DENIED, Failure.ERROR))),
+        listed=st.sampled_from((None, 0, 1, 1)),
+        stats=st.sampled_from((None, 1, 1, 2)),
+        failures=st.sampled_from(((), (), (), (Failure.TIMEOUT,), (Failure.DENIED,))),
         details_refused=st.booleans(),
     )
     def it_is_polled(
@@ -111,21 +117,18 @@ class Fleets(RuleBasedStateMachine):
         which: int,
         listed: int | None,
         stats: int | None,
-        failures: set[Failure],
+        failures: tuple[Failure, ...],
         details_refused: bool,
     ) -> None:
         poller = self.one(which)
         self.lists += 1
         seen = Observation(listed_at=self.now)
         if listed is not None:
-            seen.listed = [
-                ListedSession(n, f"PJSIP/b-{n}", Operation.SEND, State.ACTIVE, Transport.G711)
-                for n in range(listed)
-            ]
+            seen.listed = [SESSION] * listed
         if stats is not None:
             seen.stats = FaxStats(stats, 0, stats, stats, stats, 0)
         poller.status.sessions_asked = not details_refused
-        poller._record(Poll(seen, answered=True, failures=failures), self.now)
+        poller._record(Poll(seen, answered=True, failures=set(failures)), self.now)
 
     @rule(
         which=which,
@@ -184,7 +187,7 @@ class Fleets(RuleBasedStateMachine):
     def its_settings_are_others(self, which: int) -> None:
         self.one(which).log_in_with(SETTINGS)
 
-    @rule(names=st.lists(st.sampled_from(NAMES), unique=True), anew=st.booleans())
+    @rule(names=names, anew=st.booleans())
     def the_file_is_another(self, names: list[str], anew: bool) -> None:
         before = {} if anew else self.fleet.pollers
         self.fleet.pollers = {name: before.get(name) or self.poller(name) for name in names}
@@ -196,7 +199,7 @@ class Fleets(RuleBasedStateMachine):
         self.loop.run_until_complete(self.web.aclose())
         self.connect()
 
-    @rule(which=which, turns=st.integers(0, 40), names=st.lists(st.sampled_from(NAMES)))
+    @rule(which=which, turns=st.integers(0, 40), names=names)
     def much_happens_while_somebody_looks(self, which: int, turns: int, names: list[str]) -> None:
         async def looking() -> None:
             looks = [asyncio.create_task(one) for one in (self.all(), self.source.rows())]
@@ -206,7 +209,7 @@ class Fleets(RuleBasedStateMachine):
             self.a_fax_ends(which, Reason.TRAINING, 3, "")
             for _ in range(turns):
                 await asyncio.sleep(0)
-            self.the_file_is_another(list(dict.fromkeys(names)), anew=False)
+            self.the_file_is_another(names, anew=False)
             await asyncio.gather(*looks)
 
         with mock.patch.multiple(answering, PIECE_SECONDS=0.0, LONGEST_PIECE=0.0):
@@ -261,6 +264,73 @@ def test_a_number_that_is_known_stands_for_nothing_new() -> None:
         "oslo",
         "rome",
     ]
+
+
+CHANGES: dict[str, Callable[[Poller], object]] = {
+    "is up": lambda one: setattr(one.status, "up", False),
+    "trouble": lambda one: setattr(one.status, "trouble", "refused"),
+    "waiting": lambda one: setattr(one.status, "waiting", "a connection is being made"),
+    "answered": lambda one: setattr(one.status, "answered", False),
+    "listed": lambda one: setattr(one.status, "sessions_listed", False),
+    "asked": lambda one: setattr(one.status, "sessions_asked", False),
+    "events": lambda one: setattr(one.status, "events_come", False),
+    "stats": lambda one: setattr(one.status, "stats", FaxStats(1, 0, 2, 2, 1, 0)),
+    "version": lambda one: setattr(one.status, "asterisk_version", "22.10.0"),
+    "AMI": lambda one: setattr(one.status, "ami_version", "11.0.0"),
+    "watched": lambda one: setattr(one.status, "watched_since", BEGUN - 5),
+    "hints": lambda one: one._notices.begin(troubles.no_events("u")),
+    "sessions": lambda one: one.ledger.observe(Observation(1.0, 1.0, BEGUN, [SESSION])),
+    "a fax": lambda one: one.ledger.history.add(FAX),
+    "today": lambda one: one.ledger.today.add(replace(FAX, ended=BEGUN), "", BEGUN),
+    "since": lambda one: one.ledger.recall(Earlier((), BEGUN - 60), BEGUN),
+    "counted since": lambda one: one.ledger.recall(Earlier((), BEGUN - 9 * 86400), BEGUN),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_that_shows_is_new(change: str) -> None:
+    poller = Poller(SETTINGS, 1.0, Ledger(), name="a", clock=Clock(lambda: 1.0, lambda: BEGUN))
+    status = poller.status
+    status.up = status.answered = status.sessions_listed = True
+    told = Told()
+    told.is_new("a", poller, 0)
+    assert not told.is_new("a", poller, told.number)
+    CHANGES[change](poller)
+    assert told.is_new("a", poller, told.number)
+
+
+@pytest.mark.parametrize("seconds", [-900.0, 900.0])
+def test_time_alone_makes_it_new_each_quarter_of_an_hour(seconds: float) -> None:
+    wall = [BEGUN]
+    poller = Poller(SETTINGS, 1.0, Ledger(), name="a", clock=Clock(lambda: 1.0, lambda: wall[0]))
+    told = Told()
+    told.is_new("a", poller, 0)
+    wall[0] += seconds
+    assert told.is_new("a", poller, told.number)
+
+
+def test_a_clock_set_back_to_before_counting_began_makes_it_new() -> None:
+    wall = [BEGUN]
+    poller = Poller(SETTINGS, 1.0, Ledger(), name="a", clock=Clock(lambda: 1.0, lambda: wall[0]))
+    wall[0] += 20
+    told = Told()
+    told.is_new("a", poller, 0)
+    wall[0] -= 10
+    assert not told.is_new("a", poller, told.number)
+    wall[0] = BEGUN - 1
+    assert told.is_new("a", poller, told.number)
+
+
+def test_a_fax_too_old_to_say_anything_makes_it_new() -> None:
+    now = [1.0]
+    poller = Poller(SETTINGS, 1.0, Ledger(), name="a", clock=Clock(lambda: now[0], lambda: BEGUN))
+    poller.ledger.history.add(replace(FAX, ended_at=1.0))
+    told = Told()
+    told.is_new("a", poller, 0)
+    now[0] = 1.0 + LATELY
+    assert not told.is_new("a", poller, told.number)
+    now[0] += 0.5
+    assert told.is_new("a", poller, told.number)
 
 
 def test_what_comes_back_to_what_it_was_is_told_if_anything_of_it_is_another() -> None:
