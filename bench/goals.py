@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bench.measuring import Numbers
 from bench.packaged import SESSIONS
 from bench.pbx import WRITES
+from bench.viewers import LOOKED_AT, SIZES
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,22 @@ def _goals(numbers: Numbers) -> Iterator[Goal]:
         of("start to first scrape"),
         of("import of the libraries"),
     )
+    for path in LOOKED_AT:
+        for pbxs in SIZES:
+            what = f"{pbxs} PBXs, one looks at {path}"
+            yield from ratio(
+                f"CPU of the next look at {path}, {pbxs} PBXs / of the first",
+                "<= 0.3",
+                of(what, "next_cpu_ms"),
+                of(what, "first_cpu_ms"),
+            )
+        small, large = (f"{pbxs} PBXs, one looks at {path}" for pbxs in SIZES)
+        yield from ratio(
+            f"CPU of a look at {path}, {SIZES[1]} PBXs / {SIZES[0]}",
+            "<= 12",
+            of(large, "next_cpu_ms"),
+            of(small, "next_cpu_ms"),
+        )
     for name, what, unit in (
         ("CPU from start to first scrape", "start to first scrape", "cpu_ms"),
         ("time from start to first scrape", "start to first scrape", "wall_ms"),

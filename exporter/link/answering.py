@@ -195,7 +195,7 @@ class Answering:
         """Sends the sessions of each target that has any, in pieces."""
         news = (
             (name, poller.ledger.running)
-            if poller.lists_sessions and poller.ledger.session_count
+            if poller.status.lists_sessions and poller.ledger.session_count
             else None
             for name, poller in list(self._fleet.pollers.items())
         )

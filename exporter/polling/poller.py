@@ -40,7 +40,7 @@ from exporter.polling import troubles
 from exporter.polling.backoff import HOLDS, QUICK_PAUSE, REFUSED_PAUSE, Backoff
 from exporter.polling.clock import Clock
 from exporter.polling.events import EventWatch
-from exporter.polling.health import Lately, LatelyOf
+from exporter.polling.health import LatelyOf
 from exporter.polling.notices import Notices
 from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
 from exporter.polling.poll_cache import PollCache
@@ -101,7 +101,7 @@ class Poller:
         self._details = PollCache(parse_session)
         self._notices = Notices(self._log, self.clock.wall)
         self._events = EventWatch()
-        self._lately = LatelyOf(ledger.history)
+        self.lately = LatelyOf(ledger.history)
         self._challenges = Challenges()
         self._start = StartTime(self.status, self.clock)
         self._denied_at: dict[str, float] = {}
@@ -133,19 +133,9 @@ class Poller:
         return self.clock.monotonic() <= self._step_ends + self.settings.timeout
 
     @property
-    def lists_sessions(self) -> bool:
-        """Whether the sessions of the last list are those that run now."""
-        return self.status.up and self.status.sessions_listed
-
-    @property
     def hints(self) -> list[str]:
         """What this PBX lacks, and what to do about it."""
         return self._notices.hints(up=self.status.up)
-
-    @property
-    def lately(self) -> Lately:
-        """The last faxes that ended, as of now."""
-        return self._lately.at(self.clock.monotonic())
 
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""

@@ -116,7 +116,7 @@ def told(poller: Poller) -> tuple[object, ...]:
         poller.hints,
         poller.ledger.session_count,
         poller.ledger.history.added,
-        poller.lately,
+        _lately(poller),
         today.taken,
         # Hours and days begin at these times, whatever the zone; and a clock can be set back.
         wall // QUARTER,
@@ -154,7 +154,7 @@ class Row(NamedTuple):
     def of(cls, name: str, poller: Poller) -> "Row":
         """That of this PBX now."""
         status, ledger = poller.status, poller.ledger
-        lately = poller.lately
+        lately = _lately(poller)
         health, why = health_of(status, poller.hints, lately)
         wall = poller.clock.wall()
         day = ledger.today.day(wall)
@@ -166,12 +166,16 @@ class Row(NamedTuple):
             watched_since=status.watched_since,
             down_since=None if status.up else status.last_success,
             asterisk_version=visible(status.asterisk_version),
-            sessions=ledger.session_count if poller.lists_sessions else None,
+            sessions=ledger.session_count if poller.status.lists_sessions else None,
             lately=lately,
             today_since=day.since,
             today=day.figures,
             hours=_hours(ledger.today, wall),
         )
+
+
+def _lately(poller: Poller) -> Lately:
+    return poller.lately.at(poller.clock.monotonic())
 
 
 def _hours(today: Today, wall: float) -> list[HourShown]:
@@ -212,10 +216,10 @@ class Shown:
             poller.status,
             poller.hints,
             poller.ledger.running,
-            poller.ledger.session_count if poller.lists_sessions else 0,
+            poller.ledger.session_count if poller.status.lists_sessions else 0,
             _faxes(history.failed),
             _faxes(history.others),
-            poller.lately,
+            _lately(poller),
             day.busiest(PEERS_SHOWN),
             max(0, len(day.peers) - PEERS_SHOWN),
             _hours(today, wall),

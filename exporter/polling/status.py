@@ -73,6 +73,11 @@ class Status:
         return self.trouble or self.waiting
 
     @property
+    def lists_sessions(self) -> bool:
+        """Whether the sessions of the last list are those that run now."""
+        return self.up and self.sessions_listed
+
+    @property
     def untried(self) -> bool:
         """Whether nothing is known yet: neither that it was up, nor why it is not."""
         return not self.up and not self.trouble and self.last_success is None
@@ -94,7 +99,7 @@ class Status:
     def collectors(self) -> dict[str, bool]:
         """Which parts work."""
         return {
-            "sessions": self.up and self.sessions_listed and self.sessions_asked,
+            "sessions": self.lists_sessions and self.sessions_asked,
             "stats": self.up and self.stats is not None,
             "events": self.answered and self.events_come,
         }

@@ -19,7 +19,7 @@ from exporter.polling import Clock, Shown
 from exporter.shared import Recent
 from exporter.web.views import TargetView, target_view
 
-UNUSED_SECONDS: Final = 30.0
+UNUSED_SECONDS: Final = 300.0
 """After which nothing is kept, if nobody asks for it any more."""
 CLOCK_SET: Final = 0.5
 """Seconds: by so much has the clock been set, where timestamps that are kept are made anew."""

@@ -265,8 +265,7 @@ def running_views(
 
 
 def _listed(shown: Shown) -> list[RunningSession]:
-    status = shown.status
-    return shown.running if status.up and status.sessions_listed else []
+    return shown.running if shown.status.lists_sessions else []
 
 
 def _session(name: str, one: RunningSession, monotonic: float, *, details: bool) -> SessionView:
