@@ -17,6 +17,7 @@ from exporter.ledger import last_hours
 from exporter.link import Known, News, Source, read_pieces
 from exporter.polling import Clock, Shown
 from exporter.shared import Recent
+from exporter.web.rendering import gzipped
 from exporter.web.views import TargetView, target_view
 
 UNUSED_SECONDS: Final = 300.0
@@ -49,16 +50,22 @@ class AllTargets:
         self._source = source
         self._clock = clock
         self._details = details
-        self._recent = Recent(self._make, lasts)
+        self._plain = Recent(self._make, lasts)
+        self._compressed = Recent(self._compress, lasts)
         self._known = Known()
         self._kept: dict[str, _Kept] = {}
         self._epoch = 0.0
         """Of the monotonic clock, seconds since 1970, by which all that is kept was made."""
         self._unused: asyncio.TimerHandle | None = None
 
-    async def __call__(self) -> bytes:
-        """All targets, in the order of the file."""
-        return await self._recent()
+    async def __call__(self, *, compress: bool) -> tuple[bytes, bool]:
+        """All targets, in the order of the file, and whether it is compressed. It is kept for as
+        long as it is good for others, and no longer."""
+        return await (self._compressed() if compress else self._plain()), compress
+
+    async def _compress(self) -> bytes:
+        body = await self._plain()
+        return await asyncio.get_running_loop().run_in_executor(None, gzipped, body)
 
     async def _make(self) -> bytes:
         wall, monotonic = self._clock.wall(), self._clock.monotonic()
@@ -74,7 +81,7 @@ class AllTargets:
         return body
 
     def _forget_unused(self) -> None:
-        if self._recent.idle:  # else somebody asks, and it is called again after that
+        if self._plain.idle:  # else somebody asks, and it is called again after that
             self._forget()
 
     def _forget(self) -> None:

@@ -118,7 +118,7 @@ class Renderings:
             return body, False
         if kept.compressed is None:
             loop = asyncio.get_running_loop()
-            kept.compressed = loop.run_in_executor(self._threads, _compressed, body)
+            kept.compressed = loop.run_in_executor(self._threads, gzipped, body)
         return await asyncio.shield(kept.compressed), True
 
     async def once(self, render: Callable[[], bytes], *, compress: bool) -> tuple[bytes, bool]:
@@ -128,7 +128,7 @@ class Renderings:
         body = await loop.run_in_executor(self._threads, render)
         if not compress or len(body) < _LEAST:
             return body, False
-        return await loop.run_in_executor(self._threads, _compressed, body), True
+        return await loop.run_in_executor(self._threads, gzipped, body), True
 
     def _forget(self) -> None:
         """Forgets the longest unused, if there are too many."""
@@ -141,7 +141,8 @@ class Renderings:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _compressed(body: bytes) -> bytes:
+def gzipped(body: bytes) -> bytes:
+    """As it is sent to who takes gzip."""
     return gzip.compress(body, _LEVEL, mtime=0)
 
 

@@ -237,8 +237,8 @@ class _Routes:
     async def targets(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:
             return await self._shown(request, "targets", name, self._target_json)
-        body = await self._all_targets()
-        return await self._json(request, ("targets",), body, lambda: body)
+        body, compressed = await self._all_targets(compress=_gzip_accepted(request))
+        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:

@@ -2,6 +2,7 @@
 happens to them meanwhile."""
 
 import asyncio
+import gzip
 import json
 from dataclasses import replace
 from typing import Any
@@ -44,7 +45,8 @@ def fleet_of(*names: str, clock: Clock) -> Fleet:
 
 
 async def read(targets: AllTargets) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(await targets())["targets"]
+    body, _ = await targets(compress=False)
+    found: list[dict[str, Any]] = json.loads(body)["targets"]
     return found
 
 
@@ -85,7 +87,7 @@ async def test_what_has_not_changed_is_not_made_again(monkeypatch: pytest.Monkey
     fleet = fleet_of("a", "b", "c", clock=time.clock())
     async with linked(fleet) as source:
         targets = all_of(source, time.clock())
-        await targets()
+        await targets(compress=False)
         fleet.pollers["b"].status.trouble = "refused"
         (_, refused, _) = await read(targets)
         assert refused["trouble"] == "refused"
@@ -103,17 +105,26 @@ async def test_timestamps_are_right_once_the_clock_has_been_set() -> None:
         assert after["ended_seconds_ago"] == before["ended_seconds_ago"]
 
 
+async def test_what_is_compressed_is_the_same() -> None:
+    clock = Time().clock()
+    async with linked(fleet_of("a", "b", clock=clock)) as source:
+        targets = AllTargets(source, clock, details=True, lasts=60.0)
+        packed, compressed = await targets(compress=True)
+        assert compressed
+        assert gzip.decompress(packed) == (await targets(compress=False))[0]
+
+
 async def test_of_targets_that_are_no_more_nothing_is_kept() -> None:
     clock = Time().clock()
     fleet = fleet_of("a", "b", clock=clock)
     async with linked(fleet) as source:
         targets = all_of(source, clock)
-        await targets()
+        await targets(compress=False)
         fleet.pollers = {"b": fleet.pollers["b"]}
         assert [one["name"] for one in await read(targets)] == ["b"]
         assert list(targets._kept) == ["b"]
         fleet.pollers = {}
-        assert await targets() == b'{"targets":[]}'
+        assert await targets(compress=False) == (b'{"targets":[]}', False)
 
 
 async def test_nothing_is_kept_once_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +146,7 @@ async def test_what_could_not_be_made_is_asked_for_again(monkeypatch: pytest.Mon
         with monkeypatch.context() as broken:
             broken.setattr(all_targets, "target_view", lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):
-                await targets()
+                await targets(compress=False)
         assert [one["name"] for one in await read(targets)] == ["a", "b"]
 
 
