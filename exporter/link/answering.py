@@ -8,6 +8,7 @@ told again.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
@@ -24,7 +25,7 @@ from exporter.link.messages import (
     send_frame,
 )
 from exporter.link.told import News, Told
-from exporter.polling import Counts, Fleet, Poller, Row, Shown
+from exporter.polling import Counts, Fleet, Poller, Row, Shown, health
 from exporter.settings import ConfigFile, SettingsError
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ class Answering:
                 return await self._news(ask, writer, Row.of)
             case "targets":
                 return await self._news(ask, writer, _without_sessions, polled=True)
+            case "some":
+                return await self._some(ask, writer)
             case "sessions":
                 await self._sessions(ask, writer)
                 return None
@@ -191,6 +194,28 @@ class Answering:
                 tuple(one.status.last_success for one in pollers.values()) if polled else (),
             )
 
+    async def _some(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> bool:
+        """Sends of the targets that are like that the first ones behind another, in pieces. Whether
+        there is that other one."""
+        pollers = dict(self._fleet.pollers)
+        after, healths, part = ask["after"], frozenset(ask["healths"]), ask["part"]
+        if after is not None:
+            if after not in pollers:
+                return False
+            for name in list(pollers):
+                del pollers[name]
+                if name == after:
+                    break
+        found = (
+            _without_sessions(name, poller)
+            if part in name.lower() and health(poller) in healths
+            else None
+            for name, poller in pollers.items()
+        )
+        async with self._telling:  # of such asks there can be many at once
+            await self._send_pieces(ask, writer, _first(found, ask["limit"]))
+        return True
+
     async def _sessions(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
         """Sends the sessions of each target that has any, in pieces."""
         news = (
@@ -256,6 +281,16 @@ class Answering:
         begun = time.perf_counter()
         await asyncio.sleep(pause)
         self._paused = time.perf_counter() - begun
+
+
+def _first(things: Iterator[object], limit: int | None) -> Iterator[object]:
+    """Until there were so many, beside those that are None."""
+    left = math.inf if limit is None else limit
+    for one in things:
+        yield one
+        left -= one is not None
+        if left <= 0:
+            return
 
 
 def _without_sessions(name: str, poller: Poller) -> tuple[str, Shown]:

@@ -22,7 +22,7 @@ from exporter.link.messages import (
     unpacked,
 )
 from exporter.link.told import Known, News
-from exporter.polling import Counts, Row, Shown
+from exporter.polling import Counts, Health, Row, Shown
 from exporter.shared import Recent, Shared
 
 T = TypeVar("T")
@@ -165,6 +165,21 @@ class Source:
         """What is new of all targets, but for their sessions: lists of pairs, a name and a `Shown`,
         packed. Who asks has to ask for one after the other, and to take all of it."""
         return await self._ask_news("targets", known)
+
+    async def some(
+        self, healths: frozenset[Health], part: str, *, after: str | None, limit: int | None
+    ) -> list[bytes]:
+        """Of those that fare so and have this part in their names, whether small or capital, the
+        first `limit` in the order of the file, behind the one named `after`; packed as those of
+        `targets`. Raises NoSuchTarget."""
+        if after is not None:
+            await self._known(after)
+        there, pieces = await self._ask_in_pieces(
+            "some", healths=sorted(healths), part=part.lower(), after=after, limit=limit
+        )
+        if not there:
+            raise NoSuchTarget
+        return pieces
 
     async def sessions(self) -> list[bytes]:
         """The running sessions of those targets that have any, up to `lasts` seconds old: lists of

@@ -13,7 +13,7 @@ from exporter.polling.poller import (
     SHUTDOWN_PAUSE,
     Poller,
 )
-from exporter.polling.snapshot import Counts, FaxShown, Row, Shown, told
+from exporter.polling.snapshot import Counts, FaxShown, Row, Shown, health, told
 from exporter.polling.status import Failure, Status
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Shown",
     "Status",
     "cancel_and_wait",
+    "health",
     "health_of",
     "told",
     "troubles",

@@ -174,6 +174,11 @@ class Row(NamedTuple):
         )
 
 
+def health(poller: Poller) -> Health:
+    """How this PBX fares now."""
+    return health_of(poller.status, poller.hints, _lately(poller))[0]
+
+
 def _lately(poller: Poller) -> Lately:
     return poller.lately.at(poller.clock.monotonic())
 

@@ -10,7 +10,6 @@ from itertools import chain
 from typing import Any, Final
 
 from aiohttp import hdrs, web
-from pydantic import TypeAdapter
 
 from exporter.link import FleetState, NoSuchTarget, Source, Versioned, read_pieces
 from exporter.metrics import CollectorRegistry, Exporter, exporter_registry, target_registry
@@ -23,6 +22,7 @@ from exporter.web.fleet import NotToBeHad, Wanted
 from exporter.web.http import InPieces
 from exporter.web.rendering import Renderings
 from exporter.web.search import Search
+from exporter.web.some_targets import SomeTargets
 from exporter.web.templating import (
     CONTENT_SECURITY_POLICY,
     STATIC,
@@ -31,19 +31,16 @@ from exporter.web.templating import (
     target_url,
 )
 from exporter.web.views import (
-    SessionView,
-    TargetView,
     running_views,
     session_views,
+    sessions_json,
     target_view,
+    targets_json,
     trouble,
 )
 
 OWN_SECONDS: Final = 1.0
 """So long may be served what tells times or the exporter's own figures, if nothing else changes."""
-
-_TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
-_SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
 
 _PAGE_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -109,6 +106,7 @@ class _Routes:
         self._renderings = Renderings()
         self._fleet_page = page.FleetPage()
         self._all_targets = AllTargets(source, clock, details=self._details, lasts=OWN_SECONDS)
+        self._some_targets = SomeTargets(source, clock, details=self._details)
 
     async def close(self, app: web.Application) -> None:
         self._renderings.close()
@@ -237,7 +235,15 @@ class _Routes:
     async def targets(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:
             return await self._shown(request, "targets", name, self._target_json)
-        body, compressed = await self._all_targets(compress=_gzip_accepted(request))
+        try:
+            render = await self._some_targets(request.query)
+        except NoSuchTarget:
+            raise _no_such_target() from None
+        compress = _gzip_accepted(request)
+        if render is None:
+            body, compressed = await self._all_targets(compress=compress)
+        else:
+            body, compressed = await self._renderings.once(render, compress=compress)
         return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
@@ -379,18 +385,18 @@ class _Routes:
 
     def _target_json(self, name: str, shown: Shown) -> bytes:
         view = target_view(name, shown, self._clock, details=self._details)
-        return _TARGETS.dump_json({"targets": [view]})
+        return targets_json([view])
 
     def _sessions_json(self, name: str, shown: Shown) -> bytes:
         views = session_views(name, shown, self._clock, details=self._details)
-        return _SESSIONS.dump_json({"sessions": views})
+        return sessions_json(views)
 
     def _all_sessions_json(self, pieces: list[bytes]) -> bytes:
         views = (
             running_views(name, running, self._clock, details=self._details)
             for name, running in read_pieces(pieces)
         )
-        return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
+        return sessions_json(chain.from_iterable(views))
 
     async def static(self, request: web.Request) -> web.StreamResponse:
         found = STATIC.get(request.match_info["name"])

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from exporter.fax import FaxSession, FaxStats, Operation, State, named_resolution
 from exporter.ledger import PAGE_OPERATIONS, Figures, RunningSession, last_hours
 from exporter.polling import Clock, FaxShown, Shown, health_of
@@ -170,6 +172,20 @@ class TargetView:
     others: list[EndedView]
     """The last faxes that succeeded, or whose result is not known; the newest first."""
     today: DayView
+
+
+_TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
+_SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
+
+
+def targets_json(targets: Iterable[TargetView]) -> bytes:
+    """What /api/v1/targets answers."""
+    return _TARGETS.dump_json({"targets": list(targets)})
+
+
+def sessions_json(sessions: Iterable[SessionView]) -> bytes:
+    """What /api/v1/sessions answers."""
+    return _SESSIONS.dump_json({"sessions": list(sessions)})
 
 
 def target_view(
