@@ -285,7 +285,6 @@ CHANGES: dict[str, Callable[[Poller], object]] = {
     "a fax": lambda one: one.ledger.history.add(replace(FAX, ended_at=-9e9)),
     "today": lambda one: one.ledger.today.add(replace(FAX, ended=BEGUN), "", BEGUN),
     "since": lambda one: one.ledger.recall(Earlier((), BEGUN - 60), BEGUN),
-    "counted since": lambda one: one.ledger.recall(Earlier((), BEGUN - 9 * 86400), BEGUN),
 }
 
 
@@ -298,6 +297,15 @@ def test_each_change_that_shows_is_new(change: str) -> None:
     told.is_new("a", poller, 0)
     assert not told.is_new("a", poller, told.number)
     CHANGES[change](poller)
+    assert told.is_new("a", poller, told.number)
+
+
+def test_that_more_hours_are_known_is_new_though_today_is_as_before() -> None:
+    poller = Poller(SETTINGS, 1.0, Ledger(), name="a", clock=Clock(lambda: 1.0, lambda: BEGUN))
+    poller.ledger.recall(Earlier((), BEGUN - 86400), BEGUN)
+    told = Told()
+    told.is_new("a", poller, 0)
+    poller.ledger.recall(Earlier((), BEGUN - 2 * 86400), BEGUN)
     assert told.is_new("a", poller, told.number)
 
 
