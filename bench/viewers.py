@@ -28,7 +28,15 @@ EVERY: Final = 2.0
 SECONDS: Final = 20.0
 LOOKS: Final = 9
 """After the first one."""
-LOOKED_AT: Final = ("/", "/?rows=all", "/api/v1/sessions", "/api/v1/targets")
+LOOKED_AT: Final = (
+    "/",
+    "/?rows=all",
+    "/api/v1/sessions",
+    "/api/v1/targets?state=unhealthy",
+    "/api/v1/targets",
+)
+MADE_ANEW: Final = ("/api/v1/sessions", "/api/v1/targets?state=unhealthy")
+"""Of these nothing is kept from look to look."""
 PATHS: Final = ("/", "/targets/pbx-00000", "/api/v1/targets")
 """The overview and one PBX, which tell of one state to all who look in one second, and the API,
 which tells everything of every PBX."""

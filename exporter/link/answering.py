@@ -60,6 +60,8 @@ class Answering:
         """Seconds that the last pause lasted."""
         self._told = Told()
         self._telling = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        """Of those who answer in pieces: one piece each."""
         self._slots = asyncio.Semaphore(MAX_ASKS)
         self._asks: set[asyncio.Task[None]] = set()
 
@@ -212,8 +214,7 @@ class Answering:
             else None
             for name, poller in pollers.items()
         )
-        async with self._telling:  # of such asks there can be many at once
-            await self._send_pieces(ask, writer, _first(found, ask["limit"]))
+        await self._send_pieces(ask, writer, _first(found, ask["limit"]))
         return True
 
     async def _sessions(self, ask: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
@@ -229,10 +230,21 @@ class Answering:
     async def _send_pieces(
         self, ask: Mapping[str, Any], writer: asyncio.StreamWriter, things: Iterator[object]
     ) -> None:
-        """Sends those that are not None. They may refer to what changes: it is all packed before
-        the loop goes on."""
+        """Sends those that are not None."""
+        done = False
+        while not done:
+            async with self._turn:  # else others would work while this one pauses
+                content, done = self._piece_of(things)
+                if self._worked >= self._piece:
+                    await self._rest()
+            if content is not None:
+                await send_frame(writer, Piece(ask["ask"], content))
+
+    def _piece_of(self, things: Iterator[object]) -> tuple[bytes | None, bool]:
+        """The next ones, packed, and whether these are the last. They may refer to what changes: so
+        it is made and packed before the loop goes on."""
         piece: list[object] = []
-        to_pack = 0.0
+        to_pack, done = 0.0, True
         begun = before = time.perf_counter()
         for one in things:
             now = time.perf_counter()
@@ -241,17 +253,11 @@ class Answering:
                 to_pack += now - before  # it takes about as long as to make it
             before = now
             if self._worked + now - begun + to_pack >= self._piece:
-                content = packed(piece) if piece else None
-                piece, to_pack = [], 0.0
-                self._worked += time.perf_counter() - begun
-                await self._rest()
-                if content is not None:
-                    await send_frame(writer, Piece(ask["ask"], content))
-                begun = before = time.perf_counter()
-        if piece:
-            content = packed(piece)
-            await self._pause(begun)
-            await send_frame(writer, Piece(ask["ask"], content))
+                done = False
+                break
+        content = packed(piece) if piece else None
+        self._worked += time.perf_counter() - begun
+        return content, done
 
     async def _reloaded(self) -> tuple[bool, str]:
         """Whether there is something to read again, and what is wrong with it; empty if nothing."""

@@ -2,6 +2,7 @@
 name, so many at a time. Nothing is kept of them; all_targets.py has all at once.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -67,6 +68,7 @@ class SomeTargets:
         self._clock = clock
         self._details = details
         self._waiting = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self, query: MultiMapping[str]) -> Callable[[], bytes] | None:
         """What makes the JSON of those that the query wants, in any thread; None if that is all.
@@ -87,9 +89,11 @@ class SomeTargets:
         self._waiting += 1
         try:
             wanted = part.wanted
-            return await self._source.some(
-                wanted.healths, wanted.name, after=part.after, limit=part.limit
-            )
+            # Else those who look at what is told to all would wait behind all of them.
+            async with self._one_at_a_time:
+                return await self._source.some(
+                    wanted.healths, wanted.name, after=part.after, limit=part.limit
+                )
         finally:
             self._waiting -= 1
 
