@@ -41,6 +41,7 @@ _ID: Final = b"=ID="
 _END: Final = b"\r\n\r\n"
 _SEEN: Final = "what was seen"
 _HALT: Final = "halt"
+_RESUME: Final = "resume"
 _LOOK: Final = 0.05
 """Seconds from one look at the clock to the next, which tells how late the process itself is."""
 
@@ -52,7 +53,7 @@ class Seen:
     polls: list[list[float]]
     """By PBX, when it was asked for its list, seconds of a monotonic clock."""
     connections: list[int]
-    """By PBX."""
+    """By PBX, since the faxes began or were resumed."""
     received: int
     sent: int
     """Bytes."""
@@ -79,6 +80,10 @@ class Address:
         self.pipe.send(_HALT)
         happened: list[Truth] = self.pipe.recv()
         return happened
+
+    def resume(self) -> None:
+        """They go on, and what happens is told anew, as to an exporter that is new."""
+        self.pipe.send(_RESUME)
 
 
 _HEAD: Final = b"ActionID: " + _ID + b"\r\n"
@@ -290,6 +295,12 @@ async def _serve(
             if clock is not None:
                 clock.stop()
             pipe.send([one.faxes.truth() for one in all_pbxs])
+        elif wanted == _RESUME:
+            if clock is not None:
+                clock.resume()
+            for one in all_pbxs:
+                one.connections = 0
+                one.faxes.forget()
         else:
             ended.cancel()
 
@@ -308,7 +319,7 @@ def _seen(pbxs: list[_Pbx], late: list[float]) -> Seen:
     )
     for one in pbxs:
         one.polls = []
-        one.connections = one.received = one.sent = 0
+        one.received = one.sent = 0
     return seen
 
 

@@ -60,6 +60,12 @@ class Clock:
         if self._stopped is None:
             self._stopped = time.monotonic()
 
+    def resume(self) -> None:
+        """It goes on from where it was stopped, if it was."""
+        if self._stopped is not None:
+            self._begun += time.monotonic() - self._stopped
+            self._stopped = None
+
 
 class Faxes:
     """The faxes of one PBX."""
@@ -78,6 +84,10 @@ class Faxes:
         step = self._now(number)
         self._began.setdefault(number, step)
         return step
+
+    def forget(self) -> None:
+        """The next time that each is asked about is the first."""
+        self._began.clear()
 
     def truth(self) -> Truth:
         """What happened so far."""
