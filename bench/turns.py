@@ -28,7 +28,10 @@ def in_turn(
     scraped: bool = True,
     writes: str = "by answer",
 ) -> Iterator[dict[str, float]]:
-    """What each exporter took, and what it missed of what happened at its PBXs.
+    """What each exporter took, and what it missed of what happened at its PBXs: the numbers of
+    `Watch.measured` and `Watch.compared`, `shard`, `start_s` until it served, the `connections`
+    that its PBXs saw, which are more than PBXs if it had to connect again, and `config_bytes`, of
+    the file for each target.
 
     `only`: the shards that are run; None: all. `scraped`: by a real Prometheus.
 
@@ -60,7 +63,10 @@ def in_turn(
                 connections = address.seen().connections
             asked = [number for number, times in enumerate(connections) if times]
             assert asked == sorted(share), f"shard {shard} asks others than it says"
-            numbers |= {"connections": sum(connections)}
+            numbers |= {
+                "connections": sum(connections),
+                "config_bytes": round(file.stat().st_size / pbxs, 1),
+            }
             for number in share:
                 other = watched.setdefault(number, shard)
                 assert other == shard, f"PBX {number} is of shard {shard} and of {other}"
