@@ -196,6 +196,17 @@ def get(exporter: Exporter, path: str, headers: dict[str, str] | None = None) ->
         client.close()
 
 
+def polling(file: Path, *flags: str, command: Sequence[str] = OF_THE_TREE) -> Exporter:
+    """An exporter, not started, that polls the targets of this file at 1 Hz."""
+    return Exporter(
+        f"--config.file={file}",
+        f"--poll.interval={POLL_SECONDS:g}",
+        *flags,
+        environment={"BENCH_SECRET": pbx.SECRET},
+        command=command,
+    )
+
+
 @contextmanager
 def watching(
     address: pbx.Address, folder: Path, *flags: str, file: Path | None = None
@@ -204,14 +215,7 @@ def watching(
     it is written already."""
     noted = folder / f"pauses-{time.monotonic_ns()}"
     command = (OF_THE_TREE[0], "-m", "bench.pauses", str(noted))
-    exporter = Exporter(
-        f"--config.file={file or targets_file(address.ports, folder)}",
-        f"--poll.interval={POLL_SECONDS:g}",
-        *flags,
-        environment={"BENCH_SECRET": pbx.SECRET},
-        command=command,
-    )
-    with exporter:
+    with polling(file or targets_file(address.ports, folder), *flags, command=command) as exporter:
         exporter.wait_for_line("connected", 30)
         yield Watch(exporter, address, noted, folder)
 

@@ -11,7 +11,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -28,7 +28,7 @@ LIKE: Final = max(SHARDS)
 _KEPT: Final = Path("build/fleets.json")
 _DAY: Final = 86_400
 
-Turns: TypeAlias = Sequence[dict[str, float]]
+Turns: TypeAlias = Sequence[Mapping[str, float]]
 """What each exporter took."""
 
 
@@ -59,7 +59,7 @@ def _disk(kept: dict[str, dict[str, float]]) -> float:
     return kept["disk"]["bytes_per_sample"] if "disk" in kept else math.nan
 
 
-def table(measured: dict[int, Turns], bytes_per_sample: float) -> list[str]:
+def table(measured: Mapping[int, Turns], bytes_per_sample: float) -> list[str]:
     """The lines of the table; values that are computed are in italics."""
     columns = {pbxs: _Column(pbxs, turns, bytes_per_sample) for pbxs, turns in measured.items()}
     shown = [f"{pbxs:,}" for pbxs in columns]

@@ -7,6 +7,7 @@ import gc
 import runpy
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,20 +21,23 @@ def noted(file: Path, since: float) -> list[float]:
     return [float(took) for ended, took in lines if float(ended) >= since]
 
 
-def _note(file: Path) -> None:
+def noter(
+    file: Path, now: Callable[[], float] = time.monotonic
+) -> Callable[[str, dict[str, Any]], None]:
+    """What gc.callbacks takes, and writes when each pause ended and how long it was."""
     begun = 0.0
 
-    def pause(phase: str, _: dict[str, Any]) -> None:
+    def note(phase: str, _: dict[str, Any]) -> None:
         nonlocal begun
         if phase == "start":
-            begun = time.monotonic()
-        elif (took := time.monotonic() - begun) >= LEAST:
+            begun = now()
+        elif (took := now() - begun) >= LEAST:
             with file.open("a") as pauses:
                 pauses.write(f"{begun + took} {took}\n")
 
-    gc.callbacks.append(pause)
+    return note
 
 
 if __name__ == "__main__":
-    _note(Path(sys.argv.pop(1)))
+    gc.callbacks.append(noter(Path(sys.argv.pop(1))))
     runpy.run_module("exporter", run_name="__main__", alter_sys=True)

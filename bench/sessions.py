@@ -5,6 +5,7 @@ moment: so what comes too late misses bad lines, as it would of a real page.
 """
 
 import time
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 PATTERN: Final = (0, 2, 2, 9)
@@ -46,24 +47,25 @@ def receives(number: int) -> bool:
 class Clock:
     """Steps since it was made, until it is stopped."""
 
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._begun = now()
         self._stopped: float | None = None
 
     def steps(self) -> float:
         """Those that are over."""
-        now = time.monotonic() if self._stopped is None else self._stopped
+        now = self._now() if self._stopped is None else self._stopped
         return (now - self._begun) / STEP_SECONDS
 
     def stop(self) -> None:
         """From now on nothing advances."""
         if self._stopped is None:
-            self._stopped = time.monotonic()
+            self._stopped = self._now()
 
     def resume(self) -> None:
         """It goes on from where it was stopped, if it was."""
         if self._stopped is not None:
-            self._begun += time.monotonic() - self._stopped
+            self._begun += self._now() - self._stopped
             self._stopped = None
 
 
