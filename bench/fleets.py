@@ -37,9 +37,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", nargs="*", choices=[*map(str, SHARDS), "disk"])
+    subjects = [*map(str, SHARDS), "disk"]
+    parser.add_argument("what", nargs="*", help=", ".join(subjects))
     parser.add_argument("--writes", default="by message", help="how a PBX does: bench/pbx.py")
     given = parser.parse_args()
+    if unknown := set(given.what).difference(subjects):
+        parser.error(f"cannot be measured: {', '.join(sorted(unknown))}; see --help")
     kept = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
     for what in given.what:
         if what == "disk":
@@ -141,10 +144,6 @@ def _mib(mib: float) -> str:
     return f"{mib:,.0f} MiB" if mib < 2048 else f"{mib / 1024:,.1f} GiB"
 
 
-def _rate(bytes_per_second: float) -> str:
-    return f"{bytes_per_second / 1e6:,.1f} MB/s"
-
-
 _ROWS: Final[Sequence[tuple[str, Callable[[_Column], str], Callable[[_Column], bool]]]] = (
     ("exporters", lambda of: f"{of.exporters:.0f}", _never),
     ("PBXs of one, at most", lambda of: f"{of.most('watched'):,.0f}", _never),
@@ -173,10 +172,14 @@ _ROWS: Final[Sequence[tuple[str, Callable[[_Column], str], Callable[[_Column], b
         lambda of: f"{of.most('main_files'):,.0f} + {of.most('web_files'):,.0f}",
         _never,
     ),
-    ("with all PBXs, both ways", lambda of: _rate(of.mean("ami_bytes_per_s") * of.pbxs), _never),
+    (
+        "with all PBXs, both ways",
+        lambda of: f"{_size(of.mean('ami_bytes_per_s') * of.pbxs)}/s",
+        _never,
+    ),
     (
         "with Prometheus, compressed",
-        lambda of: _rate(of.mean("scrape_bytes") * of.pbxs / SCRAPE_SECONDS),
+        lambda of: f"{_size(of.mean('scrape_bytes') * of.pbxs / SCRAPE_SECONDS)}/s",
         _never,
     ),
     ("file of targets", lambda of: _size(of.most("config_bytes") * of.pbxs), _never),
@@ -193,7 +196,12 @@ _ROWS: Final[Sequence[tuple[str, Callable[[_Column], str], Callable[[_Column], b
 
 
 def _size(size: float) -> str:
-    return f"{size / 1e6:,.2f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
+    if math.isnan(size):
+        return "not measured"
+    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
+        if size < factor * 1000:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size / 1e9:,.1f} GB"
 
 
 if __name__ == "__main__":

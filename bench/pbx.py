@@ -214,6 +214,8 @@ class _ClientConnection(asyncio.Protocol):
         end = 0
         answers = []
         for found in _ACTION.finditer(data):
+            if self._transport.is_closing():
+                return
             end = found.end()
             action, identity, number = found.groups()
             answer = self._pbx.answer(action, int(number or 0)).replace(_ID, identity)

@@ -60,7 +60,7 @@ def test_what_is_computed_is_in_italics_and_so_many_times_as_large() -> None:
     # As much a series as that of 1,000, of which one Prometheus had all.
     assert made["memory of Prometheus"] == ["400 MiB", "*3.9 GiB*", "*39.1 GiB*"]
     # 200,000 / 15 s x 86,400 s x 0.5 bytes
-    assert made["disk of Prometheus, a day"][0] == "*576.00 MB*"
+    assert made["disk of Prometheus, a day"][0] == "*576.0 MB*"
 
 
 def test_what_was_not_measured_is_left_out() -> None:
