@@ -37,17 +37,17 @@ _COUNTED: Final = re.compile(
 )
 
 
-def names(count: int) -> list[str]:
-    """Of the targets."""
-    return [f"pbx-{number:05}" for number in range(count)]
+def name_of(number: int) -> str:
+    """The target's of a PBX."""
+    return f"pbx-{number:05}"
 
 
 def targets_file(ports: Sequence[int], folder: Path) -> Path:
     """A file of targets, with a PBX on each of these ports."""
     file = folder / "exporter.yml"
     targets = {
-        name: {"username": "u", "secret_env": "BENCH_SECRET", "port": port}
-        for name, port in zip(names(len(ports)), ports, strict=True)
+        name_of(number): {"username": "u", "secret_env": "BENCH_SECRET", "port": port}
+        for number, port in enumerate(ports)
     }
     file.write_text(json.dumps({"targets": targets}))
     return file
@@ -85,19 +85,18 @@ class Watch:
         """What all of them take in so many seconds from now on."""
         main, web = self.exporter.processes
         scraper = [self.prometheus.process.pid] if self.prometheus is not None else []
-        processes = [main, web, self.address.pid, *scraper]
+        processes, share = [main, web, self.address.pid, *scraper], self.share()
         self.address.seen()
         before, begun, since = [cpu_of([pid]) for pid in processes], _machine(), time.monotonic()
         time.sleep(seconds)
-        took, ended = time.monotonic() - since, _machine()
+        until, ended = time.monotonic(), _machine()
+        took = until - since
         used = [(cpu_of([pid]) - cpu) / took for pid, cpu in zip(processes, before, strict=True)]
         seen = self.address.seen()
-        watched = sum(map(bool, seen.polls))
-        gaps, late = sorted(_gaps(seen.polls)), sorted(seen.late)
-        if not gaps:
-            raise RuntimeError(f"no PBX was polled twice:\n{self.exporter.log}")
+        gaps = sorted(gap for number in share for gap in gaps_of(seen.polls[number], since, until))
+        late = sorted(seen.late)
         numbers = {
-            "watched": watched,
+            "watched": len(share),
             "cores": used[0] + used[1],
             "main_cores": used[0],
             "web_cores": used[1],
@@ -113,7 +112,7 @@ class Watch:
             "web_mib": resident([web]),
             "main_files": _files(main),
             "web_files": _files(web),
-            "ami_bytes_per_s": (seen.received + seen.sent) / took / watched,
+            "ami_bytes_per_s": (seen.received + seen.sent) / took / len(share),
         }
         if scraper:
             numbers |= {"prometheus_cores": used[3], "prometheus_mib": resident(scraper)}
@@ -130,8 +129,8 @@ class Watch:
             found = self.prometheus.query(expr)
             return found[0].value if found else 0.0
 
-        name = names(self.share()[0] + 1)[-1]
-        body = get(self.exporter, f"/probe?target={name}", {"Accept-Encoding": "gzip"})[1]
+        path = f"/probe?target={name_of(self.share()[0])}"
+        body = get(self.exporter, path, {"Accept-Encoding": "gzip"})[1]
         return {
             "up": value(f"count(up{job} == 1)"),
             "series_per_pbx": value(f"avg(scrape_samples_scraped{job})") + _OF_PROMETHEUS,
@@ -171,7 +170,7 @@ class Watch:
                     times[number] += len(polls)
 
     def _counted(self, number: int) -> Truth:
-        status, body = get(self.exporter, f"/probe?target=pbx-{number:05}")
+        status, body = get(self.exporter, f"/probe?target={name_of(number)}")
         assert status == 200, body
         sums = dict.fromkeys((b"pages_transmitted", b"pages_received", b"bad_lines"), 0)
         for name, value in _COUNTED.findall(body):
@@ -194,6 +193,14 @@ def get(exporter: Exporter, path: str, headers: dict[str, str] | None = None) ->
         return answer.status, answer.read()
     finally:
         client.close()
+
+
+def gaps_of(polls: Sequence[float], since: float, until: float) -> Iterator[float]:
+    """Seconds from poll to poll of one PBX in a time; before the first and after the last they are
+    some if they are more than the interval already."""
+    for earlier, later in pairwise((since, *(at for at in polls if since <= at <= until), until)):
+        if later - earlier > POLL_SECONDS or (earlier > since and later < until):
+            yield later - earlier
 
 
 def polling(file: Path, *flags: str, command: Sequence[str] = OF_THE_TREE) -> Exporter:
@@ -266,12 +273,6 @@ def _machine() -> float:
 
 def _files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def _gaps(polls: list[list[float]]) -> Iterator[float]:
-    for times in polls:
-        for earlier, later in pairwise(times):
-            yield later - earlier
 
 
 def _sum(truths: Iterator[Truth]) -> Truth:
