@@ -4,6 +4,7 @@ counted what happened at them.
 What it is compared with is of PBXs that time advances, so that polls that come too late show.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -27,6 +28,8 @@ SCRAPE_SECONDS: Final = 15
 POLL_SECONDS: Final = 1.0
 WARM_UP: Final = 18.0
 """Until all are connected, every one was scraped once, and what is done once after a start."""
+TRIES: Final = 20
+"""To get a response of an exporter that a Prometheus scrapes as well as it can."""
 FULL: Final = 0.9
 """From this share of a core on the PBXs, and of all cores the machine, are what is measured."""
 LATE: Final = 0.02
@@ -134,6 +137,9 @@ class Watch:
         return {
             "up": value(f"count(up{job} == 1)"),
             "series_per_pbx": value(f"avg(scrape_samples_scraped{job})") + _OF_PROMETHEUS,
+            "scrapes_lost": value(
+                f"sum(count_over_time(up{job}[1m]) - sum_over_time(up{job}[1m]))"
+            ),
             "scrape_max_s": value(f"max(scrape_duration_seconds{job})"),
             "scrape_bytes": len(body),
         }
@@ -184,11 +190,20 @@ _OF_PROMETHEUS: Final = 5
 
 def get(exporter: Exporter, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     """The status and the body of a response, the latter as it was sent."""
+    for _ in range(TRIES):
+        # With Prometheus' from the same address there can be more connections than places.
+        with contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError):
+            return _asked(exporter, path, headers or {})
+        time.sleep(POLL_SECONDS)
+    return _asked(exporter, path, headers or {})
+
+
+def _asked(exporter: Exporter, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
     place = urllib.parse.urlsplit(exporter.base)
     assert place.hostname is not None
     client = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
     try:
-        client.request("GET", path, headers=headers or {})
+        client.request("GET", path, headers=headers)
         answer = client.getresponse()
         return answer.status, answer.read()
     finally:
@@ -259,8 +274,10 @@ def notes(what: str, numbers: dict[str, float]) -> Iterator[str]:
             f"{what}: {numbers['machine_cores']:.2f} of {os.cpu_count()} cores were busy: the gaps "
             "are those of a full machine"
         )
-    if numbers.get("up", numbers["watched"]) < numbers["watched"]:
-        yield f"{what}: only {numbers['up']:.0f} of {numbers['watched']:.0f} PBXs were scraped"
+    if (up := numbers.get("up", numbers["watched"])) < numbers["watched"]:
+        yield f"{what}: only {up:.0f} of {numbers['watched']:.0f} PBXs were scraped at the end"
+    if lost := numbers.get("scrapes_lost"):
+        yield f"{what}: {lost:.0f} scrapes of the last minute brought nothing"
 
 
 def _machine() -> float:
