@@ -136,7 +136,7 @@ class Watch:
         body = get(self.exporter, path, {"Accept-Encoding": "gzip"})[1]
         return {
             "up": value(f"count(up{job} == 1)"),
-            "series_per_pbx": value(f"avg(scrape_samples_scraped{job})") + _OF_PROMETHEUS,
+            "series_per_pbx": value(f"avg(scrape_samples_scraped{job} > 0)") + _OF_PROMETHEUS,
             "scrapes_lost": value(
                 f"sum(count_over_time(up{job}[1m]) - sum_over_time(up{job}[1m]))"
             ),
