@@ -45,12 +45,17 @@ def name_of(number: int) -> str:
     return f"pbx-{number:05}"
 
 
-def targets_file(ports: Sequence[int], folder: Path) -> Path:
-    """A file of targets, with a PBX on each of these ports."""
+def targets_file(address: pbx.Address, folder: Path) -> Path:
+    """A file of targets, which has all these PBXs."""
     file = folder / "exporter.yml"
     targets = {
-        name_of(number): {"username": "u", "secret_env": "BENCH_SECRET", "port": port}
-        for number, port in enumerate(ports)
+        name_of(number): {
+            "host": host,
+            "port": port,
+            "username": "u",
+            "secret_env": "BENCH_SECRET",
+        }
+        for number, (host, port) in enumerate(address.places)
     }
     file.write_text(json.dumps({"targets": targets}))
     return file
@@ -237,7 +242,7 @@ def watching(
     it is written already."""
     noted = folder / f"pauses-{time.monotonic_ns()}"
     command = (OF_THE_TREE[0], "-m", "bench.pauses", str(noted))
-    with polling(file or targets_file(address.ports, folder), *flags, command=command) as exporter:
+    with polling(file or targets_file(address, folder), *flags, command=command) as exporter:
         exporter.wait_for_line("connected", 30)
         yield Watch(exporter, address, noted, folder)
 

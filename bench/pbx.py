@@ -6,6 +6,7 @@ are receive and send in turn; how they advance, and what they add up to, is in s
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import re
 import resource
@@ -24,6 +25,9 @@ from harness.apart import apart
 from harness.events import UNWANTED
 
 HOST: Final = "127.0.0.1"
+"""Of the first PBXs; of more than PORTS there are some on the next addresses."""
+PORTS: Final = 1000
+"""On one address: where many ports are taken the kernel searches long for another."""
 SECRET: Final = "s"
 WRITES: Final = ("by message", "by answer", "at once")
 """What the PBX writes at once: one message, one answer, or all answers to what it has read, which
@@ -66,8 +70,14 @@ class Address:
     """Where PBXs listen, their process, and what they can be asked for."""
 
     ports: list[int]
+    """By PBX."""
     pid: int
     pipe: "Connection[Any, Any]"
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """By PBX, host and port."""
+        return [(_host(number), port) for number, port in enumerate(self.ports)]
 
     def seen(self) -> Seen:
         """What they saw since the last time this was called."""
@@ -161,6 +171,10 @@ def _session(number: int, step: int) -> bytes:
 
 def _operation(number: int) -> str:
     return "receive" if receives(number) else "send"
+
+
+def _host(number: int) -> str:
+    return str(ipaddress.ip_address(HOST) + number // PORTS)
 
 
 def _channel(number: int) -> str:
@@ -268,9 +282,12 @@ async def _serve(
     all_pbxs = [
         _Pbx(texts, Faxes(sessions, clock, number * sessions), writes) for number in range(pbxs)
     ]
-    for one in all_pbxs:
+    for number, one in enumerate(all_pbxs):
         server = await loop.create_server(
-            lambda one=one: _ClientConnection(one, burst, ended_before), HOST, 0, ssl=context
+            lambda one=one: _ClientConnection(one, burst, ended_before),
+            _host(number),
+            0,
+            ssl=context,
         )
         ports.append(server.sockets[0].getsockname()[1])
     pipe.send((ports, os.getpid()))

@@ -56,7 +56,7 @@ def fleet(sizes: tuple[int, ...] = (1, 50, 200)) -> Numbers:
             with ExitStack() as stack:
                 address = stack.enter_context(pbx.running(sessions, pbxs=pbxs))
                 directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                file = targets_file(address.ports, directory)
+                file = targets_file(address, directory)
                 exporter = stack.enter_context(polling(file))
                 pids = exporter.processes
                 exporter.wait_for_line("connected", 20)

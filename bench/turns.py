@@ -44,7 +44,7 @@ def in_turn(
         tempfile.TemporaryDirectory() as directory,
     ):
         folder = Path(directory)
-        file = targets_file(address.ports, folder)
+        file = targets_file(address, folder)
         turns = range(shards) if only is None else list(only)
         for shard in turns:
             address.resume()
