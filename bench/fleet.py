@@ -12,6 +12,7 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +31,8 @@ WARM_UP: Final = 18.0
 """Until all are connected, every one was scraped once, and what is done once after a start."""
 TRIES: Final = 20
 """To get a response of an exporter that a Prometheus scrapes as well as it can."""
+AT_ONCE: Final = 8
+"""Responses that are waited for, when all counts are fetched."""
 FULL: Final = 0.9
 """From this share of a core on the PBXs, and of all cores the machine, are what is measured."""
 LATE: Final = 0.02
@@ -158,7 +161,8 @@ class Watch:
         numbers = self.share()
         self._polled_thrice(numbers)
         happened = _sum(truth[number] for number in numbers)
-        counted = _sum(self._counted(number) for number in numbers)
+        with ThreadPoolExecutor(AT_ONCE) as at_once:
+            counted = _sum(at_once.map(self._counted, numbers))
         lost = [was - is_ for was, is_ in zip(happened, counted, strict=True)]
         assert min(lost) >= 0, f"happened: {happened}, counted: {counted}"
         return {
