@@ -228,22 +228,24 @@ class _ClientConnection(asyncio.Protocol):
         end = 0
         answers = []
         for found in _ACTION.finditer(data):
-            if self._transport.is_closing():
-                return
             end = found.end()
             action, identity, number = found.groups()
             answer = self._pbx.answer(action, int(number or 0)).replace(_ID, identity)
             self._pbx.sent += len(answer)
             if self._pbx.writes == "by message":
                 for message in answer.split(_END)[:-1]:
-                    self._transport.write(message + _END)
+                    self._write(message + _END)
             elif self._pbx.writes == "by answer":
-                self._transport.write(answer)
+                self._write(answer)
             else:
                 answers.append(answer)
         self._unread = data[end:]
         if answers:
-            self._transport.write(b"".join(answers))
+            self._write(b"".join(answers))
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():  # or asyncio would complain
+            self._transport.write(data)
 
     async def _send_storm(self) -> None:
         loop = asyncio.get_running_loop()
