@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import pytest
 
 from exporter.settings import RENDEZVOUS, share_of
 from harness.chart import (
+    CHART,
     EXISTING,
     FLEET,
     Json,
@@ -24,6 +26,7 @@ from harness.chart import (
     workload,
 )
 from harness.rules import read
+from tests.deploy.test_helm_values import notes
 
 pytestmark = pytest.mark.slow
 
@@ -184,3 +187,34 @@ def test_one_exporter_has_one_file() -> None:
         "--config.file=/etc/asterisk-fax-exporter/config/exporter.yml"
         in container(documents)["args"]
     )
+
+
+# --- what is said of it ---------------------------------------------------------------------
+
+
+def test_the_notes_say_when_there_are_too_few_shards_or_too_little_memory(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    text = notes(fleet.of(5000, 2), tmp_path / "few")
+    assert "has some 2500 targets, more than one can poll every second: set shards to 6." in text
+    assert "resources.limits.memory is 256Mi" in text
+    text = notes(fleet.of(5000, 6), tmp_path / "enough", "--set=resources.limits.memory=512Mi")
+    assert "set shards" not in text
+    assert "resources.limits.memory" not in text
+    text = notes(FLEET, tmp_path / "default")
+    assert "resources.limits.memory" not in text
+
+
+def test_the_notes_have_each_shard_read_its_file_again(tmp_path: Path) -> None:
+    text = notes(FLEET, tmp_path / "on")
+    assert '"More shards" in the README' in text
+    assert "for i in" not in text
+    text = notes(FLEET, tmp_path / "off", KEEP)
+    loop = text[text.index("    kubectl -n telephony annotate") :].partition("\n\n")[0]
+    assert "app.kubernetes.io/instance=fax --overwrite" in loop
+    assert "for i in 0 1 2 ; do" in loop
+    assert "port-forward fax-asterisk-fax-exporter-$i 10329 &" in loop
+    assert "curl -X POST http://127.0.0.1:10329/-/reload" in loop
+    subprocess.run(["bash", "-n", "-c", loop], check=True)
+    # As the README names it.
+    assert "## More shards\n" in (CHART / "README.md").read_text()
