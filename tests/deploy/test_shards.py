@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from exporter.settings import RENDEZVOUS, share_of
+from exporter.settings import HASHMOD, RENDEZVOUS, ShardBy, share_of
 from harness.monitoring import Prometheus
 from harness.readme import block
 from harness.running import Exporter
@@ -35,8 +35,11 @@ COUNTERS: Final = {
 class Shards:
     """Exporters that share the PBXs, their files, and a Prometheus that finds those."""
 
-    def __init__(self, directory: Path, pbxs: Pbxs, *, interval: str = "1s") -> None:
+    def __init__(
+        self, directory: Path, pbxs: Pbxs, *, by: ShardBy = RENDEZVOUS, interval: str = "1s"
+    ) -> None:
         self.pbxs = pbxs
+        self._by = by
         self.prometheus: Prometheus
         self._directory = directory
         self._interval = interval
@@ -53,7 +56,7 @@ class Shards:
     def file(self, index: int, share: str, *, of_none: bool = False) -> None:
         """Gives an exporter its file; `of_none`: with a share of no targets."""
         targets = {} if of_none else self.pbxs.targets()
-        content = {"shard": share, "shard_by": "rendezvous", "targets": targets}
+        content = {"shard": share, "shard_by": self._by, "targets": targets}
         (self._directory / f"exporter-{index}.yml").write_text(json.dumps(content))
 
     def start(self, index: int) -> None:
@@ -158,9 +161,9 @@ class Shards:
 
 
 @contextlib.contextmanager
-def running(directory: Path, count: int) -> Iterator[Shards]:
+def running(directory: Path, count: int, by: ShardBy = RENDEZVOUS) -> Iterator[Shards]:
     """So many exporters that share ten PBXs; each has had a fax, and Prometheus knows it."""
-    with pbxs(COUNT) as fleet, Shards(directory, fleet) as shards:
+    with pbxs(COUNT) as fleet, Shards(directory, fleet, by=by) as shards:
         for index in range(count):
             shards.file(index, f"{index}/{count}")
             shards.start(index)
@@ -170,9 +173,9 @@ def running(directory: Path, count: int) -> Iterator[Shards]:
         yield shards
 
 
-def dealt(count: int) -> dict[str, int]:
+def dealt(count: int, by: ShardBy = RENDEZVOUS) -> dict[str, int]:
     names = [f"fax-{number:02}" for number in range(COUNT)]
-    return {name: share_of(name, count, RENDEZVOUS).index for name in names}
+    return {name: share_of(name, count, by).index for name in names}
 
 
 def one_more(shards: Shards) -> None:
@@ -223,3 +226,26 @@ def test_what_happens_before_and_after_is_counted_once_and_who_stays_is_not_dist
         assert {one.logins for one in done.values()} == {1, 2}
         assert {one.at_once for one in done.values()} == {1}
         assert +shards.resets() == dict.fromkeys(moved, 1)
+
+
+def test_by_hashmod_all_let_go_before_any_takes_and_nothing_is_counted_twice(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, 2, HASHMOD) as shards:
+        shards.wait_until_counted(shards.pbxs.do("begin_fax"))
+        shards.file(2, "2/3", of_none=True)
+        shards.start(2)
+        shards.discover(0, 1, 2)
+        for index in range(2):
+            shards.file(index, f"{index}/2", of_none=True)
+            shards.reload(index)
+        for index in range(3):
+            shards.file(index, f"{index}/3")
+            shards.reload(index)
+        shards.wait_until_each_is_asked_for_its_own(0, 1, 2)
+        assert {n: i for i in range(3) for n in shards.listed(i)} == dealt(3, HASHMOD)
+        shards.pbxs.do("end_fax")
+        done = shards.pbxs.do("fax")
+        shards.wait_until_counted(done)
+        assert {one.at_once for one in done.values()} == {1}
+        assert shards.resets() == dict.fromkeys(done, 1)
