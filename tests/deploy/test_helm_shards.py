@@ -213,8 +213,7 @@ def test_the_notes_have_each_shard_read_its_file_again(tmp_path: Path) -> None:
     loop = text[text.index("    kubectl -n telephony annotate") :].partition("\n\n")[0]
     assert "app.kubernetes.io/instance=fax --overwrite" in loop
     assert "for i in 0 1 2 ; do" in loop
-    assert "port-forward fax-asterisk-fax-exporter-$i 10329 &" in loop
-    assert "curl -X POST http://127.0.0.1:10329/-/reload" in loop
+    assert "exec fax-asterisk-fax-exporter-$i --container exporter -- sh -c 'kill -HUP 1'" in loop
     subprocess.run(["bash", "-n", "-c", loop], check=True)
     # As the README names it.
     assert "## More shards\n" in (CHART / "README.md").read_text()
