@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from exporter.settings import HASHMOD, RENDEZVOUS, ShardBy, share_of
 from harness.monitoring import Prometheus
 from harness.readme import block
+from harness.rules import ROOT, read
 from harness.running import Exporter
 
 pytestmark = pytest.mark.slow
@@ -223,3 +224,8 @@ def test_prometheus_scrapes_through_tls_a_client_certificate_and_a_password(
     assert "401" in said["wrong-password"][1]
     assert "401" in said["no-user"][1]
     assert {said[job][0] for job in jobs if job != "good"} == {"down"}
+
+
+def test_the_example_for_shards_has_the_job_of_the_document() -> None:
+    example = read(ROOT / "deploy/prometheus/prometheus-shards.yml")["scrape_configs"][0]
+    assert json.loads(json.dumps(example).replace(".example:10329", ":10329")) == of_shards()
