@@ -46,6 +46,8 @@ class Versioned(Generic[T]):
     version: object
     read: Callable[[], T]
     """May take long, and may run in any thread."""
+    size: int = 0
+    """Of what is read, bytes, where that is known."""
 
 
 class Source:
@@ -199,7 +201,7 @@ class Source:
         identity, content = answer
         columns = self._columns_of(name, identity)
         version = _version([b"%d" % identity, content])
-        return Versioned(version, partial(columns.counts, content))
+        return Versioned(version, partial(columns.counts, content), len(content))
 
     def _columns_of(self, name: str, identity: int) -> Columns:
         columns = self._columns.get(name)

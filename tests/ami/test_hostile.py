@@ -36,10 +36,9 @@ MIB = 1024 * 1024
 
 def pages(poller: Poller) -> list[str]:
     """All that /metrics can show, as text and as OpenMetrics; both parsed, and printable."""
-    registry = metrics.target_registry(Counts.of(poller), peer_label=True)
     shown = []
     for accept in ("", "application/openmetrics-text; version=1.0.0"):
-        page = text(registry, accept)
+        page = text(Counts.of(poller), accept, peer_label=True)
         assert page.replace("\n", "").isprintable()
         parse = parse_openmetrics if accept else parse_text
         assert len(list(parse(page))) > 20

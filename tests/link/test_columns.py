@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from exporter.fax import ListedSession, Operation, State, Transport
 from exporter.ledger import Ledger, Observation
 from exporter.link.columns import KEYS_AT_ONCE, Columns, new_keys, values
-from exporter.metrics import target_registry
 from exporter.polling import Counts, Status
 from harness.exposition import text
 
@@ -67,8 +66,8 @@ def test_whatever_is_counted_the_other_side_shows_the_same(
             for field in dataclasses.fields(getattr(here, part)):
                 sent = getattr(getattr(here, part), field.name)
                 assert getattr(getattr(there, part), field.name) == sent, field.name
-        registries = [target_registry(each, peer_label=peers is not None) for each in (here, there)]
-        assert text(registries[0]) == text(registries[1])
+        told = peers is not None
+        assert text(here, peer_label=told) == text(there, peer_label=told)
 
 
 def test_keys_are_sent_once_and_in_pieces() -> None:

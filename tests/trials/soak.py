@@ -75,7 +75,7 @@ class Soak:
             assert not traffic.done(), "the traffic has ended"
             await self.something_goes_wrong()
             counts = Counts.of(self.poller)
-            self.page = generate_latest(metrics.target_registry(counts, peer_label=False))
+            self.page = text(counts)
             if loop.time() > hour:
                 hour += 3600
                 self.memory.append(resident())
