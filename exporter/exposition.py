@@ -5,7 +5,7 @@ What stands before a value hardly ever changes. So it is written once and kept, 
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from prometheus_client import exposition as text
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -24,6 +24,10 @@ _EXACT: Final = 1_000_000
 _TOTAL: Final = "_total"
 _EOF: Final = b"# EOF\n"
 
+_go: Final[Callable[[float], str]] = floatToGoString
+
+Key = TypeVar("Key")
+T = TypeVar("T")
 _Buckets: TypeAlias = tuple[list[str], str, str]
 """Of a histogram: the beginnings of its lines, of that with the count, and of that with the sum."""
 
@@ -142,13 +146,14 @@ class _Written:
 
     def _line(self, labels: Labels, kind: Kind) -> str:
         line = self._beginning(_TOTAL if kind is Kind.COUNTER else "", labels)
-        return _kept(self._lines, labels, line)
+        _keep(self._lines, labels, line)
+        return line
 
     def _summary(self, labels: Labels) -> tuple[str, str]:
         found = self._summaries.get(labels)
         if found is None:
             found = self._beginning("_count", labels), self._beginning("_sum", labels)
-            _kept(self._summaries, labels, found)
+            _keep(self._summaries, labels, found)
         return found
 
     def _histogram(self, labels: Labels, bounds: tuple[int, ...]) -> _Buckets:
@@ -160,7 +165,7 @@ class _Written:
                 self._beginning("_count", labels),
                 self._beginning("_sum", labels),
             )
-            _kept(self._buckets, (labels, bounds), found)
+            _keep(self._buckets, (labels, bounds), found)
         return found
 
     def _beginning(self, suffix: str, labels: Labels, **more: str) -> str:
@@ -176,11 +181,10 @@ class _Written:
         return f"{name}{{{said}}} "
 
 
-def _kept(kept: dict[Any, Any], key: Any, value: Any) -> Any:
+def _keep(kept: dict[Key, T], key: Key, value: T) -> None:
     if len(kept) >= MAX_KEPT:
         kept.clear()
     kept[key] = value
-    return value
 
 
 def _escaped(value: str) -> str:
@@ -190,7 +194,7 @@ def _escaped(value: str) -> str:
 def _number(value: float) -> str:
     if type(value) is int and 0 <= value < _EXACT:
         return f"{value}.0"
-    return floatToGoString(value)
+    return _go(value)
 
 
 def _of_another_kind(family: Family, value: object) -> TypeError:

@@ -6,6 +6,7 @@ Pure functions of header values and bytes. Nothing here raises an error, whateve
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import exposition as text
@@ -17,6 +18,11 @@ from exporter.metrics import Family
 
 _WEIGHT: Final = re.compile(r"0(?:\.[0-9]*)?|\.[0-9]+|1(?:\.0*)?")
 """As in RFC 9110, and `.2`, which Java sends."""
+
+
+MAX_HEADERS: Final = 32
+"""So many different ones are remembered with what they ask for: a scraper sends the same each time,
+and none is longer than 16 KiB."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,7 @@ class _Range:
 _NAMED: Final = 3
 
 
+@lru_cache(MAX_HEADERS)
 def exposition(accept: str) -> Format:
     """The format for this Accept header; several of them are to be joined with commas.
 
@@ -142,6 +149,7 @@ def _escaped(offer: _Offer, asked: _Range) -> Format:
     )
 
 
+@lru_cache(MAX_HEADERS)
 def gzip_accepted(accept_encoding: str) -> bool:
     """Whether this Accept-Encoding header allows gzip, and does not prefer that nothing is done."""
     weights: dict[str, float] = {}

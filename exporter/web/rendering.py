@@ -1,4 +1,4 @@
-"""What is served as bytes, made once for all who want the same. What is large, not in the event loop.
+"""What is served as bytes, made once for all who want the same; what is large, in a thread.
 
 A response that is asked for again while nothing has changed is the same bytes object.
 """

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from itertools import chain
 from typing import Any, Final
 

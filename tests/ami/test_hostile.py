@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter import metrics
 from exporter.ami import Connection
 from exporter.ami.stream import MAX_LISTED, MAX_MESSAGE
 from exporter.fax import Operation, State, Transport
