@@ -90,7 +90,7 @@ class Renderings:
         if not isinstance(kept, _KeptSmall) or kept.version != version:
             body = render()
             compressed = compress and len(body) >= _LEAST
-            kept = _KeptSmall(version, _compressed(body) if compressed else body, compressed)
+            kept = _KeptSmall(version, gzipped(body) if compressed else body, compressed)
             self._keep(key, kept)
             self._forget()
         self._kept.move_to_end(key)
@@ -151,7 +151,7 @@ class Renderings:
             return body, False
         if kept.compressed is None:
             loop = asyncio.get_running_loop()
-            kept.compressed = loop.run_in_executor(self._threads, _compressed, body)
+            kept.compressed = loop.run_in_executor(self._threads, gzipped, body)
             kept.compressed.add_done_callback(partial(self._done, key, kept))
         return await asyncio.shield(kept.compressed), True
 
@@ -162,7 +162,7 @@ class Renderings:
         body = await loop.run_in_executor(self._threads, render)
         if not compress or len(body) < _LEAST:
             return body, False
-        return await loop.run_in_executor(self._threads, _compressed, body), True
+        return await loop.run_in_executor(self._threads, gzipped, body), True
 
     def _keep(self, key: Hashable, kept: _Kept | _KeptSmall) -> None:
         if (before := self._kept.get(key)) is not None:
@@ -187,7 +187,8 @@ class Renderings:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _compressed(body: bytes) -> bytes:
+def gzipped(body: bytes) -> bytes:
+    """As it is sent to who takes gzip."""
     return gzip.compress(body, _LEVEL, mtime=0)
 
 
