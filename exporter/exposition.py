@@ -1,4 +1,4 @@
-"""The metrics as text: byte for byte what prometheus_client writes, at a tenth of its cost.
+"""The metrics as text: byte for byte what prometheus_client writes, at a fraction of its cost.
 
 What stands before a value hardly ever changes. So it is written once and kept, in each format.
 """
