@@ -14,8 +14,8 @@ from typing import Final
 import aiohttp
 
 from bench import pbx
+from bench.fleet import polling, targets_file
 from bench.measuring import Numbers, cpu_of, median, resident
-from bench.thousands import watching
 from harness.running import Exporter
 
 VIEWERS: Final = 50
@@ -57,7 +57,7 @@ def _watching(pbxs: int, sessions: int) -> Iterator[Exporter]:
             pbx.running(sessions, pbxs=pbxs, history=40, writes="by answer")
         )
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        exporter = stack.enter_context(watching(address.ports, folder))
+        exporter = stack.enter_context(polling(targets_file(address, folder)))
         exporter.wait_for_line("connected", 20)
         time.sleep(pbx.HISTORY_AFTER + 10 + pbxs / 200)
         yield exporter

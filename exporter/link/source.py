@@ -48,6 +48,8 @@ class Versioned(Generic[T]):
     version: object
     read: Callable[[], T]
     """May take long, and may run in any thread."""
+    size: int = 0
+    """Of what is read, bytes, where that is known."""
 
 
 class Source:
@@ -82,6 +84,8 @@ class Source:
         self._targets: dict[tuple[str, str | None], Shared[Any] | Recent[Any]] = {}
         self._names: tuple[str, ...] = ()
         self._names_number = 0
+        self._there: frozenset[str] = frozenset()
+        """The same, to look one up."""
 
     async def run(self, obey: Callable[[Order], None]) -> None:
         """Takes what the main process says, until it ends the connection."""
@@ -124,8 +128,8 @@ class Source:
     def _take_names(self, number: int, names: tuple[str, ...] | None) -> tuple[str, ...]:
         # Of two that were asked for at once, the later one may have been taken already.
         if names is not None and number > self._names_number:
-            self._names_number, self._names = number, names
-            self._forget_others(frozenset(names))
+            self._names_number, self._names, self._there = number, names, frozenset(names)
+            self._forget_others(self._there)
         return self._names
 
     def _forget_others(self, names: frozenset[str]) -> None:
@@ -222,8 +226,11 @@ class Source:
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
         # One that was there a moment ago may be asked for; the other process knows if it is gone.
-        if name not in await self.names() and name not in (await self.fleet()).names:
-            raise NoSuchTarget
+        await self.names()
+        if name not in self._there:
+            await self.fleet()
+            if name not in self._there:
+                raise NoSuchTarget
 
     def _shared(self, what: str, name: str | None) -> Shared[Any] | Recent[Any]:
         shared = self._targets.get((what, name))
@@ -251,7 +258,7 @@ class Source:
         identity, content = answer
         columns = self._columns_of(name, identity)
         version = _version([b"%d" % identity, content])
-        return Versioned(version, partial(columns.counts, content))
+        return Versioned(version, partial(columns.counts, content), len(content))
 
     def _columns_of(self, name: str, identity: int) -> Columns:
         columns = self._columns.get(name)

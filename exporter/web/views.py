@@ -10,6 +10,7 @@ long.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -183,11 +184,6 @@ def targets_json(targets: Iterable[TargetView]) -> bytes:
     return _TARGETS.dump_json({"targets": list(targets)})
 
 
-def sessions_json(sessions: Iterable[SessionView]) -> bytes:
-    """What /api/v1/sessions answers."""
-    return _SESSIONS.dump_json({"sessions": list(sessions)})
-
-
 def target_view(
     name: str,
     shown: Shown,
@@ -278,6 +274,24 @@ def running_views(
     """These sessions of one PBX."""
     monotonic = clock.monotonic()
     return [_session(name, one, monotonic, details=details) for one in running]
+
+
+def target_json(name: str, shown: Shown, clock: Clock, *, details: bool) -> bytes:
+    """What /api/v1/targets answers of one."""
+    return targets_json([target_view(name, shown, clock, details=details)])
+
+
+def sessions_json(name: str, shown: Shown, clock: Clock, *, details: bool) -> bytes:
+    """What /api/v1/sessions answers of one."""
+    return all_sessions_json([(name, _listed(shown))], clock, details=details)
+
+
+def all_sessions_json(
+    running: Iterable[tuple[str, Sequence[RunningSession]]], clock: Clock, *, details: bool
+) -> bytes:
+    """What /api/v1/sessions answers, of these by the name of their target."""
+    views = (running_views(*one, clock, details=details) for one in running)
+    return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
 
 
 def _listed(shown: Shown) -> list[RunningSession]:
