@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from bench import pbx
+from bench.fleet import watching
 from bench.measuring import RUNS, Numbers, cpu_of, median
-from bench.thousands import watching
 from exporter.exposition import encoder
 from exporter.fax import FaxStats
 from exporter.metrics import of_target
@@ -44,9 +44,9 @@ def measure() -> Numbers:
     with (
         pbx.running(SESSIONS, pbxs=PBXS, writes="by answer") as address,
         tempfile.TemporaryDirectory() as folder,
-        watching(address.ports, Path(folder)) as exporter,
+        watching(address, Path(folder)) as watch,
     ):
-        exporter.wait_for_line("connected", 20)
+        exporter = watch.exporter
         time.sleep(WARM_UP)
         main, web = exporter.processes
         client = http.client.HTTPConnection(exporter.base.removeprefix("http://"))
