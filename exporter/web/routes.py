@@ -367,11 +367,7 @@ class _Routes:
         return _response(body, compressed, headers, found.status)
 
     async def _shown(
-        self,
-        request: web.Request,
-        kind: str,
-        name: str,
-        render: Callable[..., bytes],
+        self, request: web.Request, kind: str, name: str, render: Callable[..., bytes]
     ) -> web.StreamResponse:
         try:
             shown = await self._source.shown(name)
