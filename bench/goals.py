@@ -76,6 +76,19 @@ def _goals(numbers: Numbers) -> Iterator[Goal]:
     encoder = next((n for n in numbers if n.startswith("prometheus_client's encoder")), "")
     yield from ratio("CPU of /metrics, 5000 sessions / 10", "1", scrape, few)
     yield from ratio("CPU of /metrics / prometheus_client's encoder", "<= 2", scrape, of(encoder))
+    theirs = of("writing of one PBX, compressed, by prometheus_client")
+    yield from ratio(
+        "CPU of writing a PBX' metrics, compressed / by prometheus_client",
+        "<= 0.5",
+        of("writing of one PBX, compressed"),
+        theirs,
+    )
+    yield from ratio(
+        "CPU of all of /probe, both processes / that writing alone by prometheus_client",
+        "<= 1",
+        of("/probe rendered anew"),
+        theirs,
+    )
     yield from ratio(
         "CPU of an unwanted event / of a completion event",
         "< 0.1",
