@@ -1,9 +1,11 @@
 """The limit of open files of a process, against what it is going to need.
 
-Without it, connections of HTTP clients could take the descriptors that those to the PBXs need.
+Without it, connections to the PBXs would take the descriptors that all else needs, such as a second
+web process, and those of HTTP clients all there are.
 """
 
 import contextlib
+import logging
 import os
 import resource
 import sys
@@ -13,11 +15,16 @@ ENOUGH: Final = 65536
 """The limit is not raised above this: some programs look at every number below it."""
 RESERVE: Final = 64
 """Descriptors for all but the connections to the PBXs: standard streams, event loop, listening
-sockets, files that are read, look-ups of host names."""
+sockets, history and log (some 25), and what comes and goes: secrets and settings that are read,
+look-ups of host names, another web process."""
 RESERVE_OF_WEB: Final = 24
 """Beside what is open at its start: files that are read, and clients that have been accepted for
 whom others have to go first."""
-_ADVICE: Final = "raise it: LimitNOFILE= in a systemd unit, ulimit -n in a shell"
+_ADVICE: Final = (
+    "raise it: LimitNOFILE= in a systemd unit, ulimit -n in a shell, --ulimit nofile= of Docker"
+)
+
+log = logging.getLogger(__name__)
 
 
 def raise_limit() -> int:
@@ -45,12 +52,44 @@ def needed(targets: int) -> int:
     return targets + RESERVE
 
 
-def too_few_for_targets(targets: int, limit: int) -> str | None:
-    """Return a warning if so many targets do not fit into the limit; None if they do."""
-    if needed(targets) <= limit:
-        return None
-    count = f"{targets} target{'' if targets == 1 else 's'}"
-    return f"{count} may need {needed(targets)} open files, and the limit is {limit}; {_ADVICE}"
+def targets_that_fit(limit: int) -> int:
+    """Return how many targets can be watched: those whose connections leave the reserve, or half
+    of what there is."""
+    return max(limit - RESERVE, limit // 2)
+
+
+class Room:
+    """For which targets there are descriptors: for the first ones, in the order of the file. The
+    others are not even tried, so that they take nothing from these."""
+
+    def __init__(self) -> None:
+        self.why = ""
+        """Why some are not watched, in an operator's words; empty if all are."""
+
+    def take(self, targets: int) -> int:
+        """Return how many of so many targets fit. Raises the limit as far as it can be, and logs
+        if some do not fit, or all do again."""
+        limit = raise_limit()
+        fitting = targets_that_fit(limit)
+        if targets > fitting:
+            self.why = (
+                f"not watched, as it would take too many open files: {targets} targets need"
+                f" {needed(targets)}, and the limit is {limit}; {_ADVICE}"
+            )
+            log.warning(
+                "%d targets need %d open files, and the limit is %d: only the first %d are "
+                "watched, and %d are not; %s",
+                targets,
+                needed(targets),
+                limit,
+                fitting,
+                targets - fitting,
+                _ADVICE,
+            )
+        elif self.why:
+            self.why = ""
+            log.info("the limit of open files is enough for all targets now")
+        return fitting
 
 
 def connections_that_fit(max_connections: int, limit: int, used: int) -> int:

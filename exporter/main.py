@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from exporter import __version__, ending, log
+from exporter.descriptors import raise_limit
 from exporter.fax_log import FaxFile, FaxJournal, fax_log
 from exporter.health import HealthSocket
 from exporter.health_check import health_check
@@ -27,7 +28,7 @@ from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.peer_file import PeerFile
 from exporter.polling import Fleet, cancel_and_wait
-from exporter.reload import Reload, warn_of_descriptors
+from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
@@ -173,7 +174,7 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         targets = await stack.enter_async_context(_targets(settings, file, one))
         logger.info("asterisk-fax-exporter %s", __version__)
-        warn_of_descriptors(len(targets))
+        raise_limit()
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
         peer_file = None
         if settings.metrics.peer_file is not None:

@@ -11,12 +11,13 @@ from exporter.descriptors import (
     ENOUGH,
     RESERVE,
     RESERVE_OF_WEB,
+    Room,
     connections_that_fit,
     in_use,
     needed,
     raise_limit,
+    targets_that_fit,
     too_few_for_connections,
-    too_few_for_targets,
 )
 
 
@@ -86,15 +87,36 @@ def test_where_nobody_tells_what_is_open_nothing_is_counted() -> None:
         assert in_use() == 0
 
 
-def test_targets_that_do_not_fit_are_a_warning_that_says_what_to_do() -> None:
-    assert too_few_for_targets(100, 100 + RESERVE) is None
-    said = too_few_for_targets(101, 100 + RESERVE)
-    assert said is not None
-    assert said.startswith(
-        f"101 targets may need {needed(101)} open files, and the limit is {100 + RESERVE}; raise it"
+@pytest.mark.parametrize(
+    ("limit", "fitting"),
+    [(sys.maxsize, sys.maxsize - RESERVE), (1024, 1024 - RESERVE), (100, 50), (40, 20)],
+)
+def test_targets_leave_what_all_else_needs_or_half(limit: int, fitting: int) -> None:
+    assert targets_that_fit(limit) == fitting
+
+
+def test_targets_that_do_not_fit_are_told_with_what_to_do_until_all_fit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
+    room = Room()
+    assert room.take(960) == 960
+    assert room.why == ""
+    assert not caplog.records
+    assert room.take(1100) == 960
+    assert caplog.messages.pop().startswith(
+        f"1100 targets need {needed(1100)} open files, and the limit is 1024: only the first 960 "
+        "are watched, and 140 are not; raise it: LimitNOFILE="
     )
-    assert "LimitNOFILE=" in said
-    assert (too_few_for_targets(1, 40) or "").startswith("1 target may")
+    assert room.why.startswith("not watched, as it would take too many open files: 1100 targets")
+    assert "LimitNOFILE=" in room.why
+    caplog.clear()
+    assert room.take(960) == 960
+    assert room.why == ""
+    assert caplog.messages == ["the limit of open files is enough for all targets now"]
+    room.take(960)
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize(
