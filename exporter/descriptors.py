@@ -4,12 +4,14 @@ Without it, connections to the PBXs would take the descriptors that all else nee
 web process, and those of HTTP clients all there are.
 """
 
+import asyncio
 import contextlib
+import errno
 import logging
 import os
 import resource
 import sys
-from typing import Final
+from typing import Any, Final
 
 ENOUGH: Final = 65536
 """The limit is not raised above this: some programs look at every number below it."""
@@ -23,6 +25,12 @@ whom others have to go first."""
 _ADVICE: Final = (
     "raise it: LimitNOFILE= in a systemd unit, ulimit -n in a shell, --ulimit nofile= of Docker"
 )
+
+_OF_THE_MACHINE: Final = "raise it: sysctl fs.file-max"
+_NOT_ACCEPTED: Final = "socket.accept() out of system resource"
+"""How asyncio begins what it says of each connection that it could not accept, four a second."""
+_QUIET_SECONDS: Final = 60.0
+"""Without a connection that is not accepted, until one is told again."""
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +64,36 @@ def targets_that_fit(limit: int) -> int:
     """Return how many targets can be watched: those whose connections leave the reserve, or half
     of what there is."""
     return max(limit - RESERVE, limit // 2)
+
+
+def advice(error: OSError) -> str | None:
+    """Return what to do if there are too many open files; None if that is not the error."""
+    return {errno.EMFILE: _ADVICE, errno.ENFILE: _OF_THE_MACHINE}.get(error.errno or 0)
+
+
+class TellOnce:
+    """For `loop.set_exception_handler`: clients wait for as long as there are no descriptors for
+    them, and asyncio tries again each second; that is said once and not each time."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Takes what asyncio has to say."""
+        error = context.get("exception")
+        if not str(context.get("message")).startswith(_NOT_ACCEPTED) or not isinstance(
+            error, OSError
+        ):
+            loop.default_exception_handler(context)
+            return
+        last, self._last = self._last, loop.time()
+        if last is None or self._last - last > _QUIET_SECONDS:
+            to_do = advice(error)
+            log.warning(
+                "clients wait, as no more connections can be accepted: %s%s",
+                error.strerror or error,
+                f"; {to_do}" if to_do else "",
+            )
 
 
 class Room:

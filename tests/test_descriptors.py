@@ -1,5 +1,7 @@
 """The limit of open files, and what fits into it."""
 
+import asyncio
+import errno
 import os
 import resource
 import subprocess
@@ -12,6 +14,7 @@ from exporter.descriptors import (
     RESERVE,
     RESERVE_OF_WEB,
     Room,
+    TellOnce,
     connections_that_fit,
     in_use,
     needed,
@@ -136,3 +139,31 @@ def test_connections_take_what_is_left(limit: int, used: int, fitting: int) -> N
     else:
         assert said is not None
         assert f"--web.max-connections is 512, and the limit of open files leaves {fitting}" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.EMFILE, "LimitNOFILE="), (errno.ENFILE, "fs.file-max")]
+)
+def test_connections_that_cannot_be_accepted_are_told_once_until_it_has_been_quiet(
+    number: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, loop = 1000.0, asyncio.new_event_loop()
+    try:
+        loop.time = lambda: now  # type: ignore[method-assign]
+        tell = TellOnce()
+        context = {
+            "message": "socket.accept() out of system resource",
+            "exception": OSError(number, os.strerror(number)),
+        }
+        for _ in range(400):
+            tell(loop, context)
+            now += 1
+        assert len(caplog.messages) == 1
+        assert said in caplog.text
+        now += 60
+        tell(loop, context)
+        assert len(caplog.messages) == 2
+        tell(loop, {"message": "Task was destroyed but it is pending!"})
+        assert "Task was destroyed" in caplog.messages[2]
+    finally:
+        loop.close()

@@ -1,10 +1,10 @@
 """Long work in pieces: others have their turn in between, and not after each small part."""
 
 import asyncio
+import time
 
 import pytest
 
-from exporter import pieces
 from exporter.pieces import PIECE_SECONDS, Pieces
 
 
@@ -12,7 +12,7 @@ async def test_the_others_have_their_turn_once_a_piece_was_worked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, turns = 0.0, 0
-    monkeypatch.setattr(pieces.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
 
     async def others() -> None:
         nonlocal turns
