@@ -15,7 +15,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import asterisk, goals, packaged, plot, polling, process, scraping, thousands, viewers
+from bench import (
+    asterisk,
+    goals,
+    packaged,
+    plot,
+    polling,
+    process,
+    reloading,
+    scraping,
+    thousands,
+    viewers,
+)
 from bench.measuring import Numbers
 
 SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
@@ -24,6 +35,7 @@ SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
     "scraping": scraping.measure,
     "viewers": viewers.measure,
     "thousands": thousands.measure,
+    "reloading": reloading.measure,
     "start": process.start,
     "package": packaged.measure,
     "storm": process.storm,

@@ -3,9 +3,11 @@
 import asyncio
 import errno
 import os
+import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,8 @@ from exporter.descriptors import (
     targets_that_fit,
     too_few_for_connections,
 )
+
+ROOT = Path(__file__).parent.parent
 
 
 def raised(soft: int, hard: int) -> list[int]:
@@ -96,6 +100,18 @@ def test_where_nobody_tells_what_is_open_nothing_is_counted() -> None:
 )
 def test_targets_leave_what_all_else_needs_or_half(limit: int, fitting: int) -> None:
     assert targets_that_fit(limit) == fitting
+
+
+def test_the_documents_say_how_many_fit() -> None:
+    unit = (ROOT / "deploy/systemd/asterisk-fax-exporter.service").read_text()
+    (limit,) = re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)
+    said = " ".join((ROOT / "docs/limits.md").read_text().split())
+    assert f"systemd, {int(limit):,}, is enough for {targets_that_fit(int(limit)):,} PBXs" in said
+    assert f"a hard limit of 1,024 for {targets_that_fit(1024)}." in said
+    assert (
+        f"up to {RESERVE}. The limit is raised as far as the hard one lets it, to {ENOUGH:,}"
+        in said
+    )
 
 
 def test_targets_that_do_not_fit_are_told_with_what_to_do_until_all_fit(

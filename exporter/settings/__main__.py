@@ -14,8 +14,8 @@ from typing import Final
 
 from exporter.settings.reading import said
 
-_NICE: Final = 10
-"""Polls come first, and HTTP."""
+_NICE: Final = 5
+"""As the process that serves HTTP: polls come first."""
 _KILLED_FIRST: Final = "800"
 """If memory runs out, the kernel ends this process rather than one that counts or serves."""
 
