@@ -61,11 +61,10 @@ class Fleet:
         async with self._one_at_a_time:
             before, pieces = self.pollers, Pieces()
             fitting = self._room.take(len(targets))
-            kept, pollers, added = set[str](), dict[str, Poller](), list[str]()
+            kept, pollers = set[str](), dict[str, Poller]()
             for name, settings in targets.items():
                 if (poller := before.get(name)) is None:
                     poller = self._poller(name, settings)
-                    added.append(name)
                 elif poller.settings == settings:
                     kept.add(name)
                 pollers[name] = poller
@@ -75,26 +74,29 @@ class Fleet:
             for name in before.keys() - pollers.keys():
                 await self._end(name)
                 before[name].ledger.close()
+            changed = before.keys() & pollers.keys() - kept
             for name in list(targets)[fitting:]:  # before others need what they have
                 await self._end(name)
-            for index, (name, settings) in enumerate(targets.items()):
-                if name not in kept and name in before:
+                if name in changed:
+                    pollers[name] = self._changed(name, targets[name], before[name])
+                pollers[name].leave_out(self._room.why)
+                await pieces.done()
+            for name in list(targets)[:fitting]:
+                if name in changed:
                     await self._end(name)
-                    pollers[name] = self._changed(name, settings, before[name])
-                if index >= fitting:
-                    pollers[name].leave_out(self._room.why)
-                elif name not in self._tasks:
+                    pollers[name] = self._changed(name, targets[name], before[name])
+                if name not in self._tasks:
                     self._tasks[name] = asyncio.create_task(pollers[name].run(), name=name)
                     await pieces.turn()
                 await pieces.done()
-        removed = len(before.keys() - targets.keys())
+        added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())
         log.info(
             "%d target%s: %d added, %d removed, %d changed",
             len(targets),
             "" if len(targets) == 1 else "s",
-            len(added),
+            added,
             removed,
-            len(targets) - len(kept) - len(added),
+            len(changed),
         )
 
     async def close(self) -> None:
