@@ -74,7 +74,7 @@ async def read_beside_polls(path: Path, shard: Shard | None) -> Reading:
                 error.strerror,
             )
         else:
-            return await _said_by(process, path, shard)
+            return await _answer_of(process, path, shard)
     return await asyncio.to_thread(read_targets, path, shard)
 
 
@@ -85,14 +85,16 @@ def _size(path: Path) -> int:
         return 0
 
 
-async def _said_by(process: asyncio.subprocess.Process, path: Path, shard: Shard | None) -> Reading:
+async def _answer_of(
+    process: asyncio.subprocess.Process, path: Path, shard: Shard | None
+) -> Reading:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         with contextlib.suppress(ConnectionError):  # its status tells
             process.stdin.write(pickle.dumps((path, shard)))
             await process.stdin.drain()
-        said = io.BytesIO(await process.stdout.read())
+        answer = io.BytesIO(await process.stdout.read())
         status = await process.wait()
     finally:
         process.stdin.close()
@@ -107,12 +109,12 @@ async def _said_by(process: asyncio.subprocess.Process, path: Path, shard: Shard
             f"{path}: the process that reads it ended with status {status} before it was done; "
             "is there enough memory?"
         )
-    problem = pickle.load(said)
+    problem = pickle.load(answer)
     if problem:
         raise SettingsError(problem)
-    reading, pieces = Reading(cautions=pickle.load(said)), Pieces()
-    for _ in range(pickle.load(said)):
-        reading.targets.update(pickle.load(said))
+    reading, pieces = Reading(cautions=pickle.load(answer)), Pieces()
+    for _ in range(pickle.load(answer)):
+        reading.targets.update(pickle.load(answer))
         await pieces.turn()
     return reading
 
