@@ -87,10 +87,10 @@ def measure(
             closed = stack.enter_context(socket.socket())
             closed.bind((pbx.HOST, 0))  # and does not listen
             nobody = closed.getsockname()[1]
-            targets = {name: _target(nobody) for name in file.names}
+            targets = {name: _target(pbx.HOST, nobody) for name in file.names}
             alive = file.alive(pbxs)
-            for name, port in zip(alive, address.ports, strict=False):
-                targets[name] = _target(port)
+            for name, place in zip(alive, address.places, strict=False):
+                targets[name] = _target(*place)
             path = folder / "exporter.yml"
             _write(path, targets)
             shard = [] if file.shards is None else [f"--config.shard=0/{file.shards}"]
@@ -106,7 +106,7 @@ def measure(
             all_polled = _all_polled(address, len(alive)) - begun
             time.sleep(WARM_UP)
             what = f"{len(alive)} PBXs with {sessions} sessions each, {file}"
-            gaps = sorted(_gaps(address.polls()))
+            gaps = sorted(_gaps(address.seen().polls))
             numbers[f"{what}: start"] = {
                 "listening_s": round(listening, 3),
                 "all_polled_s": round(all_polled, 3),
@@ -119,8 +119,8 @@ def measure(
     return numbers
 
 
-def _target(port: int) -> Target:
-    return {"username": "u", "secret_env": "BENCH_SECRET", "host": pbx.HOST, "port": port}
+def _target(host: str, port: int) -> Target:
+    return {"username": "u", "secret_env": "BENCH_SECRET", "host": host, "port": port}
 
 
 def _write(path: Path, targets: dict[str, Target]) -> None:
@@ -136,14 +136,14 @@ def _all_polled(address: pbx.Address, alive: int) -> float:
     deadline = time.perf_counter() + 60
     while len(first) < alive and time.perf_counter() < deadline:
         time.sleep(0.5)
-        for number, times in enumerate(address.polls()):
+        for number, times in enumerate(address.seen().polls):
             if times:
                 first.setdefault(number, times[0])
     return max(first.values())
 
 
 def _reloaded(exporter: Exporter, address: pbx.Address) -> dict[str, float]:
-    address.polls()
+    address.seen()
     time.sleep(CALM)
     main, begun = exporter.process.pid, time.perf_counter()
     cpu = cpu_of([main])
@@ -152,7 +152,7 @@ def _reloaded(exporter: Exporter, address: pbx.Address) -> dict[str, float]:
         took = time.perf_counter() - begun
     cpu = cpu_of([main]) - cpu
     time.sleep(CALM)
-    gaps = sorted(_gaps(address.polls()))
+    gaps = sorted(_gaps(address.seen().polls))
     return {
         "gap_max_s": round(gaps[-1], 3),
         "gap_p99_s": round(gaps[len(gaps) * 99 // 100], 3),
