@@ -96,6 +96,9 @@ def _goals(numbers: Numbers) -> Iterator[Goal]:
         of("one unwanted event", "cpu_us"),
         of("one completion event", "cpu_us"),
     )
+    reloads = [values["gap_max_s"] for values in numbers.values() if "reload_s" in values]
+    if reloads:
+        yield Goal("longest gap between polls during a reload / interval", "<= 1.1", max(reloads))
     alone = of("1 PBXs with 5 sessions each, at 1 Hz", "resident_mib")
     if alone is not None:
         yield Goal("resident MiB of both processes with one PBX", "< 110", alone)

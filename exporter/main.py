@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from exporter import __version__, ending, log
+from exporter.descriptors import raise_limit, targets_that_fit
 from exporter.fax_log import FaxFile, FaxJournal, fax_log
 from exporter.health import HealthSocket
 from exporter.health_check import health_check
@@ -27,7 +28,7 @@ from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.peer_file import PeerFile
 from exporter.polling import Fleet, cancel_and_wait
-from exporter.reload import Reload, warn_of_descriptors
+from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
     ConfigFile,
@@ -43,6 +44,9 @@ from exporter.words import say, visible
 
 _LOOK_SECONDS: Final = 0.05
 """Between two looks whether the demo is watched."""
+
+_CHECKED_AT_ONCE: Final = 256
+"""PBXs that --check-pbx is connected to at most."""
 
 _DAY_SECONDS: Final = 25 * 3600.0
 """Of the longest day: as long ago began today, by any clock on a wall."""
@@ -109,10 +113,16 @@ async def _check_files(settings: Settings) -> int:
 
 async def _check_pbxs(settings: Settings) -> int:
     """Asks each Asterisk once, and prints what it lacks. Raises SettingsError."""
-    from exporter.check_pbx import WIDTH, check, text  # as above
+    from exporter.check_pbx import WIDTH, Report, check, text  # as above
+
+    at_once = asyncio.Semaphore(min(_CHECKED_AT_ONCE, targets_that_fit(raise_limit())))
+
+    async def check_one(name: str, ami: AmiSettings) -> Report:
+        async with at_once:
+            return await check(name, ami)
 
     async with _targets(settings, _config_file(settings)) as targets:
-        reports = await asyncio.gather(*(check(name, ami) for name, ami in targets.items()))
+        reports = await asyncio.gather(*(check_one(name, ami) for name, ami in targets.items()))
     width = shutil.get_terminal_size((WIDTH, 0)).columns
     say("\n\n".join(text(report, width) for report in reports))
     return 1 if any(report.wrong for report in reports) else 0
@@ -173,7 +183,7 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         targets = await stack.enter_async_context(_targets(settings, file, one))
         logger.info("asterisk-fax-exporter %s", __version__)
-        warn_of_descriptors(len(targets))
+        raise_limit()
         peers = settings.metrics.peer_limit if settings.metrics.peer_label else None
         peer_file = None
         if settings.metrics.peer_file is not None:

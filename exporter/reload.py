@@ -9,19 +9,12 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from exporter.descriptors import raise_limit, too_few_for_targets
 from exporter.notify import Notifier
 from exporter.polling import Fleet
 from exporter.settings import ConfigFile, OneTarget, SettingsError
 from exporter.shared import Shared
 
 logger = logging.getLogger(__name__)
-
-
-def warn_of_descriptors(targets: int) -> None:
-    """Warns if so many targets need more open files than the process may have."""
-    if (few := too_few_for_targets(targets, raise_limit())) is not None:
-        logger.warning("%s", few)
 
 
 class Reload:
@@ -69,9 +62,7 @@ class Reload:
                 self._reopen()
             if self._file is not None:
                 try:
-                    targets = await self._file.read()
-                    await self._fleet.watch(targets)
-                    warn_of_descriptors(len(targets))
+                    await self._fleet.watch(await self._file.read())
                 except SettingsError as error:
                     logger.error("not read again, what was there goes on: %s", error)
                     problems.append(str(error))

@@ -1,9 +1,13 @@
 """The limit of open files, and what fits into it."""
 
+import asyncio
+import errno
 import os
+import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +15,17 @@ from exporter.descriptors import (
     ENOUGH,
     RESERVE,
     RESERVE_OF_WEB,
+    Room,
+    TellOnce,
     connections_that_fit,
     in_use,
     needed,
     raise_limit,
+    targets_that_fit,
     too_few_for_connections,
-    too_few_for_targets,
 )
+
+ROOT = Path(__file__).parent.parent
 
 
 def raised(soft: int, hard: int) -> list[int]:
@@ -86,15 +94,48 @@ def test_where_nobody_tells_what_is_open_nothing_is_counted() -> None:
         assert in_use() == 0
 
 
-def test_targets_that_do_not_fit_are_a_warning_that_says_what_to_do() -> None:
-    assert too_few_for_targets(100, 100 + RESERVE) is None
-    said = too_few_for_targets(101, 100 + RESERVE)
-    assert said is not None
-    assert said.startswith(
-        f"101 targets may need {needed(101)} open files, and the limit is {100 + RESERVE}; raise it"
+@pytest.mark.parametrize(
+    ("limit", "fitting"),
+    [(sys.maxsize, sys.maxsize - RESERVE), (1024, 1024 - RESERVE), (100, 50), (40, 20)],
+)
+def test_targets_leave_what_all_else_needs_or_half(limit: int, fitting: int) -> None:
+    assert targets_that_fit(limit) == fitting
+
+
+def test_the_documents_say_how_many_fit() -> None:
+    unit = (ROOT / "deploy/systemd/asterisk-fax-exporter.service").read_text()
+    (limit,) = re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)
+    said = " ".join((ROOT / "docs/limits.md").read_text().split())
+    assert f"systemd, {int(limit):,}, is enough for {targets_that_fit(int(limit)):,} PBXs" in said
+    assert f"a hard limit of 1,024 for {targets_that_fit(1024)}." in said
+    assert (
+        f"up to {RESERVE}. The limit is raised as far as the hard one lets it, to {ENOUGH:,}"
+        in said
     )
-    assert "LimitNOFILE=" in said
-    assert (too_few_for_targets(1, 40) or "").startswith("1 target may")
+
+
+def test_targets_that_do_not_fit_are_told_with_what_to_do_until_all_fit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
+    room = Room()
+    assert room.take(960) == 960
+    assert room.why == ""
+    assert not caplog.records
+    assert room.take(1100) == 960
+    assert caplog.messages.pop().startswith(
+        f"1100 targets need {needed(1100)} open files, and the limit is 1024: only the first 960 "
+        "are watched, and 140 are not; raise it: LimitNOFILE="
+    )
+    assert room.why.startswith("not watched, as it would take too many open files: 1100 targets")
+    assert "LimitNOFILE=" in room.why
+    caplog.clear()
+    assert room.take(960) == 960
+    assert room.why == ""
+    assert caplog.messages == ["the limit of open files is enough for all targets now"]
+    room.take(960)
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize(
@@ -114,3 +155,31 @@ def test_connections_take_what_is_left(limit: int, used: int, fitting: int) -> N
     else:
         assert said is not None
         assert f"--web.max-connections is 512, and the limit of open files leaves {fitting}" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.EMFILE, "LimitNOFILE="), (errno.ENFILE, "fs.file-max")]
+)
+def test_connections_that_cannot_be_accepted_are_told_once_until_it_has_been_quiet(
+    number: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, loop = 1000.0, asyncio.new_event_loop()
+    try:
+        loop.time = lambda: now  # type: ignore[method-assign]
+        tell = TellOnce()
+        context = {
+            "message": "socket.accept() out of system resource",
+            "exception": OSError(number, os.strerror(number)),
+        }
+        for _ in range(400):
+            tell(loop, context)
+            now += 1
+        assert len(caplog.messages) == 1
+        assert said in caplog.text
+        now += 60
+        tell(loop, context)
+        assert len(caplog.messages) == 2
+        tell(loop, {"message": "Task was destroyed but it is pending!"})
+        assert "Task was destroyed" in caplog.messages[2]
+    finally:
+        loop.close()

@@ -249,11 +249,16 @@ def test_a_limit_of_open_files_that_is_too_low_is_said_and_the_targets_come_firs
     config = targets(tmp_path, **{f"pbx-{number}": 1 for number in range(60)})
     low = ("sh", "-c", 'ulimit -n 100; exec "$@"', "sh")
     with Exporter(f"--config.file={config}", launcher=low) as exporter:
-        exporter.wait_for_line("60 targets may need 124 open files, and the limit is 100; raise", 5)
+        exporter.wait_for_line("60 targets need 124 open files, and the limit is 100: only", 5)
         exporter.wait_for_line(
             "--web.max-connections is 512, and .* leaves [0-9]+: no more are held", 5
         )
         exporter.wait_until(lambda now: now.value("exporter_targets") == 60, 20)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{exporter.base}/-/ready", timeout=10)
+        with refused.value:
+            told = refused.value.read().decode()
+    assert len(re.findall("not watched, as it would take too many open files", told)) == 10
 
 
 def test_it_serves_each_address_and_ends_with_all() -> None:

@@ -21,6 +21,7 @@ class Cause(StrEnum):
     NO_ROUTE = "no route"
     FORBIDDEN = "not permitted"
     TIMED_OUT = "timed out"
+    LIMIT = "too many open files"
     OTHER = "no connection"
     OWN_FILES = "TLS files"
     CERTIFICATE = "certificate refused"
@@ -53,8 +54,14 @@ _ERRNO: Final = {
     errno.ETIMEDOUT: Cause.TIMED_OUT,
     errno.ECONNRESET: Cause.REFUSED,
     errno.ENOPROTOOPT: Cause.REFUSED,  # a firewall's icmp-proto-unreachable
+    errno.EMFILE: Cause.LIMIT,
+    errno.ENFILE: Cause.LIMIT,
 }
 _UNREACHED: Final = {
+    Cause.LIMIT: (
+        "this process has as many as it may (raise it: LimitNOFILE= in a systemd unit, ulimit -n "
+        "in a shell), or all of this machine have together (sysctl fs.file-max)"
+    ),
     Cause.REFUSED: (
         "nothing listens on this port, or a firewall refuses it; does Asterisk run, is --ami.port "
         "the port of bindaddr (of tlsbindaddr for --ami.tls) in [general] of its manager.conf, "

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeAlias
+from functools import partial
+from typing import Final, TypeAlias
 
 from exporter.ami.diagnosis import cause_of, unknown_name, unreached
 from exporter.ami.errors import ConnectError
@@ -12,6 +14,12 @@ from exporter.settings import AmiSettings
 
 _AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[object, ...]]
 """Family, kind, protocol, canonical name and address."""
+
+LOOK_UPS: Final = 16
+"""Names that are looked up at once. A name server that does not answer holds up each for seconds,
+and with it names that wait for their turn, but nobody who has an address."""
+_threads: Final = ThreadPoolExecutor(LOOK_UPS, "names")
+"""Of their own: in those of asyncio secrets are read, which others wait for."""
 
 
 async def reach(settings: AmiSettings, deadline: float) -> socket.socket:
@@ -50,10 +58,15 @@ async def _addresses(settings: AmiSettings, deadline: float) -> Sequence[_Addres
     with suppress(socket.gaierror, UnicodeError):  # an address needs no look-up, and so no thread
         flags = socket.AI_NUMERICHOST
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(deadline):
-            return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return await look_up(host, port)
     except (socket.gaierror, UnicodeError, TimeoutError) as error:
         text, cause = unknown_name(error)
         raise ConnectError(f"{host}:{port}: {text}", cause) from error
+
+
+async def look_up(host: str, port: int) -> Sequence[_AddressInfo]:
+    """What getaddrinfo returns for a name. Raises what that does."""
+    asked = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    return await asyncio.get_running_loop().run_in_executor(_threads, asked)

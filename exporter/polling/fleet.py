@@ -1,14 +1,15 @@
 """The Asterisks that are watched, each by a poller of its own; they come and go at a reload."""
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from exporter.descriptors import Room
 from exporter.ledger import Earlier, EndedFax, Ledger, Remembered
+from exporter.pieces import Pieces
 from exporter.polling.clock import Clock
 from exporter.polling.poller import Poller
 from exporter.settings import AmiSettings
@@ -43,6 +44,7 @@ class Fleet:
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
+        self._room = Room()
 
     @property
     def stale(self) -> list[str]:
@@ -51,27 +53,42 @@ class Fleet:
 
     async def watch(self, targets: Mapping[str, AmiSettings]) -> None:
         """Watches these and no others. A target whose settings are as before goes on undisturbed;
-        one that has the same address and other settings connects again and keeps its counters."""
+        one that has the same address and other settings connects again and keeps its counters.
+
+        None is without polls for longer than its own connection takes: each is ended only when the
+        new one can begin, and all others have their turn in between.
+        """
         async with self._one_at_a_time:
-            before = self.pollers
-            kept = {n for n, s in targets.items() if n in before and before[n].settings == s}
-            for name in before.keys() - kept:
-                if (task := self._tasks.pop(name, None)) is not None:  # None after `close`
-                    await cancel_and_wait(task)
-                if name not in targets or not _same_asterisk(before[name].settings, targets[name]):
-                    before[name].ledger.close()
-            pollers: dict[str, Poller] = {}
+            before, pieces = self.pollers, Pieces()
+            fitting = self._room.take(len(targets))
+            kept, pollers = set[str](), dict[str, Poller]()
             for name, settings in targets.items():
-                if name in kept:
-                    pollers[name] = before[name]
-                    continue
-                pollers[name] = self._poller(name, settings, before.get(name))
-                if before:  # a thousand new ones must not hold up those that are polled already
-                    await asyncio.sleep(0)
+                if (poller := before.get(name)) is None:
+                    poller = self._poller(name, settings)
+                elif poller.settings == settings:
+                    kept.add(name)
+                pollers[name] = poller
+                if before:  # else none is polled yet
+                    await pieces.done()
             self.pollers = pollers  # before they begin, so that /-/ready waits for them from now on
-            for name in [name for name in pollers if name not in kept]:
-                self._tasks[name] = asyncio.create_task(pollers[name].run(), name=name)
-                await asyncio.sleep(0)
+            for name in before.keys() - pollers.keys():
+                await self._end(name)
+                before[name].ledger.close()
+            changed = before.keys() & pollers.keys() - kept
+            for name in list(targets)[fitting:]:  # before others need what they have
+                await self._end(name)
+                if name in changed:
+                    pollers[name] = self._changed(name, targets[name], before[name])
+                pollers[name].leave_out(self._room.why)
+                await pieces.done()
+            for name in list(targets)[:fitting]:
+                if name in changed:
+                    await self._end(name)
+                    pollers[name] = self._changed(name, targets[name], before[name])
+                if name not in self._tasks:
+                    self._tasks[name] = asyncio.create_task(pollers[name].run(), name=name)
+                    await pieces.turn()
+                await pieces.done()
         added, removed = len(targets.keys() - before.keys()), len(before.keys() - targets.keys())
         log.info(
             "%d target%s: %d added, %d removed, %d changed",
@@ -79,20 +96,34 @@ class Fleet:
             "" if len(targets) == 1 else "s",
             added,
             removed,
-            len(targets) - len(kept) - added,
+            len(changed),
         )
 
     async def close(self) -> None:
         """Ends all pollers. What they waited for an event of is told."""
-        while self._tasks:
-            await cancel_and_wait(self._tasks.popitem()[1])
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         for poller in self.pollers.values():
             poller.ledger.close()
 
-    def _poller(self, name: str, settings: AmiSettings, before: Poller | None) -> Poller:
-        if before is not None and _same_asterisk(before.settings, settings):
+    async def _end(self, name: str) -> None:
+        """Ends the loop of a target, if it has one: not if it is left out, or after `close`."""
+        if (task := self._tasks.pop(name, None)) is not None:
+            await cancel_and_wait(task)
+
+    def _changed(self, name: str, settings: AmiSettings, before: Poller) -> Poller:
+        """The poller of a target from now on, whose loop has ended."""
+        if _same_asterisk(before.settings, settings):
             before.log_in_with(settings)
             return before
+        before.ledger.close()
+        return self._poller(name, settings)
+
+    def _poller(self, name: str, settings: AmiSettings) -> Poller:
         # By a hash of the name, as Prometheus spreads its scrapes, so that the polls of a fleet do
         # not all come at once, and a target keeps its place in the interval.
         digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
@@ -113,5 +144,6 @@ def _same_asterisk(before: AmiSettings, now: AmiSettings) -> bool:
 async def cancel_and_wait(task: asyncio.Task[None]) -> None:
     """Cancels a task and waits for its end."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])  # who waits may be cancelled himself, and is to notice
+    if not task.cancelled():
+        task.result()

@@ -118,6 +118,13 @@ class Poller:
         self._notices.clear()
         self.status.begin_anew(troubles.NEW_SETTINGS)
 
+    def leave_out(self, why: str) -> None:
+        """It is not watched until `run` is called again, and that is told. Not to be called while
+        `run` is at work."""
+        self.status.begin_anew(troubles.FIRST_TRY)
+        self.status.trouble = why
+        self._step_ends = -math.inf
+
     @property
     def fresh(self) -> bool:
         """Whether the last poll succeeded, and is no older than the next one may take."""
@@ -140,6 +147,7 @@ class Poller:
     async def run(self) -> None:
         """Connects, polls, and connects again; ends only when cancelled."""
         backoff = Backoff()
+        self.status.begin_anew(self.status.waiting)
         while True:
             logins, polled = self.status.connects, self.status.last_success
             try:

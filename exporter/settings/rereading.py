@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from exporter.log import about_target
-from exporter.settings.cautions import (
-    login_cautions,
-    secret_cautions,
-    targets_cautions,
-    web_cautions,
-)
+from exporter.pieces import Pieces
+from exporter.settings.cautions import login_cautions, secret_cautions, web_cautions
 from exporter.settings.declarations import BY_PATH
 from exporter.settings.models import AmiSettings
 from exporter.settings.problems import Place, SettingsError
+from exporter.settings.reading import read_beside_polls, read_targets
 from exporter.settings.secret_file import is_read_once
-from exporter.settings.targets import Targets, load_targets
+from exporter.settings.targets import Targets
 from exporter.settings.values import Shard
 from exporter.settings.web_config import WebConfig, read_web_config
 from exporter.settings.web_protection import Protection
@@ -91,21 +88,27 @@ class ConfigFile:
         self._shard = shard
         self._clock = clock
         self._warned = _Warned()
+        self._polled = False
+        """Whether there may be PBXs that are polled while it is read: not at the first time."""
 
     async def read(self) -> Targets:
         """Return the targets it names now. Raises SettingsError if anything in it is wrong."""
+        polled, self._polled = self._polled, True
         try:
-            targets = await asyncio.to_thread(load_targets, self.path, self._shard)
+            if polled:
+                reading = await read_beside_polls(self.path, self._shard)
+            else:
+                reading = await asyncio.to_thread(read_targets, self.path, self._shard)
         except SettingsError:
             self.successful = False
             raise
-        self._warned.warn(targets_cautions(self.path))
-        for name, target in targets.items():
-            self._warned.warn(login_cautions(target))
-            self._warned.warn(secret_cautions(target), name)
+        pieces = Pieces()
+        for target, caution in reading.cautions:
+            self._warned.warn([caution], target)
+            await pieces.done()
         self.successful = True
         self.success_timestamp = self._clock()
-        return targets
+        return reading.targets
 
 
 class WebConfigFile:

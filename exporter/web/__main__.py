@@ -15,6 +15,7 @@ from typing import Final
 
 from exporter import log
 from exporter.descriptors import (
+    TellOnce,
     connections_that_fit,
     in_use,
     raise_limit,
@@ -57,6 +58,7 @@ async def _run(link: socket.socket) -> int:
     setup = await read_frame(reader)
     assert isinstance(setup, WebSetup)
     log.setup(setup.settings.log.level, setup.settings.log.format)
+    asyncio.get_running_loop().set_exception_handler(TellOnce())
     source = Source(reader, writer)
     try:
         config = WebConfigFile(

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from exporter.ami import reach
 from exporter.fax import Operation, State, Transport
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Clock, Failure, Poller
@@ -143,13 +144,13 @@ async def test_a_name_that_does_not_resolve_is_tried_again_until_it_does(
     await pbx.start()
     known = False
 
-    async def resolve(_: object, host: str, port: int, **__: Any) -> list[Any]:
+    async def resolve(host: str, port: int) -> list[Any]:
         assert host == "pbx.example"
         if not known:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    monkeypatch.setattr(reach, "look_up", resolve)
     poller = Poller(settings_for(pbx, host="pbx.example"), 1, Ledger(), clock=clock())
     task = asyncio.create_task(poller.run())
     await asyncio.sleep(300)
@@ -304,9 +305,11 @@ def test_used_up_file_descriptors_are_survived() -> None:
         with contextlib.ExitStack() as stack:
             for _ in range(20):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            exporter.wait_for_line("out of system resource", 20)
+            exporter.wait_for_line("clients wait, .*: Too many open files; raise it: Limit", 20)
         now = exporter.wait_until(lambda now: now.value("up") == 1, 30)
         assert now.value("connects_total") == 1
+        assert exporter.log.count("clients wait") == 1
+        assert "system resource" not in exporter.log
         assert exporter.stop() == 0
 
 

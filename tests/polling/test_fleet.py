@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from exporter import descriptors
 from exporter.fax import Operation
 from exporter.ledger import Earlier, EndedFax
 from exporter.polling import Clock, Failure, Fleet, Poller
+from exporter.polling.troubles import FIRST_TRY
 from exporter.settings import AmiSettings
 from harness.pbx import FaultyPbx
 from harness.virtual_time import clock, in_virtual_time, until, wall
@@ -363,3 +365,88 @@ async def test_what_still_waits_for_its_event_is_told_when_its_target_goes() -> 
             await until(lambda: not fleet.stale)
             assert sorted(told) == ["pbx-1", "pbx-2"]
     assert sorted(told) == ["pbx-0", "pbx-1", "pbx-2"]
+
+
+@in_virtual_time
+async def test_who_is_changed_is_polled_until_his_own_connection_can_begin() -> None:
+    """However many are changed with him: at each moment one of them is without at most."""
+    async with pbxs(1) as (pbx,):
+        before = {f"pbx-{number}": settings_for(pbx) for number in range(50)}
+        async with fleet_of(before) as fleet:
+            await until(lambda: not fleet.stale)
+            changed = {
+                name: settings.model_copy(update={"timeout": 4.0})
+                for name, settings in before.items()
+            }
+            watching = asyncio.create_task(fleet.watch(changed))
+            while not watching.done():
+                running = sum(task.get_name() in before for task in asyncio.all_tasks())
+                assert running >= len(before) - 1
+                await asyncio.sleep(0)
+            assert {poller.settings.timeout for poller in fleet.pollers.values()} == {4.0}
+
+
+@in_virtual_time
+async def test_another_asterisk_takes_the_place_of_one_only_once_that_is_left() -> None:
+    async with pbxs(2) as started, fleet_of({"a": settings_for(started[0])}) as fleet:
+        await until(lambda: not fleet.stale)
+        begin(started[0]).finish_page()
+        await until(lambda: pages(fleet.pollers["a"]) == 1)
+        old = fleet.pollers["a"]
+        watching = asyncio.create_task(fleet.watch({"a": settings_for(started[1])}))
+        while fleet.pollers["a"] is old:
+            assert not watching.done()
+            await asyncio.sleep(0)
+        assert not old.status.connected
+        await watching
+        await until(lambda: not fleet.stale)
+        assert pages(fleet.pollers["a"]) == 0
+        assert len(started[1].connections) == 1
+
+
+@in_virtual_time
+async def test_who_is_cancelled_while_he_changes_the_targets_does_not_go_on() -> None:
+    async with pbxs(1) as (pbx,), fleet_of({"a": settings_for(pbx)}) as fleet:
+        await until(lambda: not fleet.stale)
+        change = {f"pbx-{number}": settings_for(pbx) for number in range(50)}
+        watching = asyncio.create_task(fleet.watch(change))
+        while "a" in fleet.pollers:
+            await asyncio.sleep(0)
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+        assert len(fleet._tasks) < 50
+        await fleet.watch(change)  # what was not begun is begun by the next one
+        await until(lambda: not fleet.stale)
+        assert list(fleet.pollers) == list(change)
+
+
+@in_virtual_time
+async def test_targets_beyond_the_limit_of_open_files_are_not_tried_and_say_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit = 8
+    monkeypatch.setattr(descriptors, "raise_limit", lambda: limit)
+    async with pbxs(6) as started, fleet_of(named(started)) as fleet:
+        await until(lambda: len(fleet.stale) == 2)
+        assert fleet.stale == ["pbx-4", "pbx-5"]
+        for name in fleet.stale:
+            poller = fleet.pollers[name]
+            assert "too many open files" in (poller.status.outage or "")
+            assert not poller.alive
+        await asyncio.sleep(100)
+        assert [len(pbx.connections) for pbx in started] == [1, 1, 1, 1, 0, 0]
+        begin(started[3]).finish_page()
+        await until(lambda: pages(fleet.pollers["pbx-3"]) == 1)
+        # Another order: who goes keeps what was counted, and who comes is watched.
+        turned = dict(reversed(named(started).items()))
+        await fleet.watch(turned)
+        await until(lambda: fleet.stale == ["pbx-1", "pbx-0"])
+        assert [len(pbx.connections) for pbx in started] == [1, 1, 1, 1, 1, 1]
+        assert "too many open files" in (fleet.pollers["pbx-1"].status.outage or "")
+        assert fleet.pollers["pbx-3"].status.connects == 1
+        limit = 12
+        await fleet.watch(turned)
+        assert fleet.pollers["pbx-1"].status.outage == FIRST_TRY
+        await until(lambda: not fleet.stale)
+        assert pages(fleet.pollers["pbx-3"]) == 1

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from exporter.ami import reach
 from exporter.link import Source
 from exporter.polling import Failure, Fleet, Health, Poller, Row
 from exporter.polling import poller as poller_module
@@ -107,7 +108,7 @@ async def no_name(on: Watched) -> None:
     async def resolve(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    on.patch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
+    on.patch.setattr(reach, "look_up", resolve)
     await on.watch(host="fax.example")
 
 
