@@ -1,8 +1,7 @@
 """When Python looks for garbage in cycles: seldom, and not among what stays.
 
-Polls leave none; what does is a connection that fails, or a target that is removed. But a look stops
-everything for as long as it takes to visit all that there is, and Python looks the more often the
-more is replaced: at each poll of each PBX.
+Polls leave none, but failed connections and removed targets do. A look stops everything until all
+there is was visited, and Python looks the more often the more is replaced: by each poll.
 """
 
 import asyncio
