@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from exporter import __version__, ending, log
+from exporter import __version__, ending, garbage, log
 from exporter.descriptors import raise_limit, targets_that_fit
 from exporter.fax_log import FaxFile, FaxJournal, fax_log
 from exporter.health import HealthSocket
@@ -25,6 +25,7 @@ from exporter.history import fault as history_fault
 from exporter.ledger import EndedFax
 from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
+from exporter.loop import gathering_loop
 from exporter.notify import Notifier
 from exporter.peer_file import PeerFile
 from exporter.polling import Fleet, cancel_and_wait
@@ -71,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from exporter.setup_pbx import Wish, setup_pbx  # imported here: only this needs it
 
             return setup_pbx(Wish(settings.dry_run, settings.remove, settings.yes))
-        return asyncio.run(_run(settings, standard_error))
+        with asyncio.Runner(loop_factory=gathering_loop) as runner:
+            return runner.run(_run(settings, standard_error))
     except SettingsError as error:
         log.flush()
         say(str(error), sys.stderr)
@@ -234,6 +236,7 @@ async def _serve(
         earlier.clear()  # a target that a reload adds was not watched until then
         reload.begin()
         following = [notifier.follow(fleet), health.answer(web.fault)]
+        following.append(garbage.follow(lambda: [p.identity for p in fleet.pollers.values()]))
         if peer_file is not None:
             following.append(peer_file.follow(fleet))
         if settings.demo:
