@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from exporter.demo import DemoSession
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import Poller, cancel_and_wait
+from exporter.polling import Lateness, Poller, cancel_and_wait
 from exporter.settings import AmiSettings
 from harness.pbx import FaultyPbx
 from harness.virtual_time import clock, until, wall
@@ -32,10 +32,11 @@ async def watched(
     start: bool = True,
     peer_limit: int | None = None,
     wall_clock: Callable[[], float] = wall,
+    lateness: Lateness | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
     """A demo PBX and a poller that watches it, both running; `start=False`: nobody listens yet.
-    `wall_clock`: the poller's."""
+    `wall_clock`, `lateness`: the poller's."""
     pbx = FaultyPbx(secret=SECRET, clock=wall, **options)
     await pbx.start()
     if not start:
@@ -46,6 +47,7 @@ async def watched(
         Ledger(peer_limit),
         clock=replace(clock(), wall=wall_clock),
         jitter=lambda: 1.0,
+        lateness=lateness,
     )
     task = asyncio.create_task(poller.run())
     try:

@@ -67,7 +67,7 @@ class Source:
         self._columns: dict[str, Columns] = {}
         self._asking: dict[int, str] = {}
         self._fleet = Shared(partial(self._ask, "fleet"))
-        self._recent_names = Recent(self._ask_names, lasts)
+        self._recent = Recent(self.fleet, lasts)
         self._reload = Shared(partial(self._ask, "reload"))
         self._lasts = lasts
         self._rows = Recent(self._ask_rows, lasts)
@@ -102,10 +102,12 @@ class Source:
 
     async def names(self) -> tuple[str, ...]:
         """The names of the targets, up to `lasts` seconds old: for pages that stay open."""
-        return await self._recent_names()
+        return (await self._recent()).names
 
-    async def _ask_names(self) -> tuple[str, ...]:
-        return (await self.fleet()).names
+    async def behind(self) -> str:
+        """That the main process does not keep up with its polls, and what to do; empty if it does.
+        Up to `lasts` seconds old."""
+        return (await self._recent()).pace.behind
 
     def _forget_others(self, names: frozenset[str]) -> None:
         """Keeps nothing of targets that are no more. With peers their keys are many."""

@@ -5,6 +5,8 @@ from exporter.polling.backoff import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
 from exporter.polling.clock import Clock
 from exporter.polling.fleet import Fleet, cancel_and_wait
 from exporter.polling.health import Health, Lately, health_of
+from exporter.polling.lateness import Lateness, Pace
+from exporter.polling.loop_time import LoopTime, new_loop
 from exporter.polling.poller import (
     CORESETTINGS,
     CORESTATUS,
@@ -31,11 +33,15 @@ __all__ = [
     "Fleet",
     "Health",
     "Lately",
+    "Lateness",
+    "LoopTime",
+    "Pace",
     "Poller",
     "Row",
     "Shown",
     "Status",
     "cancel_and_wait",
     "health_of",
+    "new_loop",
     "troubles",
 ]

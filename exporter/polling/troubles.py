@@ -155,6 +155,16 @@ def slow_poll(timeout: float) -> Trouble[Failure]:
     return Trouble(Failure.TIMEOUT, text)
 
 
+def late_poll(timeout: float) -> Trouble[Failure]:
+    """As `slow_poll`, but this process was late for most of the time, and not the PBX."""
+    text = (
+        f"no complete answer was taken within {timeout:g} s, since this exporter was busy with "
+        "others, stopped, or given no CPU; the PBX is not to blame; if it goes on see "
+        "AsteriskFaxExporterOverloaded in docs/alerting.md"
+    )
+    return Trouble(Failure.TIMEOUT, text)
+
+
 def nothing_came(refusals: Sequence[Trouble[Kind]], user: str, version: str) -> str:
     """Why a poll was answered and brought neither sessions nor FAXStats. `refusals`: of these two,
     in this order. `version`: Asterisk's, empty if it is not known."""
