@@ -26,7 +26,7 @@ from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.peer_file import PeerFile
-from exporter.polling import Fleet, Lateness, LoopTime, cancel_and_wait, new_loop
+from exporter.polling import Fleet, Lateness, LoopTime, cancel_and_wait, new_loop, since_boot
 from exporter.reload import Reload, warn_of_descriptors
 from exporter.settings import (
     AmiSettings,
@@ -196,7 +196,7 @@ async def _serve(
             peer_file.remembered if peer_file else None,
             tell=_tell_all(*([faxes.tell] if faxes else []), history.take),
             earlier=lambda name: earlier.pop(name, None),
-            lateness=Lateness(settings.poll.interval, spent),
+            lateness=Lateness(settings.poll.interval, spent, since_boot=since_boot),
         )
         try:
             sockets = open_sockets(settings.web)

@@ -6,7 +6,7 @@ from exporter.polling.clock import Clock
 from exporter.polling.fleet import Fleet, cancel_and_wait
 from exporter.polling.health import Health, Lately, health_of
 from exporter.polling.lateness import Lateness, Pace
-from exporter.polling.loop_time import LoopTime, new_loop
+from exporter.polling.loop_time import LoopTime, new_loop, since_boot
 from exporter.polling.poller import (
     CORESETTINGS,
     CORESTATUS,
@@ -43,5 +43,6 @@ __all__ = [
     "cancel_and_wait",
     "health_of",
     "new_loop",
+    "since_boot",
     "troubles",
 ]

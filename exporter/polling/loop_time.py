@@ -45,6 +45,11 @@ class NotingSelector(selectors.DefaultSelector):
         return ready
 
 
+def since_boot() -> float:
+    """Seconds since this machine was started, those in which it was suspended included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def new_loop(spent: LoopTime) -> asyncio.AbstractEventLoop:
     """A loop whose time is noted in `spent`."""
     return asyncio.SelectorEventLoop(NotingSelector(spent))

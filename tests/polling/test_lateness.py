@@ -204,6 +204,23 @@ async def test_a_process_that_was_stopped_tells_it_once_and_goes_on(
 
 
 @in_virtual_time
+async def test_a_machine_that_was_suspended_is_told_of_though_its_monotonic_clock_stood_still(
+    told: pytest.LogCaptureFixture,
+) -> None:
+    asleep, loop = 0.0, asyncio.get_running_loop()
+    lateness = Lateness(clock=clock(), since_boot=lambda: loop.time() + asleep)
+    following = asyncio.create_task(lateness.follow(lambda: 1))
+    await asyncio.sleep(2.5)
+    asleep = 3600
+    await asyncio.sleep(60)
+    await cancel_and_wait(following)
+    assert [one.message.split(", and")[0] for one in told.records] == [
+        "for 3600.0 s this process did nothing at all"
+    ]
+    assert lateness.keeps_up
+
+
+@in_virtual_time
 async def test_a_poll_that_this_process_had_no_time_for_is_not_blamed_on_the_pbx(
     told: pytest.LogCaptureFixture,
 ) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import selectors
 import socket
+from time import monotonic
 
-from exporter.polling import LoopTime, new_loop
+from exporter.polling import LoopTime, new_loop, since_boot
 from exporter.polling.loop_time import SLACK, NotingSelector
 from harness.virtual_time import in_virtual_time, spent, work
 
@@ -74,3 +75,8 @@ def test_a_real_loop_notes_its_time_and_does_what_a_loop_does() -> None:
         assert runner.run(talk()) == b"line\n"
     assert time.waited > 0
     assert time.turns > 1
+
+
+def test_the_clock_since_boot_is_not_behind_the_monotonic_one() -> None:
+    before = monotonic()
+    assert since_boot() >= before
