@@ -95,6 +95,8 @@ class Answering:
                 return await self._faxes(ask)
             case "rows":
                 return await self._rows()
+            case "behind":
+                return self._fleet.lateness.behind
             case "reload":
                 return await self._reloaded()
             case what:

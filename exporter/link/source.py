@@ -67,10 +67,11 @@ class Source:
         self._columns: dict[str, Columns] = {}
         self._asking: dict[int, str] = {}
         self._fleet = Shared(partial(self._ask, "fleet"))
-        self._recent = Recent(self.fleet, lasts)
+        self._recent_names = Recent(self._ask_names, lasts)
         self._reload = Shared(partial(self._ask, "reload"))
         self._lasts = lasts
         self._rows = Recent(self._ask_rows, lasts)
+        self._behind = Recent(partial(self._ask, "behind"), lasts)
         self._targets: dict[tuple[str, str | None], Shared[Any] | Recent[Any]] = {}
         self._names: tuple[str, ...] = ()
 
@@ -102,12 +103,10 @@ class Source:
 
     async def names(self) -> tuple[str, ...]:
         """The names of the targets, up to `lasts` seconds old: for pages that stay open."""
-        return (await self._recent()).names
+        return await self._recent_names()
 
-    async def behind(self) -> str:
-        """That the main process does not keep up with its polls, and what to do; empty if it does.
-        Up to `lasts` seconds old."""
-        return (await self._recent()).pace.behind
+    async def _ask_names(self) -> tuple[str, ...]:
+        return (await self.fleet()).names
 
     def _forget_others(self, names: frozenset[str]) -> None:
         """Keeps nothing of targets that are no more. With peers their keys are many."""
@@ -159,6 +158,12 @@ class Source:
         if query.target is not None and not there:
             await self._known(query.target)
         return partial(unpacked, packed)
+
+    async def behind(self) -> str:
+        """That the main process does not keep up with its polls, and what to do; empty if it does.
+        Up to `lasts` seconds old."""
+        behind: str = await self._behind()
+        return behind
 
     async def rows(self) -> Versioned[list[Row]]:
         """What is told of each target among many, in the order of the file; up to `lasts` seconds

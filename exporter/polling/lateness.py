@@ -128,6 +128,11 @@ class Lateness:
         return not self._behind
 
     @property
+    def behind(self) -> str:
+        """As in Pace."""
+        return self._behind
+
+    @property
     def pace(self) -> Pace:
         """As it is now."""
         return Pace(deepcopy(self._histogram), self.busy, self._behind)

@@ -251,7 +251,7 @@ class _Routes:
         names = await self._source.names()
         if len(names) == 1:
             return await self._target_page(request, names[0])
-        rows, behind = await self._source.rows(), await self._source.behind()
+        rows, behind = await asyncio.gather(self._source.rows(), self._source.behind())
         return await self._page(
             request,
             ("fleet", wanted),
@@ -267,10 +267,9 @@ class _Routes:
     async def _target_page(self, request: web.Request, name: str) -> web.StreamResponse:
         watched = len(await self._source.names())
         try:
-            shown = await self._source.shown(name)
+            shown, behind = await asyncio.gather(self._source.shown(name), self._source.behind())
         except NoSuchTarget:
             return self._missing(request)
-        behind = await self._source.behind()
 
         def render() -> str:
             ((_, one),) = shown.read()
