@@ -150,10 +150,15 @@ class Poller:
         backoff = Backoff()
         while True:
             logins, polled = self.status.connects, self.status.last_success
+            part = self._lateness.part(self.clock.monotonic())
             try:
                 await self._watch()
             except Exception as error:
-                trouble = troubles.no_connection(error, self.settings.timeout, backoff.least)
+                timeout = self.settings.timeout
+                trouble = troubles.no_connection(error, timeout, backoff.least)
+                late = part.ours(self.clock.monotonic()) >= timeout / 2
+                if late and trouble.kind is Failure.TIMEOUT:
+                    trouble = troubles.late_connection(timeout)
                 if trouble.kind is Failure.INTERNAL:
                     # A bug in the exporter must not end it; the log has the traceback.
                     self._log.exception("unexpected error, connecting again")

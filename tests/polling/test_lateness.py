@@ -248,3 +248,30 @@ async def test_as_long_as_this_process_is_slow_a_poll_has_more_time_and_does_not
         assert poller.status.polls - polls > 10
         assert poller.status.failures[Failure.TIMEOUT] <= 1
         assert not lateness.keeps_up
+
+
+@in_virtual_time
+async def test_a_login_that_this_process_had_no_time_for_is_not_blamed_on_the_pbx() -> None:
+    async with noted() as (pbx, poller, _):
+        pbx.delay["Login"] = 0.5
+        logins = len(pbx.logins)
+        pbx.drop_connections()
+        await until(lambda: not poller.status.connected)
+        await until(lambda: len(pbx.logins) > logins)
+        work(20)  # while the answer is awaited
+        await until(lambda: poller.status.failures[Failure.TIMEOUT] > 0)
+        assert "the PBX is not to blame" in (poller.status.outage or "")
+        pbx.delay.clear()
+        await until(lambda: poller.status.up)
+
+
+@in_virtual_time
+async def test_a_login_that_the_pbx_does_not_answer_is_blamed_on_it_however_busy_the_loop() -> None:
+    async with noted() as (pbx, poller, _):
+        pbx.delay["Login"] = 60
+        pbx.drop_connections()
+        for _ in range(200):
+            work(0.075)
+            await asyncio.sleep(0.025)
+        assert poller.status.failures[Failure.TIMEOUT] > 0
+        assert "the PBX or the network is slow" in (poller.status.outage or "")
