@@ -86,7 +86,7 @@ fuzz: $(VENV)/installed-fuzz ## bytes that harm the exporter are searched for, a
 storm: $(VENV)/installed-test ## 30 s of 50,000 events a second, then every counter against the truth; ARGS="--seconds 60"
 	$(BIN)/python -m tests.trials.storm $(ARGS)
 
-crowd: $(VENV)/installed-test ## PBXS=200 and three that are a nuisance, for a minute; ARGS="--seconds 60"
+crowd: $(VENV)/installed-test ## PBXS=200 and three that are a nuisance, for a minute; ARGS="--shards 3" for as many exporters
 	$(BIN)/python -m tests.trials.crowd --pbxs $(PBXS) $(ARGS)
 
 cut: $(VENV)/installed-test ## two minutes behind a network that cuts and fragments, compared with a direct one; ARGS="--seconds 600"

@@ -15,13 +15,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import asterisk, goals, packaged, plot, polling, process, scraping, thousands, viewers
+from bench import (
+    asterisk,
+    goals,
+    packaged,
+    plot,
+    polling,
+    probing,
+    process,
+    scraping,
+    thousands,
+    viewers,
+)
 from bench.measuring import Numbers
 
 SUBJECTS: Final[dict[str, Callable[[], Numbers]]] = {
     "polling": polling.measure,
     "tls": polling.tls,
     "scraping": scraping.measure,
+    "probing": probing.measure,
     "viewers": viewers.measure,
     "thousands": thousands.measure,
     "start": process.start,

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bench.fleet import POLL_SECONDS
 from bench.measuring import Numbers
 from bench.packaged import SESSIONS
 from bench.pbx import WRITES
+from bench.thousands import Case
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,22 @@ class Goal:
 
 def reached(numbers: Numbers) -> list[Goal]:
     """The goals for which there are numbers."""
-    return list(_goals(numbers))
+    return [*_goals(numbers), *_of_thousands(numbers)]
+
+
+def _of_thousands(numbers: Numbers) -> Iterator[Goal]:
+    for pbxs, sessions, cores, late in ((1000, 5, 0.45, None), (2000, 5, 0.9, 0.05)):
+        case = Case(pbxs, sessions)
+        scraped, counted = numbers.get(f"{case}, scraped"), numbers.get(f"{case}, counted")
+        if scraped is None or counted is None:
+            continue
+        what = f"{pbxs} x {sessions}, scraped"
+        yield Goal(f"{what}: cores of both processes", f"<= {cores}", scraped["cores"])
+        if late is not None:
+            gap = scraped["gap_p99_s"] / POLL_SECONDS
+            yield Goal(f"{what}: p99 of the gaps / interval", f"<= {1 + late}", gap)
+        missed = counted["bad_lines_lost"] / counted["bad_lines"]
+        yield Goal(f"{what} and not: bad lines missed / all", "0", missed)
 
 
 def _goals(numbers: Numbers) -> Iterator[Goal]:
@@ -59,6 +76,19 @@ def _goals(numbers: Numbers) -> Iterator[Goal]:
     encoder = next((n for n in numbers if n.startswith("prometheus_client's encoder")), "")
     yield from ratio("CPU of /metrics, 5000 sessions / 10", "1", scrape, few)
     yield from ratio("CPU of /metrics / prometheus_client's encoder", "<= 2", scrape, of(encoder))
+    theirs = of("writing of one PBX, compressed, by prometheus_client")
+    yield from ratio(
+        "CPU of writing a PBX' metrics, compressed / by prometheus_client",
+        "<= 0.5",
+        of("writing of one PBX, compressed"),
+        theirs,
+    )
+    yield from ratio(
+        "CPU of all of /probe, both processes / that writing alone by prometheus_client",
+        "<= 1",
+        of("/probe rendered anew"),
+        theirs,
+    )
     yield from ratio(
         "CPU of an unwanted event / of a completion event",
         "< 0.1",

@@ -1,29 +1,34 @@
 """A PBX that costs next to nothing: a process of its own that answers from prebuilt bytes.
 
 Like Asterisk's own manager it writes each message by itself, unless told otherwise. Its sessions
-are receive and send in turn, and all advance from list to list: PATTERN is what bad lines read in
-the course of a page. What they add up to is known, so a poll can be checked.
+are receive and send in turn; how they advance, and what they add up to, is in sessions.py.
 """
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import re
+import resource
 import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+from bench.sessions import Clock, Faxes, Truth, reading, receives
+from bench.sessions import truth as truth
 from harness.apart import apart
 from harness.events import UNWANTED
 
 HOST: Final = "127.0.0.1"
+"""Of the first PBXs; of more than PORTS there are some on the next addresses."""
+PORTS: Final = 1000
+"""On one address: where many ports are taken the kernel searches long for another."""
 SECRET: Final = "s"
-PATTERN: Final = (0, 2, 2, 9)
-"""What TotalBadLines reads from list to list while a page is received; then comes the next page."""
 WRITES: Final = ("by message", "by answer", "at once")
 """What the PBX writes at once: one message, one answer, or all answers to what it has read, which
 costs its reader the least."""
@@ -38,7 +43,26 @@ _ACTION: Final = re.compile(
 )
 _ID: Final = b"=ID="
 _END: Final = b"\r\n\r\n"
-_POLLS: Final = "polls"
+_SEEN: Final = "what was seen"
+_HALT: Final = "halt"
+_RESUME: Final = "resume"
+_LOOK: Final = 0.05
+"""Seconds from one look at the clock to the next, which tells how late the process itself is."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What PBXs saw from one time that they were asked to the next."""
+
+    polls: list[list[float]]
+    """By PBX, when it was asked for its list, seconds of a monotonic clock."""
+    connections: list[int]
+    """By PBX, since the faxes began or were resumed."""
+    received: int
+    sent: int
+    """Bytes."""
+    late: list[float]
+    """Seconds that the PBXs themselves were late, from moment to moment."""
 
 
 @dataclass(frozen=True)
@@ -46,31 +70,39 @@ class Address:
     """Where PBXs listen, their process, and what they can be asked for."""
 
     ports: list[int]
+    """By PBX."""
     pid: int
     pipe: "Connection[Any, Any]"
 
-    def polls(self) -> list[list[float]]:
-        """By PBX, when it was asked for its list since the last time this was called, seconds of a
-        monotonic clock."""
-        self.pipe.send(_POLLS)
-        times: list[list[float]] = self.pipe.recv()
-        return times
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """By PBX, host and port."""
+        return [(_host(number), port) for number, port in enumerate(self.ports)]
+
+    def seen(self) -> Seen:
+        """What they saw since the last time this was called."""
+        self.pipe.send(_SEEN)
+        seen: Seen = self.pipe.recv()
+        return seen
+
+    def halt(self) -> list[Truth]:
+        """No fax that time advances goes on. By PBX, what happened until now."""
+        self.pipe.send(_HALT)
+        happened: list[Truth] = self.pipe.recv()
+        return happened
+
+    def resume(self) -> None:
+        """They go on, and what happens is told anew, as to an exporter that is new."""
+        self.pipe.send(_RESUME)
 
 
-def truth(lists: int, sessions: int) -> tuple[int, int]:
-    """Pages and bad lines that are counted after so many lists; the first is where counting
-    begins."""
-    pages = (lists - 1) // len(PATTERN)
-    bad_lines = pages * PATTERN[-1] + PATTERN[(lists - 1) % len(PATTERN)]
-    return pages * sessions, bad_lines * ((sessions + 1) // 2)
+_HEAD: Final = b"ActionID: " + _ID + b"\r\n"
 
 
-class _Script:
+class _Texts:
     """Every answer about `sessions` sessions, prebuilt but for the ActionID and what advances."""
 
-    def __init__(self, sessions: int, writes: str) -> None:
-        self.writes = writes
-        head = b"ActionID: " + _ID + b"\r\n"
+    def __init__(self, sessions: int) -> None:
         entries = "".join(
             "Event: FAXSessionsEntry\r\nActionID: =ID=\r\n"
             f"Channel: {_channel(number)}\r\nTechnology: Spandsp\r\nSessionNumber: {number}\r\n"
@@ -79,51 +111,70 @@ class _Script:
             for number in range(sessions)
         )
         self.list = (
-            b"Response: Success\r\n" + head + b"EventList: Start\r\n"
+            b"Response: Success\r\n" + _HEAD + b"EventList: Start\r\n"
             b"Message: FAXSessionsEntry event list will follow\r\n\r\n"
             + entries.encode()
             + b"Event: FAXSessionsComplete\r\n"
-            + head
+            + _HEAD
             + f"EventList: Complete\r\nListItems: {sessions}\r\nTotal: {sessions}\r\n\r\n".encode()
         )
-        self.before = (
-            b"Response: Success\r\n" + head + b"Message: FAXSession event will follow\r\n\r\n"
-            b"Event: FAXSession\r\n" + head
-        )
-        self.numbers = [f"SessionNumber: {n}\r\n".encode() for n in range(sessions)]
-        self.files = [f"FileName: {_file(n)}\r\n".encode() for n in range(sessions)]
         self.stats = (
-            b"Response: Success\r\n" + head + b"Message: FAXStats event will follow\r\n\r\n"
+            b"Response: Success\r\n" + _HEAD + b"Message: FAXStats event will follow\r\n\r\n"
             b"Event: FAXStats\r\n"
-            + head
+            + _HEAD
             + f"CurrentSessions: {sessions}\r\nReservedSessions: 0\r\nTransmitAttempts: 5\r\n"
             "ReceiveAttempts: 5\r\nCompletedFAXes: 5\r\nFailedFAXes: 1\r\n\r\n".encode()
         )
-        self.lists = 0
-        self.polls: list[float] = []
-        """When each list was asked for."""
 
-    def session(self, number: int) -> bytes:
-        pages, moment = divmod(self.lists - 1, len(PATTERN))
-        operation = _operation(number)
-        sent, received = (0, pages) if operation == "receive" else (pages, 0)
-        bad_lines = PATTERN[moment] if operation == "receive" else 0
-        return b"".join(
-            (
-                self.before,
-                self.numbers[number],
-                f"Operation: {operation}\r\nState: Active\r\nErrorCorrectionMode: No\r\n".encode(),
-                b"DataRate: 14400\r\nImageResolution: 8031x3850\r\n",
-                f"PageNumber: {pages + 1}\r\n".encode(),
-                self.files[number],
-                f"PagesTransmitted: {sent}\r\nPagesReceived: {received}\r\n"
-                f"TotalBadLines: {bad_lines}\r\n\r\n".encode(),
-            )
+
+class _Pbx:
+    """One of them, and what it saw."""
+
+    def __init__(self, texts: _Texts, faxes: Faxes, writes: str) -> None:
+        self.texts = texts
+        self.faxes = faxes
+        self.writes = writes
+        self.polls: list[float] = []
+        self.connections = 0
+        self.received = self.sent = 0
+
+    def answer(self, action: bytes, number: int) -> bytes:
+        """What Asterisk says, with the ActionID to be put in."""
+        if action == b"FAXSessions":
+            self.faxes.lists += 1
+            self.polls.append(time.monotonic())
+            return self.texts.list
+        if action == b"FAXSession":
+            return _session(number, self.faxes.step(number))
+        if action == b"FAXStats":
+            return self.texts.stats
+        return b"Response: Success\r\nActionID: =ID=\r\nChallenge: 1\r\nMessage: none\r\n\r\n"
+
+
+@lru_cache(maxsize=1024)  # of a thousand PBXs many are as far as others
+def _session(number: int, step: int) -> bytes:
+    pages, bad_lines = reading(step)
+    sent, received = (0, pages) if receives(number) else (pages, 0)
+    return b"".join(
+        (
+            b"Response: Success\r\n" + _HEAD + b"Message: FAXSession event will follow\r\n\r\n",
+            b"Event: FAXSession\r\n" + _HEAD,
+            f"SessionNumber: {number}\r\nOperation: {_operation(number)}\r\n".encode(),
+            b"State: Active\r\nErrorCorrectionMode: No\r\n",
+            b"DataRate: 14400\r\nImageResolution: 8031x3850\r\n",
+            f"PageNumber: {pages + 1}\r\nFileName: {_file(number)}\r\n".encode(),
+            f"PagesTransmitted: {sent}\r\nPagesReceived: {received}\r\n"
+            f"TotalBadLines: {bad_lines if receives(number) else 0}\r\n\r\n".encode(),
         )
+    )
 
 
 def _operation(number: int) -> str:
-    return "send" if number % 2 else "receive"
+    return "receive" if receives(number) else "send"
+
+
+def _host(number: int) -> str:
+    return str(ipaddress.ip_address(HOST) + number // PORTS)
 
 
 def _channel(number: int) -> str:
@@ -149,8 +200,8 @@ def _completion(number: int) -> bytes:
 class _ClientConnection(asyncio.Protocol):
     """One connection of a client."""
 
-    def __init__(self, script: _Script, burst: bytes, history: bytes) -> None:
-        self._script = script
+    def __init__(self, pbx: _Pbx, burst: bytes, history: bytes) -> None:
+        self._pbx = pbx
         self._history = history
         self._burst = burst
         self._unread = b""
@@ -158,6 +209,7 @@ class _ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._pbx.connections += 1
         self._storm_task: asyncio.Task[None] | None = None
         transport.write(b"Asterisk Call Manager/11.0.0\r\n")
         if self._history:
@@ -171,34 +223,29 @@ class _ClientConnection(asyncio.Protocol):
             self._storm_task.cancel()
 
     def data_received(self, data: bytes) -> None:
+        self._pbx.received += len(data)
         data = self._unread + data
         end = 0
         answers = []
         for found in _ACTION.finditer(data):
             end = found.end()
             action, identity, number = found.groups()
-            answer = self._answer(action, int(number or 0)).replace(_ID, identity)
-            if self._script.writes == "by message":
+            answer = self._pbx.answer(action, int(number or 0)).replace(_ID, identity)
+            self._pbx.sent += len(answer)
+            if self._pbx.writes == "by message":
                 for message in answer.split(_END)[:-1]:
-                    self._transport.write(message + _END)
-            elif self._script.writes == "by answer":
-                self._transport.write(answer)
+                    self._write(message + _END)
+            elif self._pbx.writes == "by answer":
+                self._write(answer)
             else:
                 answers.append(answer)
         self._unread = data[end:]
         if answers:
-            self._transport.write(b"".join(answers))
+            self._write(b"".join(answers))
 
-    def _answer(self, action: bytes, number: int) -> bytes:
-        if action == b"FAXSessions":
-            self._script.lists += 1
-            self._script.polls.append(time.monotonic())
-            return self._script.list
-        if action == b"FAXSession":
-            return self._script.session(number)
-        if action == b"FAXStats":
-            return self._script.stats
-        return b"Response: Success\r\nActionID: =ID=\r\nChallenge: 1\r\nMessage: none\r\n\r\n"
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():  # or asyncio would complain
+            self._transport.write(data)
 
     async def _send_storm(self) -> None:
         loop = asyncio.get_running_loop()
@@ -218,6 +265,7 @@ async def _serve(
     history: int,
     writes: str,
     certificate: Path | None,
+    by_time: bool,
 ) -> None:
     loop = asyncio.get_running_loop()
     unwanted = round(storm * STORM_TICK)
@@ -232,36 +280,74 @@ async def _serve(
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
     ports = []
-    scripts = [_Script(sessions, writes) for _ in range(pbxs)]
-    for script in scripts:
+    texts, clock = _Texts(sessions), Clock() if by_time else None
+    all_pbxs = [
+        _Pbx(texts, Faxes(sessions, clock, number * sessions), writes) for number in range(pbxs)
+    ]
+    for number, one in enumerate(all_pbxs):
         server = await loop.create_server(
-            lambda script=script: _ClientConnection(script, burst, ended_before),
-            HOST,
+            lambda one=one: _ClientConnection(one, burst, ended_before),
+            _host(number),
             0,
             ssl=context,
         )
         ports.append(server.sockets[0].getsockname()[1])
     pipe.send((ports, os.getpid()))
     ended = loop.create_future()
+    late: list[float] = []
+
+    def look(due: float) -> None:
+        late.append(loop.time() - due)
+        due = loop.time() + _LOOK
+        loop.call_at(due, look, due)
+
+    look(loop.time())
 
     def asked() -> None:
         try:
-            if pipe.recv() != _POLLS:
-                ended.cancel()
-                return
+            wanted = pipe.recv()
         except EOFError:
             ended.cancel()
             return
-        pipe.send([script.polls for script in scripts])
-        for script in scripts:
-            script.polls = []
+        if wanted == _SEEN:
+            pipe.send(_seen(all_pbxs, late))
+            late.clear()
+        elif wanted == _HALT:
+            if clock is not None:
+                clock.stop()
+            pipe.send([one.faxes.truth() for one in all_pbxs])
+        elif wanted == _RESUME:
+            if clock is not None:
+                clock.resume()
+            for one in all_pbxs:
+                one.connections = 0
+                one.faxes.forget()
+        else:
+            ended.cancel()
 
     loop.add_reader(pipe.fileno(), asked)
     with contextlib.suppress(asyncio.CancelledError):
         await ended
 
 
+def _seen(pbxs: list[_Pbx], late: list[float]) -> Seen:
+    seen = Seen(
+        [one.polls for one in pbxs],
+        [one.connections for one in pbxs],
+        sum(one.received for one in pbxs),
+        sum(one.sent for one in pbxs),
+        list(late),
+    )
+    for one in pbxs:
+        one.polls = []
+        one.received = one.sent = 0
+    return seen
+
+
 def _process(pipe: "Connection[object, object]", *options: Any) -> None:
+    # Each PBX listens on a port of its own.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(_serve(pipe, *options))
 
 
@@ -275,12 +361,15 @@ def running(
     history: int = 0,
     writes: str = "by message",
     certificate: Path | None = None,
+    by_time: bool = False,
 ) -> Iterator[Address]:
     """PBXs in a process of their own, each with so many sessions. `storm`: unwanted events a
     second on every connection; `completions`: likewise SendFAX events; `history`: so many of them
     once, HISTORY_AFTER seconds after connecting. `writes`: one of WRITES.
-    `certificate`: a file with it and its key, for TLS."""
-    with apart(_process, pbxs, sessions, storm, completions, history, writes, certificate) as pipe:
+    `certificate`: a file with it and its key, for TLS. `by_time`: time advances the faxes, not each
+    list."""
+    options = (pbxs, sessions, storm, completions, history, writes, certificate, by_time)
+    with apart(_process, *options) as pipe:
         ports, pid = pipe.recv()
         yield Address(ports, pid, pipe)
         pipe.send("all is measured")

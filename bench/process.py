@@ -1,6 +1,5 @@
 """The exporter as a process: start, memory, many PBXs, and a storm of unwanted events."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import pbx
+from bench.fleet import polling, targets_file
 from bench.measuring import RUNS, Cost, Numbers, cpu_of, median, resident
 from harness.running import Exporter
 
@@ -56,7 +56,8 @@ def fleet(sizes: tuple[int, ...] = (1, 50, 200)) -> Numbers:
             with ExitStack() as stack:
                 address = stack.enter_context(pbx.running(sessions, pbxs=pbxs))
                 directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                exporter = stack.enter_context(_watching(address.ports, directory))
+                file = targets_file(address, directory)
+                exporter = stack.enter_context(polling(file))
                 pids = exporter.processes
                 exporter.wait_for_line("connected", 20)
                 time.sleep(5)
@@ -67,18 +68,6 @@ def fleet(sizes: tuple[int, ...] = (1, 50, 200)) -> Numbers:
                     "resident_mib": round(resident(pids), 2),
                 }
     return numbers
-
-
-def _watching(ports: list[int], directory: Path) -> Exporter:
-    file = directory / "exporter.yml"
-    targets = {
-        f"pbx-{number:03}": {"username": "u", "secret_env": "BENCH_SECRET", "port": port}
-        for number, port in enumerate(ports)
-    }
-    file.write_text(json.dumps({"targets": targets}))
-    return Exporter(
-        f"--config.file={file}", "--poll.interval=1", environment={"BENCH_SECRET": pbx.SECRET}
-    )
 
 
 def storm() -> Numbers:

@@ -89,7 +89,7 @@ async def _check_files(settings: Settings) -> int:
             problems.append(str(error))
     if settings.config.file is not None:
         try:
-            targets = await ConfigFile(settings.config.file, settings.config.shard).read()
+            targets = await ConfigFile(settings.config.file, settings.config.share).read()
             names = ", ".join(targets) or "none"
             say(f"{settings.config.file}: no fault found; targets: {names}")
         except SettingsError as error:
@@ -290,7 +290,7 @@ def _as_typed(url: str) -> str:
 
 def _config_file(settings: Settings) -> ConfigFile | None:
     path = settings.config.file
-    return None if path is None else ConfigFile(path, settings.config.shard)
+    return None if path is None else ConfigFile(path, settings.config.share)
 
 
 @contextlib.asynccontextmanager

@@ -1,25 +1,16 @@
-"""Every metric: name, help, labels and source. No other file knows prometheus_client's families.
+"""Every metric: name, help, labels and source. How they are written is in exposition.py.
 
-They are built afresh for each scrape from the current state, so that no dead label stays.
+Their samples are taken afresh for each scrape from the current state, so that no dead label stays.
 """
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-    SummaryMetricFamily,
-)
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
-from prometheus_client.registry import CollectorRegistry as CollectorRegistry
-from prometheus_client.samples import Exemplar as MetricExemplar
+from prometheus_client.registry import CollectorRegistry
 
 from exporter import __version__
 from exporter.fax import FaxStats, Operation, Reason
@@ -86,17 +77,24 @@ class Exporter:
     """How often the web process was started again."""
     fax_lines_lost: int | None = None
     """None if there are no lines of faxes."""
-    main_process: int | None = None
-    """Its id, if it is not this process."""
 
 
 Source = TypeVar("Source")
 Key = TypeVar("Key", tuple[Operation, Reason], tuple[Operation, Reason, str])
 
 
-@dataclass(frozen=True)
+class Kind(Enum):
+    """What Prometheus calls the type of a metric."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, eq=False)
 class Declared(Generic[Source]):
-    """One metric."""
+    """One metric; what is kept of it, is kept by the object."""
 
     name: str
     help: str
@@ -118,7 +116,7 @@ def _stat(pick: Callable[[FaxStats], int | None]) -> Callable[[Counts], Samples]
 
 
 def _by_operation(values: Mapping[Operation, float] | Mapping[Operation, Histogram]) -> Samples:
-    return [((operation.value,), value) for operation, value in values.items()]
+    return [((operation,), value) for operation, value in values.items()]
 
 
 def _with_exemplars(counts: Mapping[Key, int], exemplars: Mapping[Key, Exemplar | None]) -> Samples:
@@ -420,7 +418,7 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         "unknown_action, action_failed, unanswered, malformed), by reason.",
         ("reason",),
         When.ALWAYS,
-        lambda counts: [((key.value,), value) for key, value in counts.status.failures.items()],
+        lambda counts: [((key,), value) for key, value in counts.status.failures.items()],
     ),
     Declared(
         "asterisk_fax_late_polls_total",
@@ -672,123 +670,67 @@ WEB_PROCESS: Final = "asterisk_fax_exporter_web"
 have none: process_cpu_seconds_total."""
 
 
-Family: TypeAlias = (
-    GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily | SummaryMetricFamily
-)
-Table: TypeAlias = tuple[type[Family], tuple[Declared[Source], ...]]
+Table: TypeAlias = tuple[Kind, tuple[Declared[Source], ...]]
 
 OF_TARGET: Final[tuple[Table[Counts], ...]] = (
-    (GaugeMetricFamily, GAUGES),
-    (CounterMetricFamily, COUNTERS),
-    (HistogramMetricFamily, HISTOGRAMS),
+    (Kind.GAUGE, GAUGES),
+    (Kind.COUNTER, COUNTERS),
+    (Kind.HISTOGRAM, HISTOGRAMS),
 )
 BY_PEER: Final[tuple[Table[Counts], ...]] = (
-    (GaugeMetricFamily, PEER_GAUGES),
-    (CounterMetricFamily, PEER_COUNTERS),
-    (SummaryMetricFamily, PEER_SUMMARIES),
+    (Kind.GAUGE, PEER_GAUGES),
+    (Kind.COUNTER, PEER_COUNTERS),
+    (Kind.SUMMARY, PEER_SUMMARIES),
 )
 """Only with --metrics.peer-label."""
 OF_EXPORTER: Final[tuple[Table[Exporter], ...]] = (
-    (GaugeMetricFamily, EXPORTER),
-    (CounterMetricFamily, EXPORTER_COUNTERS),
-    (HistogramMetricFamily, EXPORTER_HISTOGRAMS),
+    (Kind.GAUGE, EXPORTER),
+    (Kind.COUNTER, EXPORTER_COUNTERS),
+    (Kind.HISTOGRAM, EXPORTER_HISTOGRAMS),
 )
 
 
-class TargetCollector(Collector):
-    """The metrics of one Asterisk."""
+class Family(NamedTuple):
+    """A metric with its samples as they stand now."""
 
-    def __init__(self, counts: Counts, *, peer_label: bool) -> None:
-        self._counts = counts
-        self._peer_label = peer_label
-
-    def collect(self) -> Iterator[Metric]:
-        """The families as they stand now."""
-        status = self._counts.status
-        shown = {
-            When.ALWAYS: True,
-            When.BEGUN: status.begun,
-            When.SUCCEEDED: status.last_success is not None,
-            When.CONNECTED: status.connected,
-            When.UP: status.up,
-            When.DOWN: not status.up,
-            When.LISTED: status.up and status.sessions_listed,
-        }
-        for kind, table in OF_TARGET + (BY_PEER if self._peer_label else ()):
-            for declared in table:
-                if shown[declared.when]:
-                    yield _family(kind, declared, self._counts)
+    kind: Kind
+    declared: Declared[Any]
+    samples: Samples
 
 
-class ExporterCollector(Collector):
-    """The metrics of the exporter itself, and those of the Asterisk if it watches just one."""
-
-    def __init__(self, exporter: Exporter, *, peer_label: bool) -> None:
-        self._exporter = exporter
-        self._peer_label = peer_label
-
-    def collect(self) -> Iterator[Metric]:
-        """The families as they stand now; a file that is not used has none."""
-        for kind, table in OF_EXPORTER:
-            for declared in table:
-                family = _family(kind, declared, self._exporter)
-                if family.samples:
-                    yield family
-        if self._exporter.only is not None:
-            yield from TargetCollector(self._exporter.only, peer_label=self._peer_label).collect()
-
-
-def _family(kind: type[Family], declared: Declared[Source], source: Source) -> Family:
-    family = kind(declared.name, declared.help, labels=declared.labels)
-    for labels, value in declared.samples(source):
-        match family, value:
-            case HistogramMetricFamily(), Histogram():
-                family.add_metric(labels, _buckets(value), value.sum)
-            case SummaryMetricFamily(), Summary():
-                family.add_metric(labels, value.number, value.sum)
-            case CounterMetricFamily(), Counted():
-                exemplar = value.exemplar and _exemplar(value.exemplar)
-                family.add_metric(labels, value.value, exemplar=exemplar)
-            case ((GaugeMetricFamily() | CounterMetricFamily()), float() | int()):
-                family.add_metric(labels, value)
-            case _:
-                raise TypeError(f"{declared.name} has a sample of another kind: {value!r}")
-    return family
+def of_target(counts: Counts, *, peer_label: bool) -> Iterator[Family]:
+    """What /probe shows: the metrics of one Asterisk."""
+    status = counts.status
+    shown = {
+        When.ALWAYS: True,
+        When.BEGUN: status.begun,
+        When.SUCCEEDED: status.last_success is not None,
+        When.CONNECTED: status.connected,
+        When.UP: status.up,
+        When.DOWN: not status.up,
+        When.LISTED: status.up and status.sessions_listed,
+    }
+    for kind, table in OF_TARGET + (BY_PEER if peer_label else ()):
+        for declared in table:
+            if shown[declared.when]:
+                yield Family(kind, declared, declared.samples(counts))
 
 
-def _exemplar(exemplar: Exemplar) -> MetricExemplar:
-    labels = {"uniqueid": exemplar.unique_id}
-    return MetricExemplar(labels, exemplar.value, round(exemplar.wall, 3))
+def of_exporter(exporter: Exporter, *, peer_label: bool) -> Iterator[Family]:
+    """What /metrics shows but for the processes: the metrics of the exporter itself, and those of
+    the Asterisk if it watches just one. A file that is not used has none."""
+    for kind, table in OF_EXPORTER:
+        for declared in table:
+            if samples := list(declared.samples(exporter)):
+                yield Family(kind, declared, samples)
+    if exporter.only is not None:
+        yield from of_target(exporter.only, peer_label=peer_label)
 
 
-def _buckets(
-    histogram: Histogram,
-) -> list[tuple[str, float] | tuple[str, float, MetricExemplar]]:
-    bounds = [f"{bound:.1f}" for bound in histogram.bounds] + ["+Inf"]
-    total = 0
-    buckets: list[tuple[str, float] | tuple[str, float, MetricExemplar]] = []
-    for place, (bound, count) in enumerate(zip(bounds, histogram.counts, strict=True)):
-        total += count
-        exemplar = histogram.exemplars.get(place)
-        if exemplar is None:
-            buckets.append((bound, total))
-        else:
-            buckets.append((bound, total, _exemplar(exemplar)))
-    return buckets
-
-
-def target_registry(counts: Counts, *, peer_label: bool) -> CollectorRegistry:
-    """What /probe shows: one Asterisk."""
+def of_processes(main: int | None) -> CollectorRegistry:
+    """What prometheus_client tells of the exporter's processes. `main`: the id of the main one;
+    None if it is this one, and there is no other."""
     registered = CollectorRegistry()
-    registered.register(TargetCollector(counts, peer_label=peer_label))
-    return registered
-
-
-def exporter_registry(exporter: Exporter, *, peer_label: bool) -> CollectorRegistry:
-    """What /metrics shows: the exporter and its processes, and the Asterisk if there is one."""
-    registered = CollectorRegistry()
-    registered.register(ExporterCollector(exporter, peer_label=peer_label))
-    main = exporter.main_process
     if main is None:
         ProcessCollector(registry=registered)
     else:

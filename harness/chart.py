@@ -126,9 +126,18 @@ def by_name(documents: list[Json]) -> dict[str, dict[str, str]]:
     return held
 
 
-def exporter_yml(documents: list[Json]) -> str:
-    """The exporter's file of targets."""
-    return next(data["exporter.yml"] for data in by_name(documents).values() if len(data) == 1)
+def targets_of_shards(documents: list[Json]) -> list[Json]:
+    """The targets as each shard's file has them, of one exporter those of the one, in the order of
+    the shards."""
+    workload_ = workload(documents)
+    name, shards = workload_["metadata"]["name"], workload_["spec"]["replicas"]
+    own = [name] if workload_["kind"] == "Deployment" else _of_shards(name, shards)
+    files_ = [by_name(documents)[one]["exporter.yml"] for one in own]
+    return [dict(_parsed(text)[0]["targets"]) for text in files_]
+
+
+def _of_shards(name: str, shards: int) -> list[str]:
+    return [f"{name}-shard-{index}" for index in range(shards)]
 
 
 def _strict(schema: Any) -> Any:

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import HistogramMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import metrics
 from exporter.polling import Counts, Poller
 from exporter.web.negotiation import exposition
 
-_PARTS: Final[Mapping[type[Metric], tuple[str, ...]]] = {
-    HistogramMetricFamily: ("_bucket", "_sum", "_count"),
-    SummaryMetricFamily: ("_sum", "_count"),
+_PARTS: Final[Mapping[metrics.Kind, tuple[str, ...]]] = {
+    metrics.Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
+    metrics.Kind.SUMMARY: ("_sum", "_count"),
 }
 
 
@@ -49,20 +47,21 @@ class Scrape:
         return any(sample == f"asterisk_fax_{name}" for sample, _ in self.samples)
 
 
-def text(registry: CollectorRegistry, accept: str = "") -> str:
-    """What a GET of it would bring, in the format that `accept` asks for."""
-    return exposition(accept).encode(registry).decode()
+def text(counts: Counts, accept: str = "", *, peer_label: bool = False) -> str:
+    """What a GET of the metrics of one Asterisk would bring, in the format that `accept` asks
+    for."""
+    return exposition(accept).encode(metrics.of_target(counts, peer_label=peer_label)).decode()
 
 
 def scrape(poller: Poller, *, peer_label: bool = False) -> Scrape:
     """What this poller has on /metrics now."""
-    return Scrape(text(metrics.target_registry(Counts.of(poller), peer_label=peer_label)))
+    return Scrape(text(Counts.of(poller), peer_label=peer_label))
 
 
 def published() -> set[str]:
     """Every name that the exporter's metrics have in Prometheus."""
     found = {f"{metrics.WEB_PROCESS}_process_resident_memory_bytes"}
-    tables: list[tuple[type[Metric], tuple[metrics.Declared[Any], ...]]]
+    tables: list[metrics.Table[Any]]
     tables = [*metrics.OF_TARGET, *metrics.BY_PEER, *metrics.OF_EXPORTER]
     for kind, table in tables:
         parts = _PARTS.get(kind, ("",))

@@ -175,6 +175,15 @@ class Prometheus(_Server):
             for one in data["result"]
         ]
 
+    def samples(self, selector: str, window: str) -> list[Range]:
+        """What was scraped of these series within a time such as `10m` until now, to the letter:
+        without stale markers, and nothing between two samples."""
+        data = self._data("query", query=f"{selector}[{window}]")
+        return [
+            Range(one["metric"], [(at, float(value)) for at, value in one["values"]])
+            for one in data["result"]
+        ]
+
     def targets(self) -> list[dict[str, Any]]:
         """What it scrapes, as its API tells: labels, scrapeUrl, health, lastError, ..."""
         return list(self._data("targets", state="active")["activeTargets"])

@@ -7,6 +7,7 @@ from argparse_manpage.manpage import Manpage
 
 from exporter import __version__
 from exporter.settings import PROGRAM, argument_parser
+from exporter.settings.models import ENV_PREFIX
 
 FILE: Final = Path(f"docs/{PROGRAM}.1")
 
@@ -111,4 +112,5 @@ def text() -> str:
     page.add_section("synopsis", "=", _SYNOPSIS)
     for heading, content in _SECTIONS.items():
         page.add_section(heading, "=", content.strip())
-    return str(page)
+    # One would look in vain for a variable that is divided at the end of a line.
+    return str(page).replace(ENV_PREFIX, rf"\%{ENV_PREFIX}")

@@ -7,7 +7,7 @@
 
 
 
-_shtab_asterisk_fax_exporter_option_strings=(-h --help --version --ami.host --ami.port --ami.username --ami.secret-file --ami.tls --no-ami.tls --ami.tls-ca-file --ami.tls-server-name --ami.tls-cert-file --ami.tls-key-file --ami.timeout --config.file --config.check --no-config.check --config.shard --poll.interval --web.listen-address --web.systemd-socket --no-web.systemd-socket --web.telemetry-path --web.config.file --web.show-details --no-web.show-details --web.max-connections --log.level --log.format --log.faxes --log.fax-file --log.fax-details --no-log.fax-details --metrics.peer-label --no-metrics.peer-label --metrics.peer-limit --metrics.peer-file --history.file --history.faxes --history.days --demo --no-demo --check-pbx --no-check-pbx --setup-pbx --no-setup-pbx --dry-run --no-dry-run --remove --no-remove --yes --no-yes --health-check --no-health-check)
+_shtab_asterisk_fax_exporter_option_strings=(-h --help --version --ami.host --ami.port --ami.username --ami.secret-file --ami.tls --no-ami.tls --ami.tls-ca-file --ami.tls-server-name --ami.tls-cert-file --ami.tls-key-file --ami.timeout --config.file --config.check --no-config.check --config.shard --config.shard-by --poll.interval --web.listen-address --web.systemd-socket --no-web.systemd-socket --web.telemetry-path --web.config.file --web.show-details --no-web.show-details --web.max-connections --log.level --log.format --log.faxes --log.fax-file --log.fax-details --no-log.fax-details --metrics.peer-label --no-metrics.peer-label --metrics.peer-limit --metrics.peer-file --history.file --history.faxes --history.days --demo --no-demo --check-pbx --no-check-pbx --setup-pbx --no-setup-pbx --dry-run --no-dry-run --remove --no-remove --yes --no-yes --health-check --no-health-check)
 
 _shtab_asterisk_fax_exporter___ami_secret_file_COMPGEN=_shtab_compgen_files
 _shtab_asterisk_fax_exporter___ami_tls_ca_file_COMPGEN=_shtab_compgen_files
@@ -19,6 +19,7 @@ _shtab_asterisk_fax_exporter___log_fax_file_COMPGEN=_shtab_compgen_files
 _shtab_asterisk_fax_exporter___metrics_peer_file_COMPGEN=_shtab_compgen_files
 _shtab_asterisk_fax_exporter___history_file_COMPGEN=_shtab_compgen_files
 
+_shtab_asterisk_fax_exporter___config_shard_by_choices=(hashmod rendezvous)
 _shtab_asterisk_fax_exporter___log_level_choices=(debug info warning error)
 _shtab_asterisk_fax_exporter___log_format_choices=(logfmt json)
 _shtab_asterisk_fax_exporter___log_faxes_choices=(all failed off)

@@ -46,6 +46,8 @@ class Versioned(Generic[T]):
     version: object
     read: Callable[[], T]
     """May take long, and may run in any thread."""
+    size: int = 0
+    """Of what is read, bytes, where that is known."""
 
 
 class Source:
@@ -74,6 +76,8 @@ class Source:
         self._behind = Recent(partial(self._ask, "behind"), lasts)
         self._targets: dict[tuple[str, str | None], Shared[Any] | Recent[Any]] = {}
         self._names: tuple[str, ...] = ()
+        self._there: frozenset[str] = frozenset()
+        """The same, to look one up."""
 
     async def run(self, obey: Callable[[Order], None]) -> None:
         """Takes what the main process says, until it ends the connection."""
@@ -97,8 +101,8 @@ class Source:
         """The targets as they are now."""
         state: FleetState = await self._fleet()
         if state.names != self._names:
-            self._names = state.names
-            self._forget_others(frozenset(state.names))
+            self._names, self._there = state.names, frozenset(state.names)
+            self._forget_others(self._there)
         return state
 
     async def names(self) -> tuple[str, ...]:
@@ -177,8 +181,11 @@ class Source:
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
         # One that was there a moment ago may be asked for; the other process knows if it is gone.
-        if name not in await self.names() and name not in (await self.fleet()).names:
-            raise NoSuchTarget
+        await self.names()
+        if name not in self._there:
+            await self.fleet()
+            if name not in self._there:
+                raise NoSuchTarget
 
     def _shared(self, what: str, name: str | None) -> Shared[Any] | Recent[Any]:
         shared = self._targets.get((what, name))
@@ -206,7 +213,7 @@ class Source:
         identity, content = answer
         columns = self._columns_of(name, identity)
         version = _version([b"%d" % identity, content])
-        return Versioned(version, partial(columns.counts, content))
+        return Versioned(version, partial(columns.counts, content), len(content))
 
     def _columns_of(self, name: str, identity: int) -> Columns:
         columns = self._columns.get(name)

@@ -17,15 +17,18 @@ from exporter.settings.models import (
 )
 from exporter.settings.problems import Accepts, SettingsError
 from exporter.settings.rereading import ConfigFile, OneTarget, WebConfigFile
-from exporter.settings.targets import Targets, load_targets, share_of
-from exporter.settings.values import ListenAddress, Shard
+from exporter.settings.shards import HASHMOD, RENDEZVOUS, share_of
+from exporter.settings.targets import Targets, load_targets
+from exporter.settings.values import ListenAddress, Shard, ShardBy
 from exporter.settings.web_config import WebConfig
 from exporter.settings.web_protection import Protection
 from exporter.settings.yaml_files import MAX_FILE, read_yaml
 
 __all__ = [
+    "HASHMOD",
     "MAX_FILE",
     "PROGRAM",
+    "RENDEZVOUS",
     "SETTINGS",
     "Accepts",
     "AmiSettings",
@@ -39,6 +42,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Shard",
+    "ShardBy",
     "Targets",
     "WebConfig",
     "WebConfigFile",

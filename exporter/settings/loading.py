@@ -28,6 +28,7 @@ _SECRET: Final = BY_PATH["ami", "secret"]
 _SECRET_FILE: Final = BY_PATH["ami", "secret_file"]
 _CONFIG_FILE: Final = BY_PATH["config", "file"]
 _SHARD: Final = BY_PATH["config", "shard"]
+_SHARD_BY: Final = BY_PATH["config", "shard_by"]
 _LISTEN_ADDRESS: Final = BY_PATH["web", "listen_address"]
 _SYSTEMD_SOCKET: Final = BY_PATH["web", "systemd_socket"]
 _DEMO: Final = BY_PATH["demo",]
@@ -144,6 +145,8 @@ def _contradictions(given: _AllGiven) -> Iterator[str]:
             yield f"{given[setting.path].origin}: needs {_SETUP_PBX.flag}"
     if _SHARD.path in given and _CONFIG_FILE.path not in given:
         yield f"{given[_SHARD.path].origin}: needs {_CONFIG_FILE.flag}"
+    if _SHARD_BY.path in given and _SHARD.path not in given:
+        yield f"{given[_SHARD_BY.path].origin}: needs {_SHARD.flag}"
 
 
 def _defaults_of_demo(given: _AllGiven) -> dict[Loc, _Given]:

@@ -5,7 +5,7 @@ do stands in the files that use them.
 """
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self
 
@@ -35,6 +35,8 @@ from exporter.settings.values import (
     MetricsPath,
     Port,
     Seconds,
+    Shard,
+    ShardBy,
     ShardOrAll,
     UserName,
     plain,
@@ -186,8 +188,23 @@ class ConfigSettings(_Group):
     ] = False
     shard: Annotated[
         ShardOrAll,
-        Field(description="Watch only this share of the file's targets, as hashmod deals them."),
+        Field(
+            description="Watch only this share of the file's targets. With hashmod one more share "
+            "moves most targets to another exporter, where their counters begin at 0."
+        ),
     ] = None
+    shard_by: Annotated[
+        ShardBy,
+        Field(
+            description="How targets are dealt to the shares: as Prometheus' hashmod deals them, "
+            "or by rendezvous, where an Nth share takes one target in N and no other moves."
+        ),
+    ] = "hashmod"
+
+    @property
+    def share(self) -> Shard | None:
+        """Which targets of the file are watched; None: all."""
+        return self.shard and replace(self.shard, by=self.shard_by)
 
 
 class PollSettings(_Group):

@@ -1,13 +1,14 @@
-"""The file that names the Asterisks to watch, where there are several, and their shards.
+"""The file that names the Asterisks to watch, where there are several.
 
     targets:
       fax-berlin: {host: 10.0.0.5, username: fax-exporter, secret_file: /run/secrets/berlin}
       fax-paris: {host: pbx2.example, tls: true, username: fax-exporter, secret_env: PARIS_SECRET}
 
-A target takes what the settings of one Asterisk take, and `secret_env` beside `secret_file`.
+A target takes what the settings of one Asterisk take, and `secret_env` beside `secret_file`. Beside
+`targets` may stand `shard` and `shard_by`, as the flags --config.shard and --config.shard-by, so
+that the share of a running exporter can be changed.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from exporter.settings.declarations import BY_PATH
-from exporter.settings.models import AmiSettings
+from exporter.settings.models import AmiSettings, ConfigSettings
 from exporter.settings.problems import (
     Accepts,
     Place,
@@ -26,6 +27,7 @@ from exporter.settings.problems import (
     explained,
     no_such,
 )
+from exporter.settings.shards import share_of
 from exporter.settings.values import Shard
 from exporter.settings.yaml_files import Keyed, named_file, read_yaml
 
@@ -63,14 +65,17 @@ class _Target(AmiSettings):
     )(named_file)
 
 
+_SHARE: Final = ("shard", "shard_by")
+_TOP: Final = ("targets", *_SHARE)
+_KNOWN_TOP: Final = f"; there is {', '.join(_TOP)}"
 _SECRET: Final = Accepts("", "the secret in a file, or the name of a variable that holds it")
 _KEYS: Final = {field.alias or name: field for name, field in _Target.model_fields.items()}
 _KNOWN_KEYS: Final = f"; a target takes {', '.join(sorted(_KEYS))}"
 
 
 def load_targets(path: Path, shard: Shard | None = None) -> Targets:
-    """Return the targets of a file in its order, those of `shard` alone if one is given. Reads
-    their secrets too.
+    """Return the targets of a file in its order, those of `shard` alone if one is given, here or
+    in the file. Reads their secrets too.
 
     Raises SettingsError with a line for each thing that is wrong, and never a value.
     """
@@ -78,10 +83,14 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
     if not isinstance(content, Keyed) or "targets" not in content:
         raise SettingsError(f"{path}: has no targets; it takes 'targets:' and below it names")
     problems = [
-        f"{path}: {no_such(content.place(key), key, ['targets'], hint='; there is only targets')}"
+        f"{path}: {no_such(content.place(key), key, _TOP, hint=_KNOWN_TOP)}"
         for key in map(str, content)
-        if key != "targets"
+        if key not in _TOP
     ]
+    try:
+        shard = _read_share(content, shard)
+    except SettingsError as error:
+        problems += [f"{path}: {problem}" for problem in str(error).splitlines()]
     targets: Targets = {}
     listed = content["targets"]
     if not isinstance(listed, Keyed):
@@ -97,14 +106,32 @@ def load_targets(path: Path, shard: Shard | None = None) -> Targets:
             problems += [f"{path}: targets{problem}" for problem in str(error).splitlines()]
     if problems:
         raise SettingsError("\n".join(problems))
-    return {n: s for n, s in targets.items() if shard is None or share_of(n, shard.count) == shard}
+    if shard is None:
+        return targets
+    return {n: s for n, s in targets.items() if share_of(n, shard.count, shard.by) == shard}
 
 
-def share_of(name: str, count: int) -> Shard:
-    """Return the share a name belongs to, by the rule of Prometheus' relabel action hashmod: the
-    last 8 bytes of its MD5, modulo `count`."""
-    digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
-    return Shard(int.from_bytes(digest[8:], "big") % count, count)
+def _read_share(content: Keyed, given: Shard | None) -> Shard | None:
+    """Return the share that the file names, or else `given`, that of the flag.
+
+    Raises SettingsError with a line for each thing that is wrong.
+    """
+    values = {key: content[key] for key in _SHARE if content.get(key) is not None}
+    if values and given is not None:
+        raise SettingsError(
+            f"{', '.join(values)}: not together with {BY_PATH['config', 'shard'].flag}; "
+            "leave out either"
+        )
+    if values.keys() == {"shard_by"}:
+        raise SettingsError("shard_by: needs shard")
+    # A mapping would pass for a Shard.
+    texts = {key: value if isinstance(value, str) else "" for key, value in values.items()}
+    try:
+        return ConfigSettings.model_validate(texts).share if texts else given
+    except ValidationError as error:
+        fields = ConfigSettings.model_fields
+        problems = explained(error, lambda path: Place(path[0], accepted_by(fields[path[0]])))
+    raise SettingsError("\n".join(problems))
 
 
 def _read_target(

@@ -123,12 +123,16 @@ def _check_path(value: str) -> str:
     return value
 
 
+ShardBy = Annotated[Literal["hashmod", "rendezvous"], Accepts("RULE", "hashmod or rendezvous")]
+
+
 @dataclass(frozen=True)
 class Shard:
-    """Which share of the targets, `index` from 0, of how many, `count`."""
+    """Which share of the targets, `index` from 0, of how many, `count`, and dealt `by` what."""
 
     index: int
     count: int
+    by: ShardBy = "hashmod"
 
     def __str__(self) -> str:
         """Return the form a user writes."""

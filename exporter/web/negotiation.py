@@ -4,16 +4,25 @@ Pure functions of header values and bytes. Nothing here raises an error, whateve
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import exposition as text
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
+from exporter.exposition import encoder
+from exporter.metrics import Family
+
 _WEIGHT: Final = re.compile(r"0(?:\.[0-9]*)?|\.[0-9]+|1(?:\.0*)?")
 """As in RFC 9110, and `.2`, which Java sends."""
+
+
+MAX_HEADERS: Final = 32
+"""So many different ones are remembered with what they ask for: a scraper sends the same each time,
+and none is longer than 16 KiB."""
 
 
 @dataclass(frozen=True)
@@ -23,22 +32,17 @@ class Format:
     content_type: str
     in_openmetrics: bool = False
     dots: bool = False
-    """Names are escaped as `escaping=dots` asks, which doubles every underscore. The other schemes
-    leave names alone that have only letters, digits and underscores, and ours have no others."""
+    """Names are escaped as `escaping=dots` asks."""
 
     @property
     def body(self) -> tuple[bool, bool]:
         """Formats that are equal in this have the same bytes."""
         return self.in_openmetrics, self.dots
 
-    def encode(self, registry: Collector) -> bytes:
-        """The metrics of this registry."""
-        # Not the scheme that the client asks for: the encoder of OpenMetrics gets `values` wrong.
-        escaping = openmetrics.DOTS if self.dots else openmetrics.ALLOWUTF8
-        encode: Callable[[Collector, str], bytes] = (
-            openmetrics.generate_latest if self.in_openmetrics else text.generate_latest
-        )
-        return encode(registry, escaping)
+    def encode(self, families: Iterable[Family], others: Collector | None = None) -> bytes:
+        """These metrics, and after them those of `others`."""
+        written = encoder(in_openmetrics=self.in_openmetrics, dots=self.dots)
+        return written.encode(families, others)
 
 
 CLASSIC: Final = Format(text.CONTENT_TYPE_PLAIN_0_0_4)
@@ -113,6 +117,7 @@ class _Range:
 _NAMED: Final = 3
 
 
+@lru_cache(MAX_HEADERS)
 def exposition(accept: str) -> Format:
     """The format for this Accept header; several of them are to be joined with commas.
 
@@ -144,6 +149,7 @@ def _escaped(offer: _Offer, asked: _Range) -> Format:
     )
 
 
+@lru_cache(MAX_HEADERS)
 def gzip_accepted(accept_encoding: str) -> bool:
     """Whether this Accept-Encoding header allows gzip, and does not prefer that nothing is done."""
     weights: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""What is served as bytes, made once for all who want the same, and not in the event loop.
+"""What is served as bytes, made once for all who want the same; what is large, in a thread.
 
 A response that is asked for again while nothing has changed is the same bytes object.
 """
@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 MAX_KEPT: Final = 16 * 1024 * 1024
@@ -17,8 +18,8 @@ WORKERS: Final = 2
 """Threads: what is large does not hold up all that is small."""
 SAME_SECONDS: Final = 60.0
 """For so long what shows the time it is of need not be made again for those who know the rest."""
-_LEVEL: Final = 5
-"""Of compression: from 6 on it takes far longer, for a few percent."""
+_LEVEL: Final = 3
+"""Of compression: 4 takes half as long again and 5 twice as long, for 4 and 8 percent."""
 _LEAST: Final = 1024
 """Bytes that are worth compressing."""
 
@@ -30,6 +31,19 @@ class _Kept:
     body: "asyncio.Future[bytes]"
     compressed: "asyncio.Future[bytes] | None" = None
     tag: str | None = None
+    size: int = 0
+    """Bytes of both."""
+
+
+@dataclass(slots=True)
+class _KeptSmall:
+    version: object
+    body: bytes
+    compressed: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,9 @@ class Renderings:
 
     def __init__(self) -> None:
         """Nothing is rendered yet."""
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _Kept | _KeptSmall] = OrderedDict()
+        self._size = 0
+        """Bytes of all that are kept and done."""
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="rendering")
 
     async def get(
@@ -61,7 +77,24 @@ class Renderings:
     ) -> tuple[bytes, bool]:
         """What was rendered for this key and version less than `lasts` seconds ago, or what
         `render` returns now, in a thread. And whether it is compressed."""
-        return await self._taken(self._recent(key, version, render, lasts), compress)
+        return await self._taken(key, self._recent(key, version, render, lasts), compress)
+
+    def small(
+        self, key: Hashable, version: object, render: Callable[[], bytes], *, compress: bool
+    ) -> tuple[bytes, bool]:
+        """What was rendered for this key and version, or what `render` returns now: at once, in the
+        event loop, for what takes less time than threads do. And whether it is compressed. Nothing
+        else is kept of it."""
+        key = key, compress
+        kept = self._kept.get(key)
+        if not isinstance(kept, _KeptSmall) or kept.version != version:
+            body = render()
+            compressed = compress and len(body) >= _LEAST
+            kept = _KeptSmall(version, gzipped(body) if compressed else body, compressed)
+            self._keep(key, kept)
+            self._forget()
+        self._kept.move_to_end(key)
+        return kept.body, kept.compressed
 
     async def get_tagged(
         self,
@@ -78,7 +111,7 @@ class Renderings:
         `known`: the tags of what the client has."""
         kept = self._kept.get(key)
         if (
-            kept is not None
+            isinstance(kept, _Kept)
             and kept.version == version
             and kept.tag is not None
             and kept.tag in known
@@ -92,7 +125,7 @@ class Renderings:
             kept.tag = tag(body)
         if kept.tag in known:
             return Tagged(kept.tag, None)
-        return Tagged(kept.tag, *await self._taken(kept, compress))
+        return Tagged(kept.tag, *await self._taken(key, kept, compress))
 
     def _recent(
         self, key: Hashable, version: object, render: Callable[[], bytes], lasts: float
@@ -100,25 +133,26 @@ class Renderings:
         loop = asyncio.get_running_loop()
         kept = self._kept.get(key)
         if (
-            kept is None
+            not isinstance(kept, _Kept)
             or kept.version != version
             or loop.time() >= kept.until
             or _failed(kept.body)
         ):
             kept = _Kept(version, loop.time() + lasts, loop.run_in_executor(self._threads, render))
-            self._kept[key] = kept
-            kept.body.add_done_callback(lambda _: self._forget())
+            self._keep(key, kept)
+            kept.body.add_done_callback(partial(self._done, key, kept))
         self._kept.move_to_end(key)
         return kept
 
-    async def _taken(self, kept: _Kept, compress: bool) -> tuple[bytes, bool]:
+    async def _taken(self, key: Hashable, kept: _Kept, compress: bool) -> tuple[bytes, bool]:
         # Shielded: others may wait for the same.
         body = await asyncio.shield(kept.body)
         if not compress or len(body) < _LEAST:
             return body, False
         if kept.compressed is None:
             loop = asyncio.get_running_loop()
-            kept.compressed = loop.run_in_executor(self._threads, _compressed, body)
+            kept.compressed = loop.run_in_executor(self._threads, gzipped, body)
+            kept.compressed.add_done_callback(partial(self._done, key, kept))
         return await asyncio.shield(kept.compressed), True
 
     async def once(self, render: Callable[[], bytes], *, compress: bool) -> tuple[bytes, bool]:
@@ -128,27 +162,35 @@ class Renderings:
         body = await loop.run_in_executor(self._threads, render)
         if not compress or len(body) < _LEAST:
             return body, False
-        return await loop.run_in_executor(self._threads, _compressed, body), True
+        return await loop.run_in_executor(self._threads, gzipped, body), True
+
+    def _keep(self, key: Hashable, kept: _Kept | _KeptSmall) -> None:
+        if (before := self._kept.get(key)) is not None:
+            self._size -= before.size
+        self._kept[key] = kept
+        self._size += kept.size
+
+    def _done(self, key: Hashable, kept: _Kept, made: "asyncio.Future[bytes]") -> None:
+        """A body of this, plain or compressed, is made, or has failed."""
+        if not _failed(made) and self._kept.get(key) is kept:
+            kept.size += len(made.result())
+            self._size += len(made.result())
+            self._forget()
 
     def _forget(self) -> None:
         """Forgets the longest unused, if there are too many."""
-        total = sum(map(_size, self._kept.values()))
-        while total > MAX_KEPT and len(self._kept) > 1:
-            total -= _size(self._kept.popitem(last=False)[1])
+        while self._size > MAX_KEPT and len(self._kept) > 1:
+            self._size -= self._kept.popitem(last=False)[1].size
 
     def close(self) -> None:
         """Begins nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _compressed(body: bytes) -> bytes:
+def gzipped(body: bytes) -> bytes:
+    """As it is sent to who takes gzip."""
     return gzip.compress(body, _LEVEL, mtime=0)
 
 
 def _failed(body: "asyncio.Future[bytes]") -> bool:
     return body.done() and (body.cancelled() or body.exception() is not None)
-
-
-def _size(kept: _Kept) -> int:
-    done = [one for one in (kept.body, kept.compressed) if one is not None and one.done()]
-    return sum(len(one.result()) for one in done if not _failed(one))

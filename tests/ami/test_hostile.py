@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter import metrics
 from exporter.ami import Connection
 from exporter.ami.stream import MAX_LISTED, MAX_MESSAGE
 from exporter.fax import Operation, State, Transport
@@ -36,10 +35,9 @@ MIB = 1024 * 1024
 
 def pages(poller: Poller) -> list[str]:
     """All that /metrics can show, as text and as OpenMetrics; both parsed, and printable."""
-    registry = metrics.target_registry(Counts.of(poller), peer_label=True)
     shown = []
     for accept in ("", "application/openmetrics-text; version=1.0.0"):
-        page = text(registry, accept)
+        page = text(Counts.of(poller), accept, peer_label=True)
         assert page.replace("\n", "").isprintable()
         parse = parse_openmetrics if accept else parse_text
         assert len(list(parse(page))) > 20

@@ -10,7 +10,6 @@ from typing import Final
 
 import pytest
 import trustme
-from ruamel.yaml import YAML
 
 from exporter import __version__
 from harness.chart import (
@@ -23,11 +22,11 @@ from harness.chart import (
     Json,
     by_name,
     container,
-    exporter_yml,
     pod,
     rendered,
     rendering,
     run_helm,
+    targets_of_shards,
     workload,
 )
 from harness.rules import ROOT, read
@@ -93,6 +92,22 @@ def existing_secrets() -> dict[str, dict[str, str]]:
     }
 
 
+def mounted(volume: Json, held: dict[str, dict[str, str]]) -> dict[str, str]:
+    """What stands in a volume, by the names of its files."""
+    if "secret" in volume:
+        return held[volume["secret"]["secretName"]]
+    if "configMap" in volume:
+        return held[volume["configMap"]["name"]]
+    made = {}
+    for source in volume["projected"]["sources"]:
+        name = source["configMap"]["name"]
+        assert name in held or source["configMap"]["optional"]
+        for item in source["configMap"]["items"]:
+            if name in held:
+                made[item["path"]] = held[name][item["key"]]
+    return made
+
+
 def checked(documents: list[Json], root: Path, shard: int = 0) -> set[str]:
     """The targets that the real exporter finds when it is started as the pod would start it."""
     held = by_name(documents) | existing_secrets()
@@ -110,9 +125,8 @@ def checked(documents: list[Json], root: Path, shard: int = 0) -> set[str]:
         volume = volumes.get(mount["name"], {"persistentVolumeClaim": {}})
         if volume.keys() & {"persistentVolumeClaim", "emptyDir"}:
             continue
-        source = volume["secret"]["secretName"] if "secret" in volume else ""
-        for key, text in held[source or volume["configMap"]["name"]].items():
-            (directory / key).write_text(here(text))
+        for name, text in mounted(volume, held).items():
+            (directory / name).write_text(here(text))
     variables = {one["name"]: one.get("value", "?") for one in run.get("env", [])}
     if "SHARD" in variables:
         (field,) = (one for one in run["env"] if one["name"] == "SHARD")
@@ -133,7 +147,7 @@ def checked(documents: list[Json], root: Path, shard: int = 0) -> set[str]:
     assert done.returncode == 0, done.stderr
     read_ = {line.partition(": no fault found")[0]: line for line in done.stdout.splitlines()}
     assert any(path.endswith("/web/web.yml") for path in read_) == ("web" in volumes)
-    targets = next(line for path, line in read_.items() if path.endswith("/exporter.yml"))
+    targets = next(line for path, line in read_.items() if "/config/exporter" in path)
     names = targets.partition("no fault found; targets: ")[2]
     return set(names.split(", ")) - {"none"}
 
@@ -148,7 +162,7 @@ def test_the_exporter_takes_what_the_pod_gives_it(case: Path, tmp_path: Path) ->
 
 @EACH_CASE
 def test_a_target_is_as_it_was_given_and_has_a_secret(case: Path) -> None:
-    made = YAML(typ="safe", pure=True).load(exporter_yml(rendered(case)))["targets"]
+    made = {name: one for own in targets_of_shards(rendered(case)) for name, one in own.items()}
     for name, given in read(case)["targets"].items():
         added = {"secret_file": f"{MOUNTED}/secrets/{name}"}
         assert made[name] == (

@@ -61,7 +61,7 @@ def test_the_schemas_refuse_what_does_not_exist(kubernetes: Path) -> None:
 
 def test_the_operator_refuse_what_does_not_exist(operator: Path) -> None:
     documents = of_kind(rendered(EVERYTHING), "Probe", "ServiceMonitor", "PrometheusRule")
-    only(documents, "Probe")["spec"]["targets"]["staticConfig"]["statics"] = []
+    of_kind(documents, "Probe")[0]["spec"]["targets"]["staticConfig"]["statics"] = []
     only(documents, "ServiceMonitor")["spec"]["endpoints"][0]["intervall"] = "1m"
     only(documents, "PrometheusRule")["spec"]["groups"][0]["rules"][0]["fore"] = "1m"
     assert {fault.partition(":")[0] for fault in faults(documents, operator)} == {

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
-from exporter.settings import share_of
+from exporter.settings import RENDEZVOUS, share_of
 from grafana import __main__ as generator
 from harness.chart import (
     EVERYTHING,
@@ -70,8 +70,8 @@ def test_the_rules_of_a_release_see_its_scrapes_and_no_others() -> None:
             rule["expr"] = f"up{{{own}}}"
     assert rules_made(FLEET) == expected
     documents = rendered(FLEET)
-    static = only(documents, "Probe")["spec"]["targets"]["staticConfig"]
-    assert static["labels"] == {"fax_release": RELEASE}
+    for probe in of_kind(documents, "Probe"):
+        assert probe["spec"]["targets"]["staticConfig"]["labels"] == {"fax_release": RELEASE}
     (endpoint,) = only(documents, "ServiceMonitor")["spec"]["endpoints"]
     assert {"targetLabel": "fax_release", "replacement": RELEASE} in endpoint["relabelings"]
 
@@ -185,7 +185,7 @@ def as_the_operator_would(probe: Json) -> Json:
             {re.sub(r"[A-Z]", lambda c: f"_{c[0].lower()}", key): v for key, v in given.items()}
         )
     return {
-        "job_name": "probe",
+        "job_name": f"probe/{probe['metadata']['name']}",
         "metrics_path": spec["prober"]["path"],
         "scheme": spec["prober"]["scheme"],
         "static_configs": [{"targets": static["static"]}],
@@ -199,20 +199,21 @@ def test_prometheus_asks_for_each_pbx_the_exporter_that_watches_it(
 ) -> None:
     documents = rendered(case)
     shards = workload(documents)["spec"]["replicas"]
-    scrape = as_the_operator_would(only(documents, "Probe"))
-    host = "fax-asterisk-fax-exporter"
-    with Prometheus({"scrape_configs": [scrape]}, tmp_path) as prometheus:
-        prometheus.wait_until(lambda one: bool(one.targets()), 30, "targets")
+    scrapes = [as_the_operator_would(probe) for probe in of_kind(documents, "Probe")]
+    host, given = "fax-asterisk-fax-exporter", read(case)["targets"]
+    with Prometheus({"scrape_configs": scrapes}, tmp_path) as prometheus:
+        prometheus.wait_until(lambda one: len(one.targets()) == len(given), 30, "targets")
         found = {
             target["labels"]["instance"]: (target["labels"]["job"], target["scrapeUrl"])
             for target in prometheus.targets()
         }
     expected = {}
-    for name in read(case)["targets"]:
+    for name in given:
         server = f"{host}.telephony.svc"
         if shards > 1:
-            server = f"{host}-{share_of(name, shards).index}.{host}-shards.telephony.svc"
-        url = f"{scrape['scheme']}://{server}:10329/probe?target={name}"
+            share = share_of(name, shards, RENDEZVOUS).index
+            server = f"{host}-{share}.{host}-shards.telephony.svc"
+        url = f"{scrapes[0]['scheme']}://{server}:10329/probe?target={name}"
         expected[name] = ("asterisk-fax", url)
     assert found == expected
     governing = workload(documents)["spec"].get("serviceName")
@@ -261,10 +262,9 @@ def test_relabelings_of_ones_own_come_after_those_of_the_chart(name: str) -> Non
     case = ONE_POD if name == "serviceMonitor" else SHARDS
     given, documents = read(case)["monitoring"][name], rendered(case)
     if name == "probe":
-        made = only(documents, "Probe")["spec"]
+        made = of_kind(documents, "Probe")[0]["spec"]
         assert made["metricRelabelings"] == given["metricRelabelings"]
         relabelings = made["targets"]["staticConfig"]["relabelingConfigs"]
-        assert relabelings[0]["action"] == "hashmod"
     else:
         made = only(documents, name[0].upper() + name[1:])["spec"]
         (endpoint,) = made.get("endpoints") or made["podMetricsEndpoints"]
@@ -286,9 +286,10 @@ def test_what_one_monitor_says_of_tls_is_over_what_all_say() -> None:
     }
     # A mesh has TLS where the exporter has none.
     assert container(rendered(SHARDS))["livenessProbe"]["httpGet"]["scheme"] == "HTTP"
-    probe = only(rendered(SHARDS), "Probe")["spec"]
-    assert probe["prober"]["scheme"] == "https"
-    assert probe["tlsConfig"] == {"serverName": "mesh.example", "insecureSkipVerify": True}
+    for one in of_kind(rendered(SHARDS), "Probe"):
+        probe = one["spec"]
+        assert probe["prober"]["scheme"] == "https"
+        assert probe["tlsConfig"] == {"serverName": "mesh.example", "insecureSkipVerify": True}
     # Whole, and not mixed with it: a certificate comes from one place.
     own = '{"ca": {"configMap": {"name": "x", "key": "y"}}}'
     made = rendered(TLS, f"--set-json=monitoring.probe.tlsConfig={own}")

@@ -1,23 +1,39 @@
-"""The exporter under a real Prometheus: shares by hashmod, and through TLS and passwords."""
+"""The exporter under a real Prometheus: shares by either rule, and through TLS and passwords."""
 
 import contextlib
 import json
 import socket
+import threading
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Final
 
 import bcrypt
 import pytest
 import trustme
+from ruamel.yaml import YAML
 
-from exporter.settings import share_of
+from exporter.settings import HASHMOD, RENDEZVOUS, ShardBy, share_of
 from harness.monitoring import Prometheus
 from harness.readme import block
+from harness.rules import ROOT, read
 from harness.running import Exporter
 
 pytestmark = pytest.mark.slow
 
-GLOBAL = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+Json = dict[str, Any]
+
+FAST: Final = {"scrape_interval": "1s", "scrape_timeout": "1s"}
 START_SECONDS = 60
+
+
+def of_shards() -> Json:
+    """The job of docs/fleet.md for exporters that share the targets."""
+    heading = "## More than one machine can watch"
+    text = block("scrape_configs:", after=heading, document="docs/fleet.md")
+    (job,) = YAML(typ="safe", pure=True).load(text)["scrape_configs"]
+    return dict(job)
 
 
 def unused_port(*hosts: str) -> int:
@@ -30,7 +46,34 @@ def unused_port(*hosts: str) -> int:
         return port
 
 
-def test_exporters_share_the_targets_as_hashmod_deals_them(tmp_path: Path) -> None:
+RELABELLED: Final = (
+    {"source_labels": ["__address__"], "target_label": "__param_target"},
+    {"source_labels": ["__address__"], "target_label": "instance"},
+)
+BY_HASHMOD: Final = (
+    {
+        "source_labels": ["__address__"],
+        "action": "hashmod",
+        "modulus": 2,
+        "target_label": "__tmp_shard",
+    },
+    {
+        "source_labels": ["__tmp_shard"],
+        "target_label": "__address__",
+        "replacement": "127.0.0.1$1:PORT",
+    },
+)
+"""What Prometheus computes itself, as it was in docs/fleet.md before __meta_url."""
+
+
+@pytest.mark.parametrize(
+    ("by", "relabelled"),
+    [(HASHMOD, None), (RENDEZVOUS, None), (HASHMOD, RELABELLED + BY_HASHMOD)],
+    ids=["hashmod", "rendezvous", "hashmod by Prometheus"],
+)
+def test_each_target_is_scraped_from_who_has_it_in_its_share(
+    tmp_path: Path, by: ShardBy, relabelled: Sequence[Json] | None
+) -> None:
     hosts = ["127.0.0.10", "127.0.0.11"]
     port = unused_port(*hosts)
     names = [f"fax-{number}" for number in range(12)]
@@ -38,22 +81,25 @@ def test_exporters_share_the_targets_as_hashmod_deals_them(tmp_path: Path) -> No
     nobody = {"host": "127.0.0.12", "port": port, "username": "u", "secret_env": "ANY"}
     config = tmp_path / "exporter.yml"
     config.write_text(json.dumps({"targets": dict.fromkeys(names, nobody)}))
-    heading = "## More than one machine can watch"
-    job = block("scrape_configs:", after=heading, document="docs/fleet.md")
-    for index, host in enumerate(hosts):
-        job = job.replace(f"http://exporter-{index}:10329", f"http://{host}:{port}")
-    job = job.replace("exporter-$1:10329", f"127.0.0.1$1:{port}")
+    job = of_shards()
+    for found, host in zip(job["http_sd_configs"], hosts, strict=True):
+        found["url"] = f"http://{host}:{port}/sd"
+    if relabelled is not None:
+        text = json.dumps(relabelled).replace("PORT", str(port))
+        job |= {"metrics_path": "/probe", "relabel_configs": json.loads(text)}
     with contextlib.ExitStack() as stack:
         for index, host in enumerate(hosts):
             stack.enter_context(
                 Exporter(
                     f"--config.file={config}",
                     f"--config.shard={index}/2",
+                    f"--config.shard-by={by}",
                     f"--web.listen-address={host}:{port}",
                     environment={"ANY": "secret"},
                 )
             )
-        prometheus = stack.enter_context(Prometheus(GLOBAL + job, tmp_path / "prometheus"))
+        found_by = {"global": FAST, "scrape_configs": [job]}
+        prometheus = stack.enter_context(Prometheus(found_by, tmp_path / "prometheus"))
         prometheus.wait_until(
             lambda p: [t["health"] for t in p.targets()] == ["up"] * len(names),
             START_SECONDS,
@@ -61,8 +107,51 @@ def test_exporters_share_the_targets_as_hashmod_deals_them(tmp_path: Path) -> No
         )
         scraped = {t["labels"]["instance"]: t["scrapeUrl"] for t in prometheus.targets()}
     assert scraped == {
-        name: f"http://{hosts[share_of(name, 2).index]}:{port}/probe?target={name}"
+        name: f"http://{hosts[share_of(name, 2, by).index]}:{port}/probe?target={name}"
         for name in names
+    }
+
+
+class _Lists(BaseHTTPRequestHandler):
+    """A proxy with exporters at paths of it; of a path that ends in /sd it knows one target."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        name = path.removesuffix("/sd").rpartition("/")[2]
+        text = json.dumps([{"targets": [name]}]) if path.endswith("/sd") else ""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json" if text else "text/plain")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_exporters_behind_paths_of_a_proxy_are_asked_there(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Lists) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            address = f"127.0.0.1:{proxy.server_port}"
+            job, paths = of_shards(), ("/fax/berlin", "/paris")
+            for found, path in zip(job["http_sd_configs"], paths, strict=True):
+                found["url"] = f"http://{address}{path}/sd"
+            config = {"global": FAST, "scrape_configs": [job]}
+            with Prometheus(config, tmp_path / "prometheus") as prometheus:
+                prometheus.wait_until(
+                    lambda p: [t["health"] for t in p.targets()] == ["up"] * 2,
+                    START_SECONDS,
+                    "both are scraped",
+                )
+                scraped = {t["labels"]["instance"]: t["scrapeUrl"] for t in prometheus.targets()}
+        finally:
+            proxy.shutdown()
+            thread.join()
+    assert scraped == {
+        "berlin": f"http://{address}/fax/berlin/probe?target=berlin",
+        "paris": f"http://{address}/paris/probe?target=paris",
     }
 
 
@@ -107,15 +196,11 @@ def test_prometheus_scrapes_through_tls_a_client_certificate_and_a_password(
         discovery = {"url": f"https://{address}/sd", "tls_config": trusted, "basic_auth": password}
         found = {
             "job_name": "found",
-            "metrics_path": "/probe",
             "http_sd_configs": [discovery],
-            "relabel_configs": [
-                {"source_labels": ["__address__"], "target_label": "__param_target"},
-                {"target_label": "__address__", "replacement": address},
-            ],
+            "relabel_configs": of_shards()["relabel_configs"],
         }
         config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "global": FAST,
             "scrape_configs": [
                 {"job_name": name, "static_configs": [{"targets": [address]}]} | how
                 for name, how in jobs.items()
@@ -139,3 +224,8 @@ def test_prometheus_scrapes_through_tls_a_client_certificate_and_a_password(
     assert "401" in said["wrong-password"][1]
     assert "401" in said["no-user"][1]
     assert {said[job][0] for job in jobs if job != "good"} == {"down"}
+
+
+def test_the_example_for_shards_has_the_job_of_the_document() -> None:
+    example = read(ROOT / "deploy/prometheus/prometheus-shards.yml")["scrape_configs"][0]
+    assert json.loads(json.dumps(example).replace(".example:10329", ":10329")) == of_shards()

@@ -12,6 +12,7 @@ from exporter.ledger import Exemplar
 from exporter.settings import read_yaml
 from grafana import __main__ as generator
 from grafana import panels, promql
+from harness import reference
 from harness.exposition import published
 from harness.rules import recorded
 from tests.grafana.boards import (
@@ -291,7 +292,7 @@ def test_an_exemplar_leads_to_the_line_of_its_fax() -> None:
     sources = read_yaml(root / "datasources" / "asterisk-fax.yml")
     assert isinstance(sources, dict)
     (leads,) = sources["datasources"][0]["jsonData"]["exemplarTraceIdDestinations"]
-    exemplar = metrics._exemplar(Exemplar("1764149000.7", 1.0, 1764149000.0))
+    exemplar = reference.exemplar(Exemplar("1764149000.7", 1.0, 1764149000.0))
     assert set(exemplar.labels) == {leads["name"]}
     # Doubled, or Grafana would look for a variable of its environment.
     path, variable = leads["url"].removesuffix("=$${__value.raw}").split("?var-")

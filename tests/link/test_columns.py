@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from exporter.fax import ListedSession, Operation, State, Transport
 from exporter.ledger import Ledger, Observation
-from exporter.link.columns import KEYS_AT_ONCE, Columns, new_keys, values
-from exporter.metrics import target_registry
+from exporter.ledger.peers import HELD
+from exporter.link.columns import _OF_PEERS, KEYS_AT_ONCE, Columns, new_keys, values
 from exporter.polling import Counts, Status
 from harness.exposition import text
 
@@ -67,8 +67,8 @@ def test_whatever_is_counted_the_other_side_shows_the_same(
             for field in dataclasses.fields(getattr(here, part)):
                 sent = getattr(getattr(here, part), field.name)
                 assert getattr(getattr(there, part), field.name) == sent, field.name
-        registries = [target_registry(each, peer_label=peers is not None) for each in (here, there)]
-        assert text(registries[0]) == text(registries[1])
+        told = peers is not None
+        assert text(here, peer_label=told) == text(there, peer_label=told)
 
 
 def test_keys_are_sent_once_and_in_pieces() -> None:
@@ -93,3 +93,16 @@ def test_the_same_counts_are_the_same_bytes_and_others_are_others() -> None:
     assert values(counts) == before
     ledger.totals.started[Operation.SEND] += 1
     assert values(counts) != before
+
+
+def test_the_keys_that_all_pbxs_have_are_held_once_and_those_of_peers_are_not_mixed_up() -> None:
+    known = []
+    for peer in ("berlin", "paris"):
+        ledger, columns = Ledger(10), Columns(1)
+        ledger.peers.open(Operation.SEND, f"PJSIP/{peer}", 0.0)
+        there = cross(of(ledger, HELD), columns)
+        assert list(there.peers.pages) == [(Operation.SEND, f"PJSIP/{peer}")]
+        known.append(columns)
+    shared = [one is other for one, other in zip(known[0]._keys, known[1]._keys, strict=True)]
+    assert shared == [not of_peers for of_peers in _OF_PEERS]
+    assert shared.count(True) > shared.count(False) > 1

@@ -63,7 +63,18 @@ def test_a_file_of_targets_stands_for_the_login() -> None:
     assert settings.ami is None
     assert settings.config.file == Path("/a")
     assert settings.config.shard == Shard(1, 3)
+    assert settings.config.share == Shard(1, 3, "hashmod")
     assert loaded("", {"FAX_EXPORTER_CONFIG_FILE": "/a"}).ami is None
+
+
+def test_the_rule_of_shares_may_be_the_same_variable_for_all_of_them() -> None:
+    every = {"FAX_EXPORTER_CONFIG_FILE": "/a", "FAX_EXPORTER_CONFIG_SHARD_BY": "rendezvous"}
+    assert loaded("--config.shard=1/3", every).config.share == Shard(1, 3, "rendezvous")
+    assert refusal("", every) == "FAX_EXPORTER_CONFIG_SHARD_BY: needs --config.shard"
+    assert refusal("--config.shard=1/3 --config.shard-by=names", every) == (
+        "--config.shard-by: takes hashmod or rendezvous"
+    )
+    assert loaded("--config.file=/a", {}).config.share is None
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_user_and_a_secret_are_enough() -> None:
             "tls_key_file": None,
             "timeout": 5.0,
         },
-        "config": {"file": None, "check": False, "shard": None},
+        "config": {"file": None, "check": False, "shard": None, "shard_by": "hashmod"},
         "poll": {"interval": 1.0},
         "web": {
             "listen_address": ({"host": None, "port": 10329},),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.settings import SettingsError, Shard, load_targets, share_of
+from exporter.settings import RENDEZVOUS, SettingsError, Shard, load_targets, share_of
 from tests.settings.files import TWO_TARGETS, targets_file
 
 
@@ -89,7 +89,10 @@ ONE = "targets: {a: {username: u, secret_file: berlin, %s}}"
         ("targets: {a/b: {}}", "targets, line 1, column 11: takes a name"),
         ("targets: {a: 3}", "targets, line 1, column 11: takes host, username"),
         ("targets: [a]", "targets: takes a name and settings for each"),
-        ("targets: {}\nglobal: {}", ": line 2, column 1: no such setting; there is only targets"),
+        (
+            "targets: {}\nglobal: {}",
+            ": line 2, column 1: no such setting; there is targets, shard, shard_by",
+        ),
         ("- targets", "has no targets"),
     ],
 )
@@ -183,17 +186,6 @@ def test_what_refers_to_itself_a_thousand_million_times_is_refused_at_once(tmp_p
 # --- shares ---------------------------------------------------------------------------------
 
 
-def test_shares_are_those_of_hashmod() -> None:
-    """Prometheus' relabel_test.go: hashmod 1000 of "baz" is 976."""
-    assert share_of("baz", 1000) == Shard(976, 1000)
-
-
-@given(st.lists(st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True), unique=True, max_size=20))
-def test_every_target_is_of_exactly_one_share(names: list[str]) -> None:
-    shares = [[name for name in names if share_of(name, 3) == Shard(i, 3)] for i in range(3)]
-    assert sorted(itertools.chain(*shares)) == sorted(names)
-
-
 def test_a_shard_reads_its_share_and_still_refuses_what_is_wrong_in_others(tmp_path: Path) -> None:
     text = "targets:\n" + "".join(
         f"  pbx-{number}: {{username: u, secret_file: berlin}}\n" for number in range(20)
@@ -202,10 +194,47 @@ def test_a_shard_reads_its_share_and_still_refuses_what_is_wrong_in_others(tmp_p
     shares = [list(load_targets(path, Shard(index, 3))) for index in range(3)]
     assert all(shares)
     assert sorted(itertools.chain(*shares)) == sorted(load_targets(path))
+    by_rule = [list(load_targets(path, Shard(index, 3, RENDEZVOUS))) for index in range(3)]
+    assert by_rule != shares
+    assert sorted(itertools.chain(*by_rule)) == sorted(load_targets(path))
     mine = share_of("pbx-3", 3)
     targets_file(tmp_path, text.replace("pbx-3: {username: u", "pbx-3: {username: 7"))
     with pytest.raises(SettingsError):
         load_targets(path, Shard((mine.index + 1) % 3, 3))
+
+
+def test_the_file_may_say_the_share_as_the_flags_do(tmp_path: Path) -> None:
+    text = "targets:\n" + "".join(
+        f"  pbx-{number}: {{username: u, secret_file: berlin}}\n" for number in range(20)
+    )
+    path = targets_file(tmp_path, text)
+    by_hashmod = load_targets(path, Shard(1, 3))
+    by_rendezvous = load_targets(path, Shard(1, 3, RENDEZVOUS))
+    assert load_targets(targets_file(tmp_path, "shard: 1/3\n" + text)) == by_hashmod
+    named = targets_file(tmp_path, text + "shard: 1/3\nshard_by: rendezvous\n")
+    assert load_targets(named) == by_rendezvous
+    # Null is as good as nothing.
+    assert load_targets(targets_file(tmp_path, text + "shard:\n"), Shard(1, 3)) == by_hashmod
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("shard: 3/3", "shard: the index is not below the count; the first is 0; takes INDEX/C"),
+        ("shard: 1", "shard: not INDEX/COUNT; takes INDEX/COUNT, such as 0/3"),
+        ("shard: {index: 5, count: 3}", "shard: not INDEX/COUNT; takes INDEX/COUNT, such as 0/3"),
+        ("shard: 0/3\nshard_by: names", "shard_by: takes hashmod or rendezvous"),
+        ("shard_by: hashmod", "shard_by: needs shard"),
+    ],
+)
+def test_a_share_in_the_file_that_is_none_is_refused(tmp_path: Path, given: str, said: str) -> None:
+    assert f"exporter.yml: {said}" in refusal(tmp_path, f"targets: {{}}\n{given}\n")
+
+
+def test_a_share_is_said_by_the_flag_or_the_file_and_not_by_both(tmp_path: Path) -> None:
+    path = targets_file(tmp_path, "targets: {}\nshard: 0/2\n")
+    with pytest.raises(SettingsError, match=r"shard: not together with --config\.shard; leave out"):
+        load_targets(path, Shard(0, 2))
 
 
 def test_a_secret_file_with_a_byte_order_mark_is_refused(tmp_path: Path) -> None:

@@ -18,12 +18,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus_client.exposition import generate_latest
-
-from exporter import metrics
 from exporter.demo import run_traffic
 from exporter.ledger import EVENT_LATENESS, Ledger
 from exporter.polling import Clock, Counts, Poller, cancel_and_wait
+from harness.exposition import text
 from harness.pbx import FaultyPbx
 from harness.told import Told
 from harness.truth import assert_exact
@@ -50,7 +48,7 @@ class Soak:
     """Resident KiB, once a simulated hour."""
     jump: float = 0.0
     """Seconds by which the machine's clock is wrong."""
-    page: bytes = b""
+    page: str = ""
 
     async def live(self, hours: float) -> None:
         """Raises AssertionError if a counter is wrong at the end, or ever goes down."""
@@ -75,7 +73,7 @@ class Soak:
             assert not traffic.done(), "the traffic has ended"
             await self.something_goes_wrong()
             counts = Counts.of(self.poller)
-            self.page = generate_latest(metrics.target_registry(counts, peer_label=False))
+            self.page = text(counts)
             if loop.time() > hour:
                 hour += 3600
                 self.memory.append(resident())

@@ -240,7 +240,7 @@ def test_whatever_a_client_sends_it_gets_a_format_that_can_be_read(header: str) 
 
 def test_the_format_is_the_one_that_the_content_type_says() -> None:
     for accept, content_type in PROMETHEUS.values():
-        body = exposition(accept).encode(Faxes()).decode()
+        body = exposition(accept).encode([], Faxes()).decode()
         parse = parse_openmetrics if "openmetrics" in content_type else parse_text
         names = {sample.name for family in parse(body) for sample in family.samples}
         assert names >= {"fax_up", "fax_bad_lines_total", "fax_seconds_bucket"}
@@ -248,13 +248,13 @@ def test_the_format_is_the_one_that_the_content_type_says() -> None:
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
 def test_escaping_leaves_our_names_alone_but_for_dots(accept: str) -> None:
-    plain = exposition(f"{accept};version=1.0.0").encode(Faxes())
+    plain = exposition(f"{accept};version=1.0.0").encode([], Faxes())
     for scheme in ("allow-utf-8", "underscores", "values"):
         format = exposition(f"{accept};version=1.0.0;escaping={scheme}")
-        assert format.encode(Faxes()) == plain
+        assert format.encode([], Faxes()) == plain
         assert format.body == exposition(f"{accept};version=1.0.0").body
     dots = exposition(f"{accept};version=1.0.0;escaping=dots")
-    lines = dots.encode(Faxes()).decode().splitlines()
+    lines = dots.encode([], Faxes()).decode().splitlines()
     assert {"# TYPE fax__up gauge", "fax__up 1.0"} <= set(lines)
     assert any(line.startswith('fax__bad__lines__total{a__b="') for line in lines)
     assert dots.body != exposition(f"{accept};version=1.0.0").body
@@ -312,18 +312,18 @@ def test_only_the_families_are_kept_that_are_named(names: list[str], families: s
     wanted = families_wanted(names)
     assert wanted is not None
     for accept in ("text/plain", "application/openmetrics-text"):
-        kept = only(exposition(accept).encode(Faxes()), wanted).decode()
+        kept = only(exposition(accept).encode([], Faxes()), wanted).decode()
         parse = parse_openmetrics if "openmetrics" in accept else parse_text
         assert {family.name for family in parse(kept)} == families
     dots = exposition("text/plain;version=1.0.0;escaping=dots")
-    escaped = only(dots.encode(Faxes()), wanted).decode()
+    escaped = only(dots.encode([], Faxes()), wanted).decode()
     assert escaped.count("# TYPE") == len(families)
 
 
 def test_when_all_are_named_nothing_changes() -> None:
     everything = frozenset({"fax_up", "fax_bad_lines", "fax_seconds"})
     for accept in ("text/plain", "application/openmetrics-text"):
-        body = exposition(accept).encode(Faxes())
+        body = exposition(accept).encode([], Faxes())
         assert only(body, everything) == body
 
 

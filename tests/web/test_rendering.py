@@ -130,6 +130,60 @@ async def test_what_is_asked_for_in_endless_ways_is_not_kept() -> None:
     renderings.close()
 
 
+# --- small ones
+
+
+async def test_what_is_small_is_there_at_once_and_made_once_for_a_version() -> None:
+    renderings, render = Renderings(), Renderer()
+    for compress in (True, True, False, False):
+        body, compressed = renderings.small("key", 1, render, compress=compress)
+        assert compressed is compress
+        assert (gzip.decompress(body) if compressed else body) == render.body
+    assert render.times == 2  # only what is served is kept
+    first = renderings.small("key", 1, render, compress=True)[0]
+    assert renderings.small("key", 1, render, compress=True)[0] is first
+    render.body = b"another" * 1000
+    body, _ = renderings.small("key", 2, render, compress=True)
+    assert gzip.decompress(body) == render.body
+    assert renderings.small("little", 1, Renderer(b"little"), compress=True) == (b"little", False)
+    renderings.close()
+
+
+async def test_of_small_and_large_together_only_so_many_bytes_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rendering, "MAX_KEPT", 20_000)
+    renderings, render = Renderings(), Renderer()
+    for key in range(100):
+        renderings.small(key, key, render, compress=False)
+        await renderings.get(key, key, render, compress=False)
+        # The same again, of another version: the one before no longer counts.
+        await renderings.get(key, -key, render, compress=False)
+        renderings.small(key, -key, render, compress=False)
+    assert len(renderings._kept) == 4
+    assert renderings._size == 4 * len(render.body)
+    renderings.small(99, -99, render, compress=False)
+    assert render.times == 398  # twice the same version, of 0
+    renderings.close()
+
+
+async def test_compressed_bodies_count_and_failures_do_not() -> None:
+    renderings, render = Renderings(), Renderer()
+
+    def fail() -> bytes:
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        await renderings.get("failed", 1, fail, compress=True)
+    with pytest.raises(ValueError, match="a defect"):
+        renderings.small("failed", 1, fail, compress=True)
+    assert renderings._size == 0
+    body, _ = await renderings.get("key", 1, render, compress=True)
+    await asyncio.sleep(0)
+    assert renderings._size == len(render.body) + len(body)
+    renderings.close()
+
+
 # --- with an entity tag
 
 

@@ -5,7 +5,8 @@ import base64
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from exporter.link import Source, Versioned
+from exporter.metrics import Family, of_target
 from exporter.polling import Counts, Fleet, Lateness, LoopTime
 from exporter.settings import Settings, SettingsError, WebConfigFile, WebSettings
+from exporter.web import routes
 from exporter.web.routes import application
 from exporter.web.server import Server
 from exporter.web.templating import CONTENT_SECURITY_POLICY, STATIC, target_url
@@ -98,6 +101,27 @@ async def test_probe_gives_the_metrics_of_the_pbx_that_is_named_and_of_no_other(
         assert own.value("exporter_targets") == 2
         assert not own.has("up")
         assert "process_resident_memory_bytes" in own.text
+
+
+@pytest.mark.parametrize("most", [0, routes.SMALL])
+async def test_metrics_of_a_pbx_without_peers_are_written_at_once_and_larger_ones_in_a_thread(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "SMALL", most)
+    threads: list[str] = []
+
+    def written(counts: Counts, *, peer_label: bool) -> Iterator[Family]:
+        threads.append(threading.current_thread().name)
+        return of_target(counts, peer_label=peer_label)
+
+    monkeypatch.setattr(routes, "of_target", written)
+    async with site("fax-berlin", "fax-paris") as on:
+        begin(on.pbxs["fax-berlin"])
+        now = await on.scrape("/probe?target=fax-berlin")
+        plain = await on.get("/probe?target=fax-berlin", headers={"Accept-Encoding": "identity"})
+    assert now.value("up") == Scrape(plain[1]).value("up") == 1
+    of_the_loop = [name == threading.main_thread().name for name in threads]
+    assert of_the_loop == [most > 0] * len(threads) != []
 
 
 async def test_metrics_is_served_while_the_only_pbx_gives_way_to_another(

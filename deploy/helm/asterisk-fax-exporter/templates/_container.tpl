@@ -19,12 +19,11 @@ name: exporter
 image: {{ include "fax.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args:
-  - --config.file=/etc/asterisk-fax-exporter/config/exporter.yml
+  # Each shard has a file of its own: nothing here says how many there are, since all would be
+  # restarted if that changed.
+  - --config.file=/etc/asterisk-fax-exporter/config/exporter{{ if $sharded }}-$(SHARD){{ end }}.yml
   {{- if include "fax.webSecret" . }}
   - --web.config.file=/etc/asterisk-fax-exporter/web/web.yml
-  {{- end }}
-  {{- if $sharded }}
-  - --config.shard=$(SHARD)/{{ int .Values.shards }}
   {{- end }}
   {{- if .Values.persistence.enabled }}
   - --history.file=/var/lib/asterisk-fax-exporter/faxes.db

@@ -132,19 +132,3 @@ namespaceSelector:
 {{- else if .Values.webConfig.content }}{{ include "fax.fullname" . }}-web
 {{- end }}
 {{- end }}
-
-{{- /* exporter.yml */ -}}
-{{- define "fax.config" -}}
-{{- $targets := dict }}
-{{- range $name, $given := .Values.targets }}
-{{- $target := deepCopy $given }}
-{{- if not (or $given.secret_file $given.secret_env) }}
-{{- if not (or $.Values.secret.existingSecret (hasKey ($.Values.secret.values | default dict) $name)) }}
-{{- fail (printf "targets.%s has no secret: set secret.values.%s, secret.existingSecret, or the target's secret_file or secret_env" $name $name) }}
-{{- end }}
-{{- $_ := set $target "secret_file" (printf "/etc/asterisk-fax-exporter/secrets/%s" $name) }}
-{{- end }}
-{{- $_ := set $targets $name $target }}
-{{- end }}
-{{- dict "targets" $targets | toYaml }}
-{{- end }}

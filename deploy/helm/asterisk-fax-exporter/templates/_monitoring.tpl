@@ -42,7 +42,12 @@ job!=""
 {{- if not $absent }}
 {{- fail "monitoring.prometheusRule.absent: nothing is scraped that could be missing; set monitoring.probe.enabled or monitoring.serviceMonitor.enabled or monitoring.podMonitor.enabled, or name your own scrapes as pbx:asterisk_fax_scrape:absent in monitoring.prometheusRule.thresholds" }}
 {{- end }}
-{{- join "\nor " $absent }}
+{{- $text := join "\nor " $absent }}
+{{- $most := include "fax.most" $ | int }}
+{{- if gt (len $text) $most }}
+{{- fail (printf "monitoring.prometheusRule.absent: asking for each of %d targets takes %d bytes, and Kubernetes about %d for all rules: leave it out, or watch them with several releases" (len $.Values.targets) (len $text) $most) }}
+{{- end }}
+{{- $text }}
 {{- end }}
 
 {{- define "fax.scrapeScheme" -}}

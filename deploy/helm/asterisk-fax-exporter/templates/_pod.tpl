@@ -32,7 +32,8 @@ resources:
 {{- define "fax.podAnnotations" -}}
 {{- $annotations := merge (dict) (.Values.podAnnotations | default dict) (.Values.commonAnnotations | default dict) }}
 {{- if .Values.restartOnChange }}
-{{- $read := print (include "fax.config" .) (toJson .Values.secret.values) }}
+{{- $read := print (include "fax.config" (list . (keys (.Values.targets | default dict)))) (toJson .Values.secret.values) }}
+{{- if gt (int .Values.shards) 1 }}{{ $read = print $read .Values.shards }}{{ end }}
 {{- $_ := set $annotations "checksum/config" (sha256sum $read) }}
 {{- end }}
 {{- with $annotations }}{{ toYaml . }}{{ end }}
@@ -90,8 +91,21 @@ spec:
     {{- end }}
   volumes:
     - name: config
+      {{- if $sharded }}
+      # Those that more shards would have are missing; that the pod knows of them already is why it
+      # goes on when there are more.
+      projected:
+        sources:
+          {{- range until (include "fax.places" . | int) }}
+          - configMap:
+              name: {{ include "fax.configMap" (list $ .) | quote }}
+              optional: true
+              items: [{key: exporter.yml, path: exporter-{{ . }}.yml}]
+          {{- end }}
+      {{- else }}
       configMap:
         name: {{ include "fax.fullname" . | quote }}
+      {{- end }}
     {{- range $name, $secret := dict "secrets" (include "fax.amiSecret" .) "web" (include "fax.webSecret" .) "tls" (tpl (.Values.webConfig.tlsSecret | default "") .) }}
     {{- with $secret }}
     - name: {{ $name | quote }}
