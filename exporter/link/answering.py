@@ -113,6 +113,8 @@ class Answering:
             case "sessions":
                 await self._sessions(ask, writer)
                 return None
+            case "behind":
+                return self._fleet.lateness.behind
             case "reload":
                 return await self._reloaded()
             case what:
@@ -125,6 +127,7 @@ class Answering:
             stale=tuple((name, pollers[name].status.outage) for name in self._fleet.stale),
             config=None if file is None else FileState(file.successful, file.success_timestamp),
             web_restarts=self.web_restarts,
+            pace=self._fleet.lateness.pace,
             fax_lines_lost=None if self.fax_lines_lost is None else self.fax_lines_lost(),
         )
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from exporter.polling import Pace
 from exporter.settings import Protection, Settings
 
 MAX_LINE: Final = 64 * 1024
@@ -54,6 +55,8 @@ class FleetState:
     config: FileState | None
     """Of the file of targets; None if there is none."""
     web_restarts: int
+    pace: Pace
+    """How late the polls of all of them begin."""
     fax_lines_lost: int | None = None
     """None if there are no lines of faxes."""
 

@@ -81,6 +81,7 @@ class Source:
         self._row_of: dict[str, Row] = {}
         self._all_rows: Versioned[list[Row]] = Versioned((0, 0), list)
         self._sessions = Recent(self._ask_sessions, lasts)
+        self._behind = Recent(partial(self._ask, "behind"), lasts)
         self._targets: dict[tuple[str, str | None], Shared[Any] | Recent[Any]] = {}
         self._names: tuple[str, ...] = ()
         self._names_number = 0
@@ -203,6 +204,12 @@ class Source:
         if query.target is not None and not there:
             await self._known(query.target)
         return partial(unpacked, packed)
+
+    async def behind(self) -> str:
+        """That the main process does not keep up with its polls, and what to do; empty if it does.
+        Up to `lasts` seconds old."""
+        behind: str = await self._behind()
+        return behind
 
     async def rows(self) -> Versioned[list[Row]]:
         """What is told of each target among many, in the order of the file; up to `lasts` seconds

@@ -5,6 +5,8 @@ from exporter.polling.backoff import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE
 from exporter.polling.clock import Clock
 from exporter.polling.fleet import Fleet, cancel_and_wait
 from exporter.polling.health import Health, Lately, health_of
+from exporter.polling.lateness import Lateness, Pace
+from exporter.polling.loop_time import LoopTime, new_loop, since_boot
 from exporter.polling.poller import (
     CORESETTINGS,
     CORESTATUS,
@@ -32,6 +34,9 @@ __all__ = [
     "Fleet",
     "Health",
     "Lately",
+    "Lateness",
+    "LoopTime",
+    "Pace",
     "Poller",
     "Row",
     "Shown",
@@ -39,6 +44,8 @@ __all__ = [
     "cancel_and_wait",
     "health",
     "health_of",
+    "new_loop",
+    "since_boot",
     "told",
     "troubles",
 ]

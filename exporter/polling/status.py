@@ -62,6 +62,9 @@ class Status:
     last_duration: float | None = None
     """Seconds the last successful poll took."""
     polls: int = 0
+    late_polls: int = 0
+    """Lists that came so late that bad lines of a page may have been missed; see
+    late_lists.py."""
     connects: int = 0
     failures: Counter[Failure] = field(default_factory=lambda: Counter(dict.fromkeys(Failure, 0)))
 

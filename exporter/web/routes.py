@@ -122,6 +122,7 @@ class _Routes:
         web_config = self._config if self._config.path is not None else None
         exporter = Exporter(
             targets=len(fleet.names),
+            pace=fleet.pace,
             config=fleet.config,
             web_config=web_config,
             web_restarts=fleet.web_restarts,
@@ -208,12 +209,15 @@ class _Routes:
         return web.Response(text="healthy\n")
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
-        stale = (await self._source.fleet()).stale
-        if not stale:
+        fleet = await self._source.fleet()
+        stale, behind = fleet.stale, fleet.pace.behind
+        if not stale and not behind:
             return web.Response(text="ready\n")
         if not may_see(request):
             return web.Response(status=503, text="not ready\n")
-        lines = [f"not ready: no fresh poll of {', '.join(name for name, _ in stale)}"]
+        lines = [f"not ready: {behind}"] if behind else []
+        if stale:
+            lines.append(f"not ready: no fresh poll of {', '.join(name for name, _ in stale)}")
         for name, outage in stale:
             lines.append(f"{name}: {trouble(outage) or 'its last poll is too long ago'}")
         return web.Response(status=503, text="\n".join(lines) + "\n")
@@ -274,14 +278,14 @@ class _Routes:
             wanted = Wanted.of(request.query)
         except NotToBeHad as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
-        rows = await self._source.rows()
+        rows, behind = await asyncio.gather(self._source.rows(), self._source.behind())
         if len(fleet := rows.read()) == 1:
             return await self._target_page(request, fleet[0].name)
         return await self._page(
             request,
             ("fleet", wanted),
-            rows.version,
-            lambda: self._fleet_page.render(fleet, wanted, self._layout(request)),
+            (rows.version, behind),
+            lambda: self._fleet_page.render(fleet, wanted, self._layout(request, behind=behind)),
         )
 
     async def target(self, request: web.Request) -> web.StreamResponse:
@@ -290,18 +294,18 @@ class _Routes:
     async def _target_page(self, request: web.Request, name: str) -> web.StreamResponse:
         watched = len(await self._source.names())
         try:
-            shown = await self._source.shown(name)
+            shown, behind = await asyncio.gather(self._source.shown(name), self._source.behind())
         except NoSuchTarget:
             return self._missing(request)
 
         def render() -> str:
             one = shown.read()
-            layout = self._layout(request)
+            layout = self._layout(request, behind=behind)
             target = target_view(name, one, self._clock, details=self._details)
             sessions = session_views(name, one, self._clock, details=self._details)
             return page.target_page(target, sessions, layout, watched=watched)
 
-        return await self._page(request, ("target", name), (shown.version, watched), render)
+        return await self._page(request, ("target", name), (shown.version, watched, behind), render)
 
     def _missing(self, request: web.Request) -> web.StreamResponse:
         body = page.missing_page(self._layout(request, here=None)).encode()
