@@ -26,12 +26,12 @@ class LoopTime:
     """How often it looked what there is to do."""
 
 
-class NotingSelector(GatheringSelector):
+class NotingSelector(selectors.DefaultSelector):
     """Notes how long it waited. What a wait took beyond its timeout was no waiting: then the
     process did not run, though there was something to do."""
 
     def __init__(self, spent: LoopTime, monotonic: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(monotonic)
+        super().__init__()
         self._spent = spent
         self._monotonic = monotonic
 
@@ -47,11 +47,15 @@ class NotingSelector(GatheringSelector):
         return ready
 
 
+class _Selector(NotingSelector, GatheringSelector):
+    """Lets what comes gather too, which is waiting."""
+
+
 def since_boot() -> float:
     """Seconds since this machine was started, those in which it was suspended included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def new_loop(spent: LoopTime) -> asyncio.AbstractEventLoop:
-    """A loop whose time is noted in `spent`."""
-    return asyncio.SelectorEventLoop(NotingSelector(spent))
+    """A loop as `gathering_loop`, whose time is noted in `spent`."""
+    return asyncio.SelectorEventLoop(_Selector(spent))

@@ -5,6 +5,7 @@ import selectors
 import socket
 from time import monotonic
 
+from exporter.loop import GATHERED
 from exporter.polling import LoopTime, new_loop, since_boot
 from exporter.polling.loop_time import SLACK, NotingSelector
 from harness.virtual_time import in_virtual_time, spent, work
@@ -80,3 +81,23 @@ def test_a_real_loop_notes_its_time_and_does_what_a_loop_does() -> None:
 def test_the_clock_since_boot_is_not_behind_the_monotonic_one() -> None:
     before = monotonic()
     assert since_boot() >= before
+
+
+def test_what_is_let_gather_is_waited_for_too() -> None:
+    time, waits = LoopTime(), []
+
+    async def wait() -> None:
+        loop, (ours, theirs) = asyncio.get_running_loop(), socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            for _ in range(50):
+                theirs.send(b"x")
+                await loop.sock_recv(ours, 1)
+                begun, waited = monotonic(), time.waited
+                loop.call_later(GATHERED / 2, lambda: None)
+                await asyncio.sleep(GATHERED / 4)
+                waits.append((monotonic() - begun, time.waited - waited))
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(time)) as runner:
+        runner.run(wait())
+    assert all(0 < noted <= took for took, noted in waits)
