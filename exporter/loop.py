@@ -4,6 +4,7 @@ Asterisk writes an answer message by message, and with a thousand PBXs something
 times a second. To wake up for each of these costs more than to work it off.
 """
 
+import math
 import selectors
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class GatheringSelector(selectors.DefaultSelector):
         super().__init__()
         self._clock = clock
         self._sleep = sleep
-        self._next_look = clock()
+        self._next_look = -math.inf
 
     def select(self, timeout: float | None = None) -> Ready:
         """As every selector, but may find nothing before the timeout."""
