@@ -21,8 +21,8 @@ from bench.floor import Floor
 from bench.measuring import RUNS, Cost, Numbers
 from exporter.ami import connect
 from exporter.ledger import Ledger
-from exporter.loop import GATHERED, gathering_loop
-from exporter.polling import Poller
+from exporter.loop import GATHERED
+from exporter.polling import LoopTime, Poller, new_loop
 from exporter.settings import AmiSettings
 
 SIZES: Final = (10, 100, 1000, 5000)
@@ -88,7 +88,7 @@ def tls(sizes: tuple[int, ...] = TLS_SIZES) -> Numbers:
 
 def _run(polling: Coroutine[Any, Any, dict[str, float]]) -> dict[str, float]:
     """In the loop that the exporter has."""
-    with asyncio.Runner(loop_factory=gathering_loop) as runner:
+    with asyncio.Runner(loop_factory=lambda: new_loop(LoopTime())) as runner:
         return runner.run(polling)
 
 

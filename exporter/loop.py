@@ -1,10 +1,10 @@
-"""The event loop of the main process: what many connections bring within a moment is read together.
+"""How the main process waits: what many connections bring within a moment is read together.
 
 Asterisk writes an answer message by message, and with a thousand PBXs something comes ten thousand
 times a second. To wake up for each of these costs more than to work it off.
 """
 
-import asyncio
+import math
 import selectors
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class GatheringSelector(selectors.DefaultSelector):
         super().__init__()
         self._clock = clock
         self._sleep = sleep
-        self._next_look = clock()
+        self._next_look = -math.inf
 
     def select(self, timeout: float | None = None) -> Ready:
         """As every selector, but may find nothing before the timeout."""
@@ -46,8 +46,3 @@ class GatheringSelector(selectors.DefaultSelector):
         if ready:
             self._next_look = self._clock() + GATHERED
         return ready
-
-
-def gathering_loop() -> asyncio.AbstractEventLoop:
-    """A loop for asyncio.Runner."""
-    return asyncio.SelectorEventLoop(GatheringSelector())

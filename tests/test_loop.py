@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.loop import GATHERED, GatheringSelector, gathering_loop
+from exporter.loop import GATHERED, GatheringSelector
 
 
 class Time:
@@ -158,5 +158,8 @@ def test_a_loop_with_it_hears_connections_timers_threads_and_signals() -> None:
             await writer.wait_closed()
             await ended.wait()
 
-    with asyncio.Runner(loop_factory=gathering_loop) as runner:
+    def new_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(GatheringSelector())
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(asyncio.wait_for(work(), 20))
