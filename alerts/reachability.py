@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from alerts.promql import increase
+from alerts.promql import increase, lacked
 from alerts.rules import Alert, Figure, Group, Listing, Record
-from alerts.thresholds import MISSING
+from alerts.thresholds import LATE_POLLS, MISSING
 
 REASONS: Final = Listing(
     f"{increase('asterisk_fax_poll_failures_total', '10m')} > 0",
@@ -171,6 +171,37 @@ and
             summary="The web process of {labels.instance} ends again and again",
             description="It was started again {value} times in the past hour. Polls go on, but "
             "each time scrapes are missing.",
+            dashboard="asterisk-fax-exporter-health",
+        ),
+        Alert(
+            "AsteriskFaxExporterOverloaded",
+            "asterisk_fax_exporter_keeps_up == 0",
+            wait="5m",
+            severity="warning",
+            summary="The exporter {labels.instance} has more PBXs than it can poll in time",
+            description="Polls of its {targets} PBXs began {lateness:.1f} s late on average in the "
+            "past 10 minutes. It was busy for {busy:percent} of the last minute. Bad lines may be "
+            "missed.",
+            figures={
+                "targets": Figure("asterisk_fax_exporter_targets"),
+                "lateness": Figure(
+                    "rate(asterisk_fax_exporter_poll_lateness_seconds_sum[10m])"
+                    " / rate(asterisk_fax_exporter_poll_lateness_seconds_count[10m])"
+                ),
+                "busy": Figure("asterisk_fax_exporter_loop_busy_ratio"),
+            },
+            dashboard="asterisk-fax-exporter-health",
+        ),
+        Alert(
+            "AsteriskFaxPollsLate",
+            f"""\
+{lacked("asterisk_fax_late_polls_total", "30m")} > {LATE_POLLS}
+""",
+            wait="10m",
+            severity="warning",
+            summary="Polls of {labels.instance} come too late to see all bad lines",
+            description="{value} polls of the past 30 minutes came more than a second too late "
+            "while a page was being received.",
             dashboard="asterisk-fax-exporter-health",
         ),
     ),

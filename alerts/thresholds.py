@@ -102,6 +102,12 @@ FAILING_SECONDS: Final = Threshold(
     "so that two of them are enough where there is one a day.",
 )
 
+LATE_POLLS: Final = Threshold(
+    "late_polls",
+    10,
+    "Polls in half an hour that came more than a second too late while a page was being received.",
+)
+
 THRESHOLDS: Final = (
     FAILURES_OBJECTIVE,
     THEIRS_SHARE,
@@ -118,5 +124,6 @@ THRESHOLDS: Final = (
     CAPACITY_USED,
     MISSED,
     FAILING_SECONDS,
+    LATE_POLLS,
 )
 """All, in the order in which they stand in the rules file."""

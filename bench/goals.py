@@ -8,6 +8,7 @@ from bench.measuring import Numbers
 from bench.packaged import SESSIONS
 from bench.pbx import WRITES
 from bench.thousands import Case
+from bench.viewers import LOOKED_AT, MADE_ANEW, SIZES
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,23 @@ def _goals(numbers: Numbers) -> Iterator[Goal]:
         of("start to first scrape"),
         of("import of the libraries"),
     )
+    for path in LOOKED_AT:
+        small, large = (f"{pbxs} PBXs, one looks at {path}" for pbxs in SIZES)
+        if path not in MADE_ANEW:
+            yield from ratio(
+                f"CPU of the next look at {path}, {SIZES[1]} PBXs / of the first",
+                "<= 0.3",
+                of(large, "next_cpu_ms"),
+                of(large, "first_cpu_ms"),
+            )
+        yield from ratio(
+            f"CPU of a look at {path}, {SIZES[1]} PBXs / {SIZES[0]}",
+            "<= 12",
+            of(large, "next_cpu_ms"),
+            of(small, "next_cpu_ms"),
+        )
+        if (waited := of(large, "next_ms")) is not None:
+            yield Goal(f"ms until {path} of {SIZES[1]} PBXs is there", "<= 300", waited)
     for name, what, unit in (
         ("CPU from start to first scrape", "start to first scrape", "cpu_ms"),
         ("time from start to first scrape", "start to first scrape", "wall_ms"),

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import tempfile
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,9 @@ from pydantic import SecretStr
 from bench import pbx
 from bench.floor import Floor
 from bench.measuring import RUNS, Cost, Numbers
-from exporter.ami import READ_PAUSE, connect
+from exporter.ami import connect
 from exporter.ledger import Ledger
+from exporter.loop import GATHERED, gathering_loop
 from exporter.polling import Poller
 from exporter.settings import AmiSettings
 
@@ -38,12 +39,12 @@ def measure(sizes: tuple[int, ...] = SIZES) -> Numbers:
     numbers: Numbers = {}
     for sessions in sizes:
         for writes in pbx.WRITES:
-            for name, pause in (("floor", 0.0), ("floor with pauses", READ_PAUSE)):
+            for name, pause in (("floor", 0.0), ("floor with pauses", GATHERED)):
                 with pbx.running(sessions, writes=writes) as address:
                     floor = _floor(address.ports[0], sessions, pause)
                 numbers[f"{sessions} sessions, written {writes}: {name}"] = floor
             with pbx.running(sessions, writes=writes) as address:
-                ours = asyncio.run(_exporter(address.ports[0], sessions))
+                ours = _run(_exporter(address.ports[0], sessions))
             numbers[f"{sessions} sessions, written {writes}: exporter"] = ours
             for name, poll in (("pipelined", _pipelined), ("awaited", _awaited)):
                 with pbx.running(sessions, writes=writes) as address:
@@ -72,10 +73,10 @@ def tls(sizes: tuple[int, ...] = TLS_SIZES) -> Numbers:
         ca.issue_cert(pbx.HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
         for sessions in sizes:
             with pbx.running(sessions) as address:
-                plain = asyncio.run(_exporter(address.ports[0], sessions))
+                plain = _run(_exporter(address.ports[0], sessions))
             given = {"tls": True, "tls_ca_file": Path(trusted)}
             with pbx.running(sessions, certificate=certificate) as address:
-                ciphered = asyncio.run(_exporter(address.ports[0], sessions, **given))
+                ciphered = _run(_exporter(address.ports[0], sessions, **given))
             numbers[f"{sessions} sessions, plain TCP"] = plain
             numbers[f"{sessions} sessions, TLS"] = ciphered
             numbers[f"{sessions} sessions, TLS / plain TCP"] = {
@@ -83,6 +84,12 @@ def tls(sizes: tuple[int, ...] = TLS_SIZES) -> Numbers:
                 for unit in ("cpu_ms", "wall_ms")
             }
     return numbers
+
+
+def _run(polling: Coroutine[Any, Any, dict[str, float]]) -> dict[str, float]:
+    """In the loop that the exporter has."""
+    with asyncio.Runner(loop_factory=gathering_loop) as runner:
+        return runner.run(polling)
 
 
 async def _exporter(port: int, sessions: int, **given: Any) -> dict[str, float]:

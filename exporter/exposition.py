@@ -81,7 +81,7 @@ class _Written:
             self._name = declared.name.removesuffix(_TOTAL)
         self._labels = declared.labels
         self._lines: dict[Labels, str] = {}
-        self._buckets: dict[tuple[Labels, tuple[int, ...]], _Buckets] = {}
+        self._buckets: dict[tuple[Labels, tuple[float, ...]], _Buckets] = {}
         self._summaries: dict[Labels, tuple[str, str]] = {}
         head, help = self._name, declared.help.replace("\\", r"\\").replace("\n", r"\n")
         if in_openmetrics:
@@ -156,7 +156,7 @@ class _Written:
             _keep(self._summaries, labels, found)
         return found
 
-    def _histogram(self, labels: Labels, bounds: tuple[int, ...]) -> _Buckets:
+    def _histogram(self, labels: Labels, bounds: tuple[float, ...]) -> _Buckets:
         found = self._buckets.get((labels, bounds))
         if found is None:
             named = [*(f"{bound:.1f}" for bound in bounds), "+Inf"]

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from exporter import __version__, ending, log
+from exporter import __version__, ending, garbage, log
 from exporter.descriptors import raise_limit, targets_that_fit
 from exporter.fax_log import FaxFile, FaxJournal, fax_log
 from exporter.health import HealthSocket
@@ -27,7 +27,7 @@ from exporter.link import Answering
 from exporter.listening import open_sockets, url_of
 from exporter.notify import Notifier
 from exporter.peer_file import PeerFile
-from exporter.polling import Fleet, cancel_and_wait
+from exporter.polling import Fleet, Lateness, LoopTime, cancel_and_wait, new_loop, since_boot
 from exporter.reload import Reload
 from exporter.settings import (
     AmiSettings,
@@ -71,7 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             from exporter.setup_pbx import Wish, setup_pbx  # imported here: only this needs it
 
             return setup_pbx(Wish(settings.dry_run, settings.remove, settings.yes))
-        return asyncio.run(_run(settings, standard_error))
+        spent = LoopTime()
+        with asyncio.Runner(loop_factory=partial(new_loop, spent)) as runner:
+            return runner.run(_run(settings, standard_error, spent))
     except SettingsError as error:
         log.flush()
         say(str(error), sys.stderr)
@@ -128,10 +130,10 @@ async def _check_pbxs(settings: Settings) -> int:
     return 1 if any(report.wrong for report in reports) else 0
 
 
-async def _run(settings: Settings, standard_error: log.Lines) -> int:
+async def _run(settings: Settings, standard_error: log.Lines, spent: LoopTime) -> int:
     """Watches and serves until a signal. Raises SettingsError before anything has started."""
     loop, notifier, hung_up = asyncio.get_running_loop(), Notifier(), _HungUp()
-    serving = asyncio.create_task(_serve(settings, standard_error, notifier, hung_up))
+    serving = asyncio.create_task(_serve(settings, standard_error, spent, notifier, hung_up))
 
     def end() -> None:
         logger.info("ending")
@@ -173,7 +175,11 @@ class _HungUp:
 
 
 async def _serve(
-    settings: Settings, standard_error: log.Lines, notifier: Notifier, hung_up: _HungUp
+    settings: Settings,
+    standard_error: log.Lines,
+    spent: LoopTime,
+    notifier: Notifier,
+    hung_up: _HungUp,
 ) -> int:
     """Watches and serves until it is cancelled; returns the exit status if it could not begin.
     Raises SettingsError before anything has started."""
@@ -200,6 +206,7 @@ async def _serve(
             peer_file.remembered if peer_file else None,
             tell=_tell_all(*([faxes.tell] if faxes else []), history.take),
             earlier=lambda name: earlier.pop(name, None),
+            lateness=Lateness(settings.poll.interval, spent, since_boot=since_boot),
         )
         try:
             sockets = open_sockets(settings.web)
@@ -230,10 +237,14 @@ async def _serve(
         for each in sockets:
             url = url_of(each, scheme) + settings.web.telemetry_path
             logger.info("listening", extra={"fields": {"url": url}})
+        # Before there are so many that even to begin with them all takes long.
+        punctuality = asyncio.create_task(fleet.lateness.follow(lambda: len(fleet.pollers)))
+        stack.callback(punctuality.cancel)
         await fleet.watch(targets)
         earlier.clear()  # a target that a reload adds was not watched until then
         reload.begin()
         following = [notifier.follow(fleet), health.answer(web.fault)]
+        following.append(garbage.follow(lambda: [p.identity for p in fleet.pollers.values()]))
         if peer_file is not None:
             following.append(peer_file.follow(fleet))
         if settings.demo:

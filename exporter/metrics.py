@@ -15,7 +15,7 @@ from prometheus_client.registry import CollectorRegistry
 from exporter import __version__
 from exporter.fax import FaxStats, Operation, Reason
 from exporter.ledger import Exemplar, Histogram
-from exporter.polling import Counts
+from exporter.polling import Counts, Pace
 
 Labels: TypeAlias = tuple[str, ...]
 
@@ -67,6 +67,8 @@ class Exporter:
     """What /metrics tells of the exporter itself. A file that was not named is None."""
 
     targets: int
+    pace: Pace | None = None
+    """How late polls begin; None if nothing is polled here."""
     only: Counts | None = None
     """Of the Asterisk, if it watches just one."""
     config: File | None = None
@@ -419,6 +421,16 @@ COUNTERS: Final[tuple[Declared[Counts], ...]] = (
         lambda counts: [((key,), value) for key, value in counts.status.failures.items()],
     ),
     Declared(
+        "asterisk_fax_late_polls_total",
+        "Polls that came more than 1 s too late, whatever made them late (the exporter, Asterisk, "
+        "the network), after one at which a page was being received without error correction "
+        "(ECM): the last bad lines of a page may be missing in asterisk_fax_bad_lines_total, which "
+        "is a lower bound then. Source: FAXSessions and FAXSession.",
+        (),
+        When.ALWAYS,
+        lambda counts: _one(counts.status.late_polls),
+    ),
+    Declared(
         "asterisk_fax_connects_total",
         "Successful logins to Asterisk.",
         (),
@@ -576,6 +588,22 @@ EXPORTER: Final[tuple[Declared[Exporter], ...]] = (
         lambda exporter: _one(exporter.targets),
     ),
     Declared(
+        "asterisk_fax_exporter_keeps_up",
+        "1 while polls begin in time, 0 while this exporter has more Asterisks than it can poll at "
+        "the interval: for 30 s 2 % of its polls or more were late by half of it.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _one(None if exporter.pace is None else not exporter.pace.behind),
+    ),
+    Declared(
+        "asterisk_fax_exporter_loop_busy_ratio",
+        "Share of the last minute in which the process that polls was busy, or was given no CPU "
+        "though it had something to do, 0 to 1: near 1 polls are late.",
+        (),
+        When.ALWAYS,
+        lambda exporter: _one(None if exporter.pace is None else exporter.pace.busy),
+    ),
+    Declared(
         "asterisk_fax_exporter_config_last_reload_successful",
         "1 if the file of targets was without fault when it was last read, 0 if not: then an "
         "older one goes on; absent without --config.file.",
@@ -604,6 +632,18 @@ EXPORTER: Final[tuple[Declared[Exporter], ...]] = (
         (),
         When.ALWAYS,
         lambda exporter: _read_at(exporter.web_config),
+    ),
+)
+
+EXPORTER_HISTOGRAMS: Final[tuple[Declared[Exporter], ...]] = (
+    Declared(
+        "asterisk_fax_exporter_poll_lateness_seconds",
+        "How long after they were due polls of all Asterisks began, as far as this exporter is the "
+        "cause and not an Asterisk that answers slowly, seconds. One that takes the place of "
+        "others, which were left out, is as late as the first of them.",
+        (),
+        When.ALWAYS,
+        lambda exporter: [] if exporter.pace is None else [((), exporter.pace.lateness)],
     ),
 )
 
@@ -646,6 +686,7 @@ BY_PEER: Final[tuple[Table[Counts], ...]] = (
 OF_EXPORTER: Final[tuple[Table[Exporter], ...]] = (
     (Kind.GAUGE, EXPORTER),
     (Kind.COUNTER, EXPORTER_COUNTERS),
+    (Kind.HISTOGRAM, EXPORTER_HISTOGRAMS),
 )
 
 

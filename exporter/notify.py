@@ -21,6 +21,8 @@ STATUS_PERIOD: Final = 5.0
 """Seconds until a change shows in the status line, at most."""
 _MAX_NAMED: Final = 5
 """Targets named in the status line; it is one line of `systemctl status`."""
+_STOPPED: Final = 1.0
+"""Seconds by which this itself is late, if the whole process was stopped or has too much to do."""
 _SEND_TIMEOUT: Final = 1.0
 """Seconds to wait while the socket is full, for a message that is sent only once."""
 _STOPPING_TIMEOUT: Final = 0.1
@@ -59,13 +61,16 @@ class Notifier:
         """Keeps the status line true, and feeds the watchdog while polling goes on; ends only when
         cancelled."""
         period = min(STATUS_PERIOD, self.watchdog / 2) if self.watchdog else STATUS_PERIOD
-        sent, alive = "", True
+        sent, alive, loop = "", True, asyncio.get_running_loop()
         while True:
+            due = loop.time() + period
             await asyncio.sleep(period)  # at the start no target could be reached yet
+            stopped = loop.time() - due > _STOPPED
             if (status := status_line(fleet)) != sent:
                 sent = status if self._send(f"STATUS={status}", timeout=0) else ""
             if self.watchdog:
-                alive, was_alive = any_alive(fleet), alive
+                # In a process that was stopped they had no time to go on either, and will.
+                alive, was_alive = stopped or any_alive(fleet), alive
                 if alive:
                     self._send("WATCHDOG=1", timeout=0)
                 elif was_alive:

@@ -157,6 +157,7 @@ def _polls() -> list[Panel]:
     polls = "asterisk_fax_polls_total"
     duration = "asterisk_fax_last_poll_duration_seconds"
     logins = "asterisk_fax_connects_total"
+    late = "asterisk_fax_late_polls_total"
     fewest = f"bottomk({MOST}, increase({series(polls)}[$__range] @ end()))"
     to_overview = [by_series(OVERVIEW, "job", "instance")]
     return [
@@ -189,8 +190,19 @@ def _polls() -> list[Panel]:
             "Failed polls, by reason",
             "Attempts to connect and polls that failed or brought less than asked for.",
             [Query(f"{bar(failures, into=by('reason'))} > 0", "{{reason}}")],
+            width=6,
             axis="failures",
             no_value="No failure, or no data",
+        ),
+        bars(
+            "Polls that may have missed bad lines, by PBX",
+            "Polls that came more than a second too late while a page was being received, whatever "
+            "made them late; of the PBXs with most.",
+            [Query(some(bar(late), shown_most(late)), _NAMED)],
+            width=6,
+            axis="polls",
+            no_value="No late poll, or no data",
+            links=to_overview,
         ),
         bars(
             "Logins, by PBX",
@@ -202,6 +214,7 @@ def _polls() -> list[Panel]:
                     _NAMED,
                 )
             ],
+            width=6,
             axis="logins",
             no_value="No login, or no data",
             links=to_overview,
@@ -216,6 +229,7 @@ def _polls() -> list[Panel]:
                 ),
                 Query(bar("asterisk_fax_results_unknown_total"), "results unknown"),
             ],
+            width=6,
             axis="faxes",
             colors={"/^completions/": ORANGE, "/^results/": YELLOW},
         ),
@@ -232,7 +246,54 @@ def _exporter() -> list[Panel]:
     # PBXs that are not scraped any more too: this may show why.
     of_pbxs = f"and present_over_time({_UP}[$__range])"
     duration = "scrape_duration_seconds"
+    lateness = "asterisk_fax_exporter_poll_lateness_seconds"
+    busy = "asterisk_fax_exporter_loop_busy_ratio"
     return [
+        graph(
+            "How late do polls of the exporter begin?",
+            "Mean over the polls of each exporter, as far as it is the cause and not a PBX that is "
+            "slow. Half an interval is too late: more shards, a longer interval or more CPU.",
+            [
+                Query(
+                    some(
+                        f"{rate(f'{lateness}_sum')} / {rate(f'{lateness}_count')}",
+                        f"topk({MOST}, increase({series(f'{lateness}_sum')}[$__range] @ end()))",
+                    ),
+                    _NAMED,
+                )
+            ],
+            unit="s",
+            steps=((0, GREEN), (0.2, YELLOW), (0.5, RED)),
+            no_value=_NOT_FOUND,
+            width=8,
+        ),
+        graph(
+            "How busy is the loop of the exporter?",
+            "The share of a minute in which it was busy, or was given no CPU. Near 100 % polls are "
+            "late.",
+            [Query(some(series(busy), _highest(busy)), _NAMED)],
+            unit="percentunit",
+            steps=((0, GREEN), (0.7, YELLOW), (0.9, RED)),
+            no_value=_NOT_FOUND,
+            width=8,
+        ),
+        states(
+            "Did each exporter keep up?",
+            "Whether polls began in time. Of many exporters those that did least.",
+            [
+                Query(
+                    some(
+                        series("asterisk_fax_exporter_keeps_up"),
+                        _least("asterisk_fax_exporter_keeps_up"),
+                    ),
+                    _NAMED,
+                )
+            ],
+            texts={"0": ("polls are late", RED), "1": ("in time", GREEN)},
+            no_value=_NOT_FOUND,
+            width=8,
+            height=9,
+        ),
         graph(
             "CPU of the exporter",
             "Cores in use, by the process that polls and by the one that answers HTTP.",

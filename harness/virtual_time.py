@@ -7,7 +7,8 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from exporter.polling import Clock
+from exporter.polling import Clock, LoopTime
+from exporter.polling.loop_time import NotingSelector
 
 T = TypeVar("T")
 EPOCH = 1_800_000_000.0
@@ -30,13 +31,28 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
 
+class _Noting(NotingSelector, _Selector):
+    """Notes what was waited, as that of the exporter does."""
+
+    def __init__(self) -> None:
+        self.spent = LoopTime()
+        super().__init__(self.spent, lambda: self.now)
+
+
 class _Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
-        self._clock = _Selector()
+        self._clock = _Noting()
         super().__init__(self._clock)
+
+    @property
+    def spent(self) -> LoopTime:
+        return self._clock.spent
 
     def time(self) -> float:
         return self._clock.now
+
+    def work(self, seconds: float) -> None:
+        self._clock.now += seconds
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -48,6 +64,22 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def wall() -> float:
     """The wall clock that goes with the running loop, seconds since the epoch."""
     return EPOCH + asyncio.get_running_loop().time()
+
+
+def spent() -> LoopTime:
+    """How the time of the running loop goes."""
+    return _running().spent
+
+
+def work(seconds: float) -> None:
+    """So long the running loop does something, and looks at nothing else."""
+    _running().work(seconds)
+
+
+def _running() -> _Loop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    return loop
 
 
 def clock() -> Clock:

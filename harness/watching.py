@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from exporter.demo import DemoSession
 from exporter.ledger import EVENT_LATENESS, Ledger
-from exporter.polling import Poller, cancel_and_wait
+from exporter.polling import Clock, Lateness, Poller, cancel_and_wait
+from exporter.polling.lateness import SLOT_SECONDS
 from exporter.settings import AmiSettings
 from harness.pbx import FaultyPbx
 from harness.virtual_time import clock, until, wall
@@ -32,10 +33,11 @@ async def watched(
     start: bool = True,
     peer_limit: int | None = None,
     wall_clock: Callable[[], float] = wall,
+    lateness: Lateness | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[FaultyPbx, Poller]]:
     """A demo PBX and a poller that watches it, both running; `start=False`: nobody listens yet.
-    `wall_clock`: the poller's."""
+    `wall_clock`, `lateness`: the poller's."""
     pbx = FaultyPbx(secret=SECRET, clock=wall, **options)
     await pbx.start()
     if not start:
@@ -46,6 +48,7 @@ async def watched(
         Ledger(peer_limit),
         clock=replace(clock(), wall=wall_clock),
         jitter=lambda: 1.0,
+        lateness=lateness,
     )
     task = asyncio.create_task(poller.run())
     try:
@@ -63,6 +66,17 @@ def begin(pbx: FaultyPbx, operation: str = "receive", channel: str = CHANNEL) ->
     session = pbx.begin(operation, channel)
     session.negotiate()
     return session
+
+
+def overloaded(interval: float = 1.0) -> Lateness:
+    """That of a process which does not keep up with 40 targets, and stays so."""
+    now = 0.0
+    lateness = Lateness(interval, clock=Clock(monotonic=lambda: now))
+    while lateness.keeps_up:
+        lateness.begun(10 * interval)
+        now += max(SLOT_SECONDS, interval)
+        lateness.tick(0.0, 40)
+    return lateness
 
 
 def end_with_texts(

@@ -20,10 +20,12 @@ async def linked(
     reload: Callable[[], Awaitable[None]] | None = None,
     history: FaxHistory | None = None,
     lasts: float = 0.0,
+    answering: Answering | None = None,
 ) -> AsyncIterator[Source]:
-    """What a web process would know of these pollers. `lasts`: see `Source`."""
+    """What a web process would know of these pollers. `lasts`: see `Source`. `answering`: what
+    answered another one before it, if there was one."""
     ours, theirs = socket.socketpair()
-    answering = Answering(fleet, file, history)
+    answering = answering or Answering(fleet, file, history)
     answering.reload = reload
     reader, writer = await asyncio.open_connection(sock=ours)
     far_reader, far_writer = await asyncio.open_connection(sock=theirs)

@@ -14,7 +14,7 @@ from exporter.notify import STATUS_PERIOD, Notifier, any_alive, status_line
 from exporter.polling import FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE, Fleet
 from harness.running import Exporter
 from harness.systemd import Manager
-from harness.virtual_time import clock, in_virtual_time, until
+from harness.virtual_time import clock, in_virtual_time, until, work
 from harness.watching import settings_for, watched
 
 WATCHDOG = 60.0
@@ -246,6 +246,24 @@ def test_the_watchdog_is_not_fed_once_a_poller_hangs(
                 await fleet.close()
 
     scenario()
+
+
+@in_virtual_time
+async def test_a_process_that_was_stopped_feeds_the_watchdog_at_once(
+    manager: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched() as (pbx, _):
+        fleet = Fleet(1.0, None, clock=clock())
+        await fleet.watch({"fax": settings_for(pbx)})
+        async with followed(fleet, manager, **watchdog()):
+            for _ in range(5):
+                await asyncio.sleep(STATUS_PERIOD - 0.01)
+                manager.heard()
+                work(100)  # and then what feeds is due before any poller
+                await asyncio.sleep(0.01)
+                assert fed(manager)
+        assert "the watchdog is not fed" not in caplog.text
+        await fleet.close()
 
 
 @in_virtual_time

@@ -15,7 +15,8 @@ from exporter.fax import FaxStats, Operation, Reason, State, Transport
 from exporter.ledger import OTHER_PEER, Histogram, Ledger, Observation
 from exporter.link import FileState
 from exporter.metrics import Declared, When
-from exporter.polling import Counts, Failure, Poller
+from exporter.polling import Counts, Failure, Pace, Poller
+from exporter.polling.lateness import BOUNDS
 from exporter.settings import AmiSettings
 
 FILE: Final = Path("docs/metrics.md")
@@ -139,10 +140,13 @@ _TABLES: Final[Sequence[tuple[str, str, Sequence[Declared[Any]]]]] = (
     ("By peer: summaries", "summary", metrics.PEER_SUMMARIES),
     ("The exporter itself", "gauge", metrics.EXPORTER),
     ("The exporter itself: counters", "counter", metrics.EXPORTER_COUNTERS),
+    ("The exporter itself: histograms", "histogram", metrics.EXPORTER_HISTOGRAMS),
 )
 
 _FILE: Final = FileState(successful=True, success_timestamp=0.0)
-_EXPORTER: Final = metrics.Exporter(1, config=_FILE, web_config=_FILE)
+_PACE: Final = Pace(Histogram(BOUNDS), 0.0, "")
+_EXPORTER: Final = metrics.Exporter(1, _PACE, config=_FILE, web_config=_FILE)
+_OF_EXPORTER: Final = {declared.name for _, table in metrics.OF_EXPORTER for declared in table}
 
 _ABOUT: Final = """\
 With several PBXs, the metrics of a PBX stand at `/probe?target=NAME` and those of the
@@ -270,7 +274,7 @@ def _one_poll() -> Counts:
 
 def _samples(declared: Declared[Any], kind: str, counts: Counts) -> int:
     """How many samples a scrape of an idle PBX has of it; of one peer if it is by peer."""
-    source = _EXPORTER if declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS) else counts
+    source = _source(declared, counts)
     values = [value for _, value in declared.samples(source)]
     if kind == "summary":
         return 2 * len(values)
@@ -279,7 +283,7 @@ def _samples(declared: Declared[Any], kind: str, counts: Counts) -> int:
 
 def _labels(declared: Declared[Any], counts: Counts) -> str:
     parts = []
-    of_exporter = declared in (*metrics.EXPORTER, *metrics.EXPORTER_COUNTERS)
+    of_exporter = declared.name in _OF_EXPORTER
     keys = [] if of_exporter else [key for key, _ in declared.samples(counts)]
     for place, label in enumerate(declared.labels):
         used = list(dict.fromkeys(str(key[place]) for key in keys))
@@ -291,7 +295,11 @@ def _labels(declared: Declared[Any], counts: Counts) -> str:
     return ", ".join(parts)
 
 
+def _source(declared: Declared[Any], counts: Counts) -> metrics.Exporter | Counts:
+    return _EXPORTER if declared.name in _OF_EXPORTER else counts
+
+
 def _bounds(declared: Declared[Any], counts: Counts) -> str:
-    values = [value for _, value in declared.samples(counts)]
+    values = [value for _, value in declared.samples(_source(declared, counts))]
     (bounds,) = {value.bounds for value in values if isinstance(value, Histogram)}
     return ", ".join(map(str, (*bounds, "+Inf")))

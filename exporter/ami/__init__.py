@@ -4,7 +4,7 @@ The only folder that knows panoramisk. What Asterisk says about faxes is not kno
 """
 
 from exporter.ami.challenges import Challenges
-from exporter.ami.connection import READ_PAUSE, Connection
+from exporter.ami.connection import Connection
 from exporter.ami.diagnosis import SHUTTING_DOWN, Cause
 from exporter.ami.errors import (
     AmiError,
@@ -18,7 +18,6 @@ from exporter.ami.login import connect
 from exporter.ami.messages import Answer, Expects, Headers, Request, read_event, read_headers
 
 __all__ = [
-    "READ_PAUSE",
     "SHUTTING_DOWN",
     "AmiError",
     "Answer",

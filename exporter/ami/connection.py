@@ -14,8 +14,6 @@ from exporter.ami.stream import Completion, NoAsterisk, Stream
 
 READ_SIZE: Final = 64 * 1024
 """Bytes of one read."""
-READ_PAUSE: Final = 0.001
-"""Seconds between two reads, in which what Asterisk writes is gathered."""
 MAX_OUTSTANDING: Final = 100
 """Requests in flight at most, so that the PBX never has a longer queue of ours to work off."""
 TLS_IN_FLIGHT: Final = 1024
@@ -229,12 +227,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        loop = asyncio.get_running_loop()
-        self._heard_at = loop.time()
-        if len(data) < READ_SIZE // 4:
-            # Asterisk writes message by message: more comes at once, and is better read together.
-            self._transport.pause_reading()
-            loop.call_later(READ_PAUSE, self._transport.resume_reading)
+        self._heard_at = asyncio.get_running_loop().time()
         try:
             received = self._stream.receive(data)
         except NoAsterisk:

@@ -36,9 +36,18 @@ _MAX_GREETING: Final = 100
 _END: Final = b"\r\n\r\n"
 _SESSION_EVENT: Final = re.compile(
     r"(?:Response: Success\r\nActionID: ([0-9]+)\r\nMessage: [^\r\n]* will follow\r\n\r\n)?"
-    r"Event: FAXSession(?:sEntry)?\r\nActionID: (?(1)\1|([0-9]+))\r\n"
+    r"Event: FAX(?:Session(?:sEntry)?|Stats)\r\nActionID: (?(1)\1|([0-9]+))\r\n"
 )
-"""How an event about a session begins, with the response before it if there is one."""
+"""How an event about a session, or of the counts, begins, with the response before it if there is
+one."""
+_LIST_BEGINS: Final = re.compile(
+    r"Response: Success\r\nActionID: ([0-9]+)\r\nEventList: Start\r\n"
+    r"Message: [^\r\n]* will follow\r\n\r\n"
+)
+_LIST_ENDS: Final = re.compile(
+    r"Event: FAXSessionsComplete\r\nActionID: ([0-9]+)\r\nEventList: Complete\r\n"
+    r"ListItems: ([0-9]+)\r\nTotal: [0-9]+\r\n\r\n"
+)
 _WANTED: Final = re.compile(
     r"Response: |Event: (?:FAXSession(?:sEntry|sComplete)?|FAXStats|SendFAX|ReceiveFAX)(?:\r\n|\Z)"
 )
@@ -132,10 +141,38 @@ class Stream:
             if begin is not None:
                 lines = begin.end()
                 end = text.index("\r\n\r\n", lines - 2)  # there may be no more lines
-            if begin is None or not self._take_session_event(begin, text[lines:end], received):
-                end = text.index("\r\n\r\n", at)
-                self._take_message(text[at:end], received)
+                if self._take_session_event(begin, text[lines:end], received):
+                    at = end + 4
+                    continue
+            elif whole := self._take_bounds(text, at, received):
+                at = whole
+                continue
+            end = text.index("\r\n\r\n", at)
+            self._take_message(text[at:end], received)
             at = end + 4
+
+    def _take_bounds(self, text: str, at: int, received: list[Received]) -> int:
+        """Takes the response before a list, or the event behind it, as Asterisk has them, without
+        parsing their headers. Returns where it ends; 0, with nothing taken, if it is neither."""
+        found = _LIST_BEGINS.match(text, at)
+        begins = found is not None
+        if found is None:
+            found = _LIST_ENDS.match(text, at)
+        if found is None:
+            return 0
+        answer = self._answers.get(found[1])
+        if (
+            answer is None
+            or answer.request.expects is not Expects.LIST
+            or (not answer.headers) != begins
+        ):
+            return 0
+        if begins:
+            self._begin(found[1], answer, _SUCCEEDED, received)
+        else:
+            answer.complete &= found[2] == str(len(answer.events))
+            self._complete(found[1], received)
+        return found.end()
 
     def _take_session_event(
         self, begin: re.Match[str], lines: str, received: list[Received]

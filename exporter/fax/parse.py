@@ -7,7 +7,7 @@ in fields.py.
 import re
 from typing import Final
 
-from exporter.ami import Headers, read_event, read_headers
+from exporter.ami import Headers, read_headers
 from exporter.fax.fields import (
     DATA_RATE,
     ECM,
@@ -76,6 +76,14 @@ _SESSION: Final = Layout(
     key=_NUMBER,
 )
 """The headers of a fax. A gateway's event lacks some, and is read header by header."""
+_STATS: Final = Layout(
+    number_field("CurrentSessions"),
+    number_field("ReservedSessions"),
+    number_field("TransmitAttempts"),
+    number_field("ReceiveAttempts"),
+    number_field("CompletedFAXes"),
+    number_field("FailedFAXes"),
+)
 _NEVER_BEGAN: Final = frozenset(
     {"error before fax transmission started.", "error starting fax session"}
 )
@@ -119,15 +127,9 @@ def parse_session(event: str, problems: list[Problem]) -> FaxSession | None:
 
 def parse_stats(event: str, problems: list[Problem]) -> FaxStats:
     """A FAXStats event."""
-    headers = read_event(event)
-    return FaxStats(
-        current_sessions=number(headers, "CurrentSessions", MAX_NUMBER, problems),
-        reserved_sessions=number(headers, "ReservedSessions", MAX_NUMBER, problems),
-        transmit_attempts=number(headers, "TransmitAttempts", MAX_NUMBER, problems),
-        receive_attempts=number(headers, "ReceiveAttempts", MAX_NUMBER, problems),
-        completed=number(headers, "CompletedFAXes", MAX_NUMBER, problems),
-        failed=number(headers, "FailedFAXes", MAX_NUMBER, problems),
-    )
+    values = _STATS.read(event, problems)
+    assert values is not None  # it has no key
+    return FaxStats(*values)
 
 
 def parse_core_status(headers: Headers) -> CoreStatus:

@@ -1,7 +1,7 @@
 """What was seen goes in, exact totals come out. No I/O, no clock."""
 
 from exporter.ledger.gauges import Gauges
-from exporter.ledger.history import KEPT, EndedFax
+from exporter.ledger.history import KEPT, EndedFax, History
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.matching import EVENT_LATENESS
 from exporter.ledger.observation import Observation
@@ -23,6 +23,7 @@ __all__ = [
     "Figures",
     "Gauges",
     "Histogram",
+    "History",
     "Hour",
     "Ledger",
     "Observation",

@@ -62,6 +62,11 @@ class Ledger:
         return [session.running for session in self._matching.listed]
 
     @property
+    def session_count(self) -> int:
+        """How many sessions the last list has."""
+        return len(self._matching.listed)
+
+    @property
     def restarts(self) -> int:
         """Restarts of Asterisk that were noticed."""
         return self._lives.restarts

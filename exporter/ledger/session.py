@@ -5,7 +5,7 @@ matching.py tells which event is its own; totals.py adds up what is counted here
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.fax import (
     FaxResult,
@@ -68,8 +68,7 @@ class Counted:
         self.fallbacks += added.fell_back
 
 
-@dataclass(frozen=True, slots=True)
-class RunningSession:
+class RunningSession(NamedTuple):
     """One session of the last list, with what only its past tells."""
 
     listed: ListedSession

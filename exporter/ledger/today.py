@@ -101,6 +101,8 @@ class Today:
         """With which the day began."""
         self._hours: dict[float, Hour] = {}
         """By their start."""
+        self.taken = 0
+        """How many faxes have been told: with the same number, at the same time, it is the same."""
 
     def begin(self, now: float) -> None:
         """From now on every fax that is over is told."""
@@ -136,11 +138,17 @@ class Today:
         return sorted(last, key=attrgetter("start"))
 
     @property
+    def since(self) -> float:
+        """As that of the day, as far as was told until now."""
+        return self._day.since
+
+    @property
     def began(self) -> float:
         """Since when every fax is in here, seconds since the epoch; infinite before it began."""
         return self._began
 
     def _take(self, fax: EndedFax, peer: str) -> None:
+        self.taken += 1
         if self._midnight is not None and fax.ended >= self._midnight:
             self._day.figures.add(fax)
             if peer:

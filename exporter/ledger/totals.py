@@ -38,7 +38,7 @@ class Exemplar(NamedTuple):
 class Histogram:
     """Counts per bucket, each bound inclusive, and the sum of what was observed."""
 
-    bounds: tuple[int, ...]
+    bounds: tuple[float, ...]
     counts: list[int] = field(init=False)
     sum: float = 0.0
     exemplars: dict[int, Exemplar] = field(default_factory=dict)

@@ -11,17 +11,21 @@ from exporter.link.messages import (
     Order,
     WebSetup,
     read_frame,
+    read_pieces,
     send_frame,
     send_line,
     shortened,
 )
 from exporter.link.source import NoFaxes, NoSuchTarget, Source, Versioned
+from exporter.link.told import Known, News
 
 __all__ = [
     "MAX_LINE",
     "Answering",
     "FileState",
     "FleetState",
+    "Known",
+    "News",
     "NoFaxes",
     "NoSuchTarget",
     "Order",
@@ -29,6 +33,7 @@ __all__ = [
     "Versioned",
     "WebSetup",
     "read_frame",
+    "read_pieces",
     "send_frame",
     "send_line",
     "shortened",

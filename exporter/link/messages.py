@@ -9,10 +9,11 @@ import asyncio
 import json
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from exporter.polling import Pace
 from exporter.settings import Protection, Settings
 
 MAX_LINE: Final = 64 * 1024
@@ -48,11 +49,14 @@ class FleetState:
     """The targets, and what is known of all of them together."""
 
     names: tuple[str, ...]
+    """Sent apart, and only if they are others than before."""
     stale: tuple[tuple[str, str | None], ...]
     """Those whose last poll is not fresh, and why they are not up; None if they are."""
     config: FileState | None
     """Of the file of targets; None if there is none."""
     web_restarts: int
+    pace: Pace
+    """How late the polls of all of them begin."""
     fax_lines_lost: int | None = None
     """None if there are no lines of faxes."""
 
@@ -66,6 +70,15 @@ class Keys:
     """Of the poller; with another one, all that was known is void."""
     table: int
     keys: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what was asked for."""
+
+    ask: int
+    content: bytes
+    """A list, packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,12 @@ def packed(value: object) -> bytes:
 def unpacked(content: bytes) -> Any:
     """The value that was packed. For bytes of the main process only: unpacking runs code."""
     return pickle.loads(content)
+
+
+def read_pieces(pieces: Iterable[bytes]) -> Iterator[Any]:
+    """What is in these pieces, the first ones first; each is read when it is come to."""
+    for piece in pieces:
+        yield from unpacked(piece)
 
 
 async def read_frame(reader: asyncio.StreamReader) -> object:

@@ -5,8 +5,8 @@ import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from exporter.history import FaxPage, Query
@@ -16,11 +16,13 @@ from exporter.link.messages import (
     FleetState,
     Keys,
     Order,
+    Piece,
     read_frame,
     send_line,
     unpacked,
 )
-from exporter.polling import Counts, Row, Shown
+from exporter.link.told import Known, News
+from exporter.polling import Counts, Health, Row, Shown
 from exporter.shared import Recent, Shared
 
 T = TypeVar("T")
@@ -68,13 +70,21 @@ class Source:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._columns: dict[str, Columns] = {}
         self._asking: dict[int, str] = {}
-        self._fleet = Shared(partial(self._ask, "fleet"))
+        self._pieces: dict[int, list[bytes]] = {}
+        """What has come of the asks that are answered in pieces."""
+        self._fleet = Shared(self._ask_fleet)
         self._recent_names = Recent(self._ask_names, lasts)
         self._reload = Shared(partial(self._ask, "reload"))
         self._lasts = lasts
         self._rows = Recent(self._ask_rows, lasts)
+        self._known_rows = Known()
+        self._row_of: dict[str, Row] = {}
+        self._all_rows: Versioned[list[Row]] = Versioned((0, 0), list)
+        self._sessions = Recent(self._ask_sessions, lasts)
+        self._behind = Recent(partial(self._ask, "behind"), lasts)
         self._targets: dict[tuple[str, str | None], Shared[Any] | Recent[Any]] = {}
         self._names: tuple[str, ...] = ()
+        self._names_number = 0
         self._there: frozenset[str] = frozenset()
         """The same, to look one up."""
 
@@ -85,6 +95,9 @@ class Source:
                 message = await read_frame(self._reader)
                 if isinstance(message, Keys):
                     self._take_keys(message)
+                elif isinstance(message, Piece):
+                    if (pieces := self._pieces.get(message.ask)) is not None:
+                        pieces.append(message.content)
                 elif isinstance(message, Answer):
                     future = self._answers.get(message.ask)
                     if future is None or future.done():
@@ -99,17 +112,26 @@ class Source:
     async def fleet(self) -> FleetState:
         """The targets as they are now."""
         state: FleetState = await self._fleet()
-        if state.names != self._names:
-            self._names, self._there = state.names, frozenset(state.names)
-            self._forget_others(self._there)
         return state
+
+    async def _ask_fleet(self) -> FleetState:
+        number, names, state = await self._ask("fleet", names=self._names_number)
+        whole: FleetState = replace(state, names=self._take_names(number, names))
+        return whole
 
     async def names(self) -> tuple[str, ...]:
         """The names of the targets, up to `lasts` seconds old: for pages that stay open."""
         return await self._recent_names()
 
     async def _ask_names(self) -> tuple[str, ...]:
-        return (await self.fleet()).names
+        return self._take_names(*await self._ask("names", names=self._names_number))
+
+    def _take_names(self, number: int, names: tuple[str, ...] | None) -> tuple[str, ...]:
+        # Of two that were asked for at once, the later one may have been taken already.
+        if names is not None and number > self._names_number:
+            self._names_number, self._names, self._there = number, names, frozenset(names)
+            self._forget_others(self._there)
+        return self._names
 
     def _forget_others(self, names: frozenset[str]) -> None:
         """Keeps nothing of targets that are no more. With peers their keys are many."""
@@ -136,20 +158,41 @@ class Source:
             raise NoSuchTarget
         return counts
 
-    async def shown(self, name: str | None) -> Versioned[list[tuple[str, Shown]]]:
-        """What page and API tell of a target, or of all; up to `lasts` seconds old. Raises
-        NoSuchTarget."""
-        if name is not None:
-            await self._known(name)
-        packed = await self._shared("shown", name)()
+    async def shown(self, name: str) -> Versioned[Shown]:
+        """What page and API tell of a target; up to `lasts` seconds old. Raises NoSuchTarget."""
+        await self._known(name)
+        packed: bytes | None = await self._shared("shown", name)()
         if packed is None:
             raise NoSuchTarget
-        version = _version(
-            part
-            for name, *contents in packed
-            for part in (name.encode("utf-8", "surrogatepass"), *contents)
+        return Versioned(_version([packed]), partial(unpacked, packed))
+
+    async def targets(self, known: Known) -> tuple[News, list[bytes]]:
+        """What is new of all targets, but for their sessions: lists of pairs, a name and a `Shown`,
+        packed. Who asks has to ask for one after the other, and to take all of it."""
+        return await self._ask_news("targets", known)
+
+    async def some(
+        self, healths: frozenset[Health], part: str, *, after: str | None, limit: int | None
+    ) -> list[bytes]:
+        """Of those that fare so and have this part in their names, whether small or capital, the
+        first `limit` in the order of the file, behind the one named `after`; packed as those of
+        `targets`. Raises NoSuchTarget."""
+        if after is not None:
+            await self._known(after)
+        there, pieces = await self._ask_in_pieces(
+            "some", healths=sorted(healths), part=part.lower(), after=after, limit=limit
         )
-        return Versioned(version, partial(_read_shown, packed))
+        if not there:
+            raise NoSuchTarget
+        return pieces
+
+    async def sessions(self) -> list[bytes]:
+        """The running sessions of those targets that have any, up to `lasts` seconds old: lists of
+        pairs, a name and a list of RunningSession, packed."""
+        return await self._sessions()
+
+    async def _ask_sessions(self) -> list[bytes]:
+        return (await self._ask_in_pieces("sessions"))[1]
 
     async def faxes(self, query: Query) -> Callable[[], FaxPage]:
         """Of the history what is asked for, to be read in any thread. Raises NoFaxes, and
@@ -162,14 +205,30 @@ class Source:
             await self._known(query.target)
         return partial(unpacked, packed)
 
+    async def behind(self) -> str:
+        """That the main process does not keep up with its polls, and what to do; empty if it does.
+        Up to `lasts` seconds old."""
+        behind: str = await self._behind()
+        return behind
+
     async def rows(self) -> Versioned[list[Row]]:
         """What is told of each target among many, in the order of the file; up to `lasts` seconds
         old. The version is the same as long as nothing in them changes."""
         return await self._rows()
 
     async def _ask_rows(self) -> Versioned[list[Row]]:
-        packed: list[bytes] = await self._ask("rows")
-        return Versioned(_version(packed), cache(partial(_read_rows, packed)))
+        known = self._known_rows
+        news, pieces = await self._ask_news("rows", known)
+        for piece in pieces:
+            self._row_of.update((row.name, row) for row in unpacked(piece))
+            await asyncio.sleep(0)  # there may be many, and others wait for a scrape
+        if known.take(news):
+            self._row_of = {name: self._row_of[name] for name in known.names}
+        version = known.number, known.names_number
+        if version != self._all_rows.version:
+            rows = [self._row_of[name] for name in known.names]
+            self._all_rows = Versioned(version, lambda: rows)
+        return self._all_rows
 
     async def _known(self, name: str) -> None:
         """So that only names that exist reach the other process, or the memory of this one."""
@@ -219,8 +278,22 @@ class Source:
         if name is not None:
             self._columns_of(name, message.identity).add(message.table, message.keys)
 
-    async def _ask(self, what: str, **details: Any) -> Any:
+    async def _ask_news(self, what: str, known: Known) -> tuple[News, list[bytes]]:
+        news: News
+        news, pieces = await self._ask_in_pieces(what, **known.ask)
+        return news, pieces
+
+    async def _ask_in_pieces(self, what: str, **details: Any) -> tuple[Any, list[bytes]]:
+        """The answer, and the pieces that came before it."""
         number = next(self._numbers)
+        pieces = self._pieces[number] = []
+        try:
+            return await self._ask(what, number, **details), pieces
+        finally:
+            del self._pieces[number]
+
+    async def _ask(self, what: str, number: int | None = None, **details: Any) -> Any:
+        number = next(self._numbers) if number is None else number
         future = self._answers[number] = asyncio.get_running_loop().create_future()
         if what == "counts":
             self._asking[number] = details["name"]
@@ -239,16 +312,3 @@ def _version(parts: Iterable[bytes]) -> bytes:
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.digest()
-
-
-def _read_rows(packed: list[bytes]) -> list[Row]:
-    return [unpacked(content) for content in packed]
-
-
-def _read_shown(packed: list[tuple[str, bytes, bytes]]) -> list[tuple[str, Shown]]:
-    read = []
-    for name, content, history in packed:
-        shown: Shown = unpacked(content)
-        shown.failed, shown.others = unpacked(history)
-        read.append((name, shown))
-    return read

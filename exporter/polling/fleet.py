@@ -11,6 +11,7 @@ from exporter.descriptors import Room
 from exporter.ledger import Earlier, EndedFax, Ledger, Remembered
 from exporter.pieces import Pieces
 from exporter.polling.clock import Clock
+from exporter.polling.lateness import Lateness
 from exporter.polling.poller import Poller
 from exporter.settings import AmiSettings
 
@@ -31,10 +32,12 @@ class Fleet:
         tell: Callable[[str, EndedFax], None] | None = None,
         earlier: Callable[[str], Earlier | None] | None = None,
         clock: Clock | None = None,
+        lateness: Lateness | None = None,
     ) -> None:
         """`interval`: seconds from poll to poll. `peer_limit`: see `Ledger`; `remembered`: the
         peers that are known of a target; `tell`: takes each fax that is over, and its target;
-        `earlier`: what an exporter before this one was told of a target."""
+        `earlier`: what an exporter before this one was told of a target; `lateness`: None for one
+        of its own, which knows nothing of the loop's time."""
         self.pollers: dict[str, Poller] = {}
         self._interval = interval
         self._peer_limit = peer_limit
@@ -42,6 +45,8 @@ class Fleet:
         self._tell = tell
         self._earlier = earlier
         self._clock = clock
+        self.lateness: Final = lateness or Lateness(interval, clock=clock)
+        """Of all their polls."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._room = Room()
@@ -131,7 +136,15 @@ class Fleet:
         remembered = self._remembered and self._remembered(name)
         tell = self._tell and partial(self._tell, name)
         ledger = Ledger(self._peer_limit, remembered, tell)
-        poller = Poller(settings, self._interval, ledger, name=name, phase=phase, clock=self._clock)
+        poller = Poller(
+            settings,
+            self._interval,
+            ledger,
+            name=name,
+            phase=phase,
+            clock=self._clock,
+            lateness=self.lateness,
+        )
         if self._earlier is not None and (earlier := self._earlier(name)) is not None:
             ledger.recall(earlier, poller.clock.wall())
         return poller

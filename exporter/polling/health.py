@@ -1,15 +1,15 @@
 """How one PBX fares, in one word that a fleet is sorted by, and in a sentence that says why."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.fax import REASON_WORDS, THEIRS, Reason
-from exporter.ledger import KEPT, EndedFax
+from exporter.ledger import KEPT, EndedFax, History
 from exporter.polling.status import Status
 
 LATELY: Final = 24 * 3600.0
@@ -34,8 +34,7 @@ class Health(StrEnum):
     OK = "ok"
 
 
-@dataclass(frozen=True, slots=True)
-class Lately:
+class Lately(NamedTuple):
     """The last faxes that ended within LATELY, KEPT at most."""
 
     ended: int = 0
@@ -50,9 +49,10 @@ class Lately:
     @classmethod
     def of(cls, failed: Iterable[EndedFax], others: Iterable[EndedFax], now: float) -> "Lately":
         """Of these. `now`: seconds of a monotonic clock."""
-        # KEPT of each kind are remembered, so these are the last KEPT of all.
-        newest = sorted(chain(failed, others), key=attrgetter("ended_at"), reverse=True)[:KEPT]
-        last = [fax for fax in newest if now - fax.ended_at <= LATELY]
+        return cls._of_last(_last(failed, others, now))
+
+    @classmethod
+    def _of_last(cls, last: Sequence[EndedFax]) -> "Lately":
         reasons = Counter(fax.reason for fax in last if fax.reason is not None)
         theirs = sum(reasons[reason] for reason in THEIRS)
         ours = Counter({r: n for r, n in reasons.items() if r not in THEIRS})
@@ -91,6 +91,35 @@ class Lately:
             return f"all of the last {self.known} faxes failed{most}"
         by = "for reasons of this side or the line"
         return f"{self.ours} of the last {self.known} faxes failed {by}{most}"
+
+
+def _last(failed: Iterable[EndedFax], others: Iterable[EndedFax], now: float) -> list[EndedFax]:
+    """The newest first."""
+    # KEPT of each kind are remembered, so these are the last KEPT of all.
+    newest = sorted(chain(failed, others), key=attrgetter("ended_at"), reverse=True)[:KEPT]
+    return [fax for fax in newest if now - fax.ended_at <= LATELY]
+
+
+class LatelyOf:
+    """`Lately` of one history: the same object as long as no fax is added, and none gets too
+    old."""
+
+    def __init__(self, history: History) -> None:
+        """Of this one."""
+        self._history = history
+        self._added = 0
+        self._oldest = math.inf
+        """When the first of them ended to get too old."""
+        self._value = Lately()
+
+    def at(self, now: float) -> Lately:
+        """As of now: seconds of the monotonic clock that the faxes ended by."""
+        history = self._history
+        if history.added != self._added or now - self._oldest > LATELY:
+            last = _last(history.failed, history.others, now)
+            self._added, self._value = history.added, Lately._of_last(last)
+            self._oldest = last[-1].ended_at if last else math.inf
+        return self._value
 
 
 def health_of(status: Status, hints: Sequence[str], lately: Lately) -> tuple[Health, str]:

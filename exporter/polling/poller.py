@@ -40,9 +40,13 @@ from exporter.polling import troubles
 from exporter.polling.backoff import HOLDS, QUICK_PAUSE, REFUSED_PAUSE, Backoff
 from exporter.polling.clock import Clock
 from exporter.polling.events import EventWatch
+from exporter.polling.health import LatelyOf
+from exporter.polling.late_lists import LateLists
+from exporter.polling.lateness import Lateness
 from exporter.polling.notices import Notices
 from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
 from exporter.polling.poll_cache import PollCache
+from exporter.polling.schedule import Schedule
 from exporter.polling.secret import with_secret_of_now
 from exporter.polling.start_time import StartTime
 from exporter.polling.status import Failure, Status
@@ -56,6 +60,8 @@ SHUTDOWN_PAUSE: Final = 10.0
 without any the exporter would not notice that the shutdown was called off."""
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without an answer after which a connection is taken for half-open and given up."""
+OURS: Final = 4
+"""By so much longer that takes if this process itself is late: new logins would make that worse."""
 
 FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
 FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
@@ -78,10 +84,11 @@ class Poller:
         phase: float | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
+        lateness: Lateness | None = None,
     ) -> None:
         """`interval`: seconds from poll to poll. `name`: in the log, else host and port. `phase`:
         when to poll within an interval, from 0 to 1; None: as the first poll happens to be.
-        `jitter`: numbers from 0 to 1."""
+        `jitter`: numbers from 0 to 1. `lateness`: of all pollers; None: its own."""
         self.settings = settings
         self.ledger = ledger
         self.identity: Final = next(_identities)
@@ -92,6 +99,10 @@ class Poller:
         self.status = Status(watched_since=self.clock.wall(), waiting=troubles.FIRST_TRY)
         ledger.today.begin(self.status.watched_since)
         self._jitter = jitter
+        self._lateness = lateness or Lateness(interval, clock=self.clock)
+        self._ours = 0.0
+        """Seconds of the last poll that this process took, rather than the PBX."""
+        self._late_lists = LateLists(interval)
         self.name = name or f"{settings.host}:{settings.port}"
         """What its log lines name as their target."""
         self._log = about_target(log, self.name)
@@ -100,6 +111,7 @@ class Poller:
         self._details = PollCache(parse_session)
         self._notices = Notices(self._log, self.clock.wall)
         self._events = EventWatch()
+        self.lately = LatelyOf(ledger.history)
         self._challenges = Challenges()
         self._start = StartTime(self.status, self.clock)
         self._denied_at: dict[str, float] = {}
@@ -148,10 +160,15 @@ class Poller:
         self.status.begin_anew(self.status.waiting)
         while True:
             logins, polled = self.status.connects, self.status.last_success
+            part = self._lateness.part(self.clock.monotonic())
             try:
                 await self._watch()
             except Exception as error:
-                trouble = troubles.no_connection(error, self.settings.timeout, backoff.least)
+                timeout = self.settings.timeout
+                trouble = troubles.no_connection(error, timeout, backoff.least)
+                late = part.ours(self.clock.monotonic()) >= timeout / 2
+                if late and trouble.kind is Failure.TIMEOUT:
+                    trouble = troubles.late_connection(timeout)
                 if trouble.kind is Failure.INTERNAL:
                     # A bug in the exporter must not end it; the log has the traceback.
                     self._log.exception("unexpected error, connecting again")
@@ -201,11 +218,10 @@ class Poller:
             self.status.ami_version = connection.ami_version
             self._notices.connected(connection.ami_version)
             self._notices.challenged(again=self._challenges.repeated, tls=self.settings.tls)
-            due = self.clock.monotonic()
-            if self._phase is not None:
-                due -= (due - self._phase * self._interval) % self._interval
+            now = self.clock.monotonic()
+            schedule = Schedule(self._interval, self._phase, self._lateness, now)
             while True:
-                self._begin_step(self.settings.timeout)
+                self._begin_step(self._patience)
                 if not self.status.connected:
                     await self._introduce(connection, begun)
                 if self.status.connected:
@@ -213,13 +229,13 @@ class Poller:
                     await self._start.ask(connection, self.settings.timeout / 2)
                 now = self.clock.monotonic()
                 least = SHUTDOWN_PAUSE if self._shutting_down else 0.0
-                # At multiples of the interval: those that a long poll has missed are left out.
-                due += self._interval * max(1, math.ceil((now + least - due) / self._interval))
-                pause = due - now
+                pause = schedule.over(now, self._ours, least)
                 if self._may_still_load:
-                    pause, due = min(pause, QUICK_PAUSE), due - self._interval
+                    pause = schedule.sooner(now, QUICK_PAUSE)
                 self._begin_step(pause)
                 await asyncio.wait([connection.lost], timeout=pause)
+                if not connection.lost.done():
+                    schedule.begins(self.clock.monotonic())
         except ConnectionLost as error:
             if not (self._shutting_down and connection.lost.done()):
                 raise
@@ -275,23 +291,32 @@ class Poller:
         """
         self.status.polls += 1
         begun = self.clock.monotonic()
-        poll = Poll(Observation(listed_at=begun))
+        poll, part = Poll(Observation(listed_at=begun)), self._lateness.part(begun)
         try:
-            async with asyncio.timeout(self.settings.timeout):
+            async with asyncio.timeout(self._patience):
                 await connection.drained()
                 poll.seen.listed_at = self.clock.monotonic()
                 await self._ask(connection, poll)
         except TimeoutError:
-            self._note_outage(troubles.slow_poll(self.settings.timeout))
             poll.failures.add(Failure.TIMEOUT)
-            if connection.unanswered_for > SILENT_TIMEOUTS * self.settings.timeout:
+            timeout, ours = self.settings.timeout, part.ours(self.clock.monotonic())
+            late = ours >= timeout / 2
+            self._note_outage((troubles.late_poll if late else troubles.slow_poll)(timeout))
+            if connection.unanswered_for > SILENT_TIMEOUTS * timeout * (OURS if late else 1):
                 silent = f"no answer for {connection.unanswered_for:.0f} s"
                 raise ConnectionLost(silent) from None
         except ConnectionLost:
             poll.failures.add(Failure.LOST)
             raise
         finally:
+            self._ours = part.ours(self.clock.monotonic())
             self._record(poll, begun)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that a poll may take: as long longer as this process itself made the last one, so
+        that a PBX that answers in time has not failed."""
+        return self.settings.timeout + min(self._ours, self.settings.timeout)
 
     async def _ask(self, connection: Connection, poll: Poll) -> None:
         """Asks everything that a poll asks. Raises ConnectionLost."""
@@ -362,13 +387,15 @@ class Poller:
         whole = not failures & {Failure.TIMEOUT, Failure.LOST}
         poll.answered |= Failure.DENIED in failures
         if seen.listed is not None:
+            status.late_polls += self._late_lists.missed(seen)
             self.ledger.observe(seen)
         elif poll.answered and whole:
             self.ledger.observe_without_list(seen.at)
         if poll.problems:
             failures.add(Failure.MALFORMED)
             self._note_unreadable(poll.problems)
-        status.failures.update(failures - WHOLE_POLL)
+        if failures:  # to count nothing takes as long as to read three sessions
+            status.failures.update(failures - WHOLE_POLL)
         status.answered = poll.answered and whole
         status.begun |= status.answered
         brought = seen.listed is not None or seen.stats is not None

@@ -62,6 +62,9 @@ class Status:
     last_duration: float | None = None
     """Seconds the last successful poll took."""
     polls: int = 0
+    late_polls: int = 0
+    """Lists that came so late that bad lines of a page may have been missed; see
+    late_lists.py."""
     connects: int = 0
     failures: Counter[Failure] = field(default_factory=lambda: Counter(dict.fromkeys(Failure, 0)))
 
@@ -71,6 +74,11 @@ class Status:
         if self.up:
             return None
         return self.trouble or self.waiting
+
+    @property
+    def lists_sessions(self) -> bool:
+        """Whether the sessions of the last list are those that run now."""
+        return self.up and self.sessions_listed
 
     @property
     def untried(self) -> bool:
@@ -94,7 +102,7 @@ class Status:
     def collectors(self) -> dict[str, bool]:
         """Which parts work."""
         return {
-            "sessions": self.up and self.sessions_listed and self.sessions_asked,
+            "sessions": self.lists_sessions and self.sessions_asked,
             "stats": self.up and self.stats is not None,
             "events": self.answered and self.events_come,
         }

@@ -102,6 +102,10 @@ _LOAD: Final = (
     "Asterisk's console shows which run"
 )
 _STARTING: Final = "an Asterisk that has just been started may still be about to load them"
+_WE_ARE_LATE: Final = (
+    "since this exporter was busy with others, stopped, or given no CPU; the PBX is not to blame; "
+    "if it goes on see AsteriskFaxExporterOverloaded in docs/alerting.md"
+)
 _TRIED_AGAIN: Final = f"tried again, after {LONGEST_PAUSE:.0f} s at the latest"
 ENDED: Final = "Asterisk has ended, as it was about to once its last call had"
 
@@ -152,6 +156,19 @@ def shutting_down(pause: float) -> Trouble[Failure]:
 def slow_poll(timeout: float) -> Trouble[Failure]:
     """A poll that was not over after `timeout` seconds."""
     text = f"no complete answer within {timeout:g} s; the PBX is slow or the network loses packets"
+    return Trouble(Failure.TIMEOUT, text)
+
+
+def late_poll(timeout: float) -> Trouble[Failure]:
+    """As `slow_poll`, but this process was late for most of the time, and not the PBX."""
+    return Trouble(
+        Failure.TIMEOUT, f"no complete answer was taken within {timeout:g} s, {_WE_ARE_LATE}"
+    )
+
+
+def late_connection(timeout: float) -> Trouble[Failure]:
+    """Neither was there time for a login, or for the first answers after it."""
+    text = f"no login was done within {timeout:g} s, {_WE_ARE_LATE}; {_TRIED_AGAIN}"
     return Trouble(Failure.TIMEOUT, text)
 
 

@@ -100,6 +100,11 @@ class Wanted:
         round."""
         return self.but(sort=f"-{column}" if self.sort == column else column)
 
+    @property
+    def healths(self) -> frozenset[Health]:
+        """What `state` stands for."""
+        return STATES[self.state]
+
     def takes(self, row: Row) -> bool:
         """Whether this PBX has such a name."""
         return self.name.lower() in row.name.lower()
@@ -133,7 +138,7 @@ def select(rows: Iterable[Row], wanted: Wanted) -> Selection:
     """What is wanted of this fleet."""
     every = list(rows)
     named = [row for row in every if wanted.takes(row)]
-    found = [row for row in named if row.health in STATES[wanted.state]]
+    found = [row for row in named if row.health in wanted.healths]
     found.sort(
         key=SORTS[wanted.sort.removeprefix("-")],
         reverse=wanted.sort.startswith("-"),

@@ -4,25 +4,25 @@ import asyncio
 import dataclasses
 import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from itertools import chain
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, Final
 
 from aiohttp import hdrs, web
-from pydantic import TypeAdapter
 
-from exporter.link import FleetState, NoSuchTarget, Source, Versioned
+from exporter.link import FleetState, NoSuchTarget, Source, Versioned, read_pieces
 from exporter.metrics import Exporter, of_exporter, of_processes, of_target
-from exporter.polling import Clock, Counts, Shown
+from exporter.polling import Clock, Counts
 from exporter.settings import Settings, WebConfigFile
 from exporter.web import faxes, negotiation, origins, page
+from exporter.web.all_targets import AllTargets
 from exporter.web.auth import logged_in, may_see
 from exporter.web.fleet import NotToBeHad, Wanted
 from exporter.web.http import PIECE, InPieces
 from exporter.web.negotiation import Format
 from exporter.web.rendering import Renderings
 from exporter.web.search import Search
+from exporter.web.some_targets import SomeTargets
 from exporter.web.templating import (
     CONTENT_SECURITY_POLICY,
     STATIC,
@@ -30,9 +30,14 @@ from exporter.web.templating import (
     root_from,
     target_url,
 )
-from exporter.web.views import SessionView, TargetView, session_views, target_view, trouble
-
-Targets = Sequence[tuple[str, Shown]]
+from exporter.web.views import (
+    all_sessions_json,
+    session_views,
+    sessions_json,
+    target_json,
+    target_view,
+    trouble,
+)
 
 OWN_SECONDS: Final = 1.0
 """So long may be served what tells times or the exporter's own figures, if nothing else changes."""
@@ -40,9 +45,6 @@ OWN_SECONDS: Final = 1.0
 SMALL: Final = 8 * 1024
 """Bytes of counts that are written as metrics in the event loop, which takes half a millisecond for
 a PBX. Only with peers told apart there are more."""
-
-_TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
-_SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
 
 _PAGE_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -107,6 +109,8 @@ class _Routes:
         self._clock = clock
         self._renderings = Renderings()
         self._fleet_page = page.FleetPage()
+        self._all_targets = AllTargets(source, clock, details=self._details, lasts=OWN_SECONDS)
+        self._some_targets = SomeTargets(source, clock, details=self._details)
 
     async def close(self, app: web.Application) -> None:
         self._renderings.close()
@@ -118,6 +122,7 @@ class _Routes:
         web_config = self._config if self._config.path is not None else None
         exporter = Exporter(
             targets=len(fleet.names),
+            pace=fleet.pace,
             config=fleet.config,
             web_config=web_config,
             web_restarts=fleet.web_restarts,
@@ -204,12 +209,15 @@ class _Routes:
         return web.Response(text="healthy\n")
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
-        stale = (await self._source.fleet()).stale
-        if not stale:
+        fleet = await self._source.fleet()
+        stale, behind = fleet.stale, fleet.pace.behind
+        if not stale and not behind:
             return web.Response(text="ready\n")
         if not may_see(request):
             return web.Response(status=503, text="not ready\n")
-        lines = [f"not ready: no fresh poll of {', '.join(name for name, _ in stale)}"]
+        lines = [f"not ready: {behind}"] if behind else []
+        if stale:
+            lines.append(f"not ready: no fresh poll of {', '.join(name for name, _ in stale)}")
         for name, outage in stale:
             lines.append(f"{name}: {trouble(outage) or 'its last poll is too long ago'}")
         return web.Response(status=503, text="\n".join(lines) + "\n")
@@ -238,10 +246,26 @@ class _Routes:
     # --- for people -----------------------------------------------------------------------------
 
     async def targets(self, request: web.Request) -> web.StreamResponse:
-        return await self._shown(request, "targets", self._targets_json, _JSON)
+        if (name := _target_name(request)) is not None:
+            return await self._shown(request, "targets", name, target_json)
+        try:
+            render = await self._some_targets(request.query)
+        except NoSuchTarget:
+            raise _no_such_target() from None
+        compress = _gzip_accepted(request)
+        if render is None:
+            body, compressed = await self._all_targets(compress=compress)
+        else:
+            body, compressed = await self._renderings.once(render, compress=compress)
+        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
-        return await self._shown(request, "sessions", self._sessions_json, _JSON)
+        if (name := _target_name(request)) is not None:
+            return await self._shown(request, "sessions", name, sessions_json)
+        pieces = await self._source.sessions()
+        running = read_pieces(pieces)
+        render = partial(all_sessions_json, running, self._clock, details=self._details)
+        return await self._json(request, ("sessions",), pieces, render)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:
@@ -254,15 +278,14 @@ class _Routes:
             wanted = Wanted.of(request.query)
         except NotToBeHad as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
-        names = await self._source.names()
-        if len(names) == 1:
-            return await self._target_page(request, names[0])
-        rows = await self._source.rows()
+        rows, behind = await asyncio.gather(self._source.rows(), self._source.behind())
+        if len(fleet := rows.read()) == 1:
+            return await self._target_page(request, fleet[0].name)
         return await self._page(
             request,
             ("fleet", wanted),
-            rows.version,
-            lambda: self._fleet_page.render(rows.read(), wanted, self._layout(request)),
+            (rows.version, behind),
+            lambda: self._fleet_page.render(fleet, wanted, self._layout(request, behind=behind)),
         )
 
     async def target(self, request: web.Request) -> web.StreamResponse:
@@ -271,18 +294,18 @@ class _Routes:
     async def _target_page(self, request: web.Request, name: str) -> web.StreamResponse:
         watched = len(await self._source.names())
         try:
-            shown = await self._source.shown(name)
+            shown, behind = await asyncio.gather(self._source.shown(name), self._source.behind())
         except NoSuchTarget:
             return self._missing(request)
 
         def render() -> str:
-            ((_, one),) = shown.read()
-            layout = self._layout(request)
+            one = shown.read()
+            layout = self._layout(request, behind=behind)
             target = target_view(name, one, self._clock, details=self._details)
             sessions = session_views(name, one, self._clock, details=self._details)
             return page.target_page(target, sessions, layout, watched=watched)
 
-        return await self._page(request, ("target", name), (shown.version, watched), render)
+        return await self._page(request, ("target", name), (shown.version, watched, behind), render)
 
     def _missing(self, request: web.Request) -> web.StreamResponse:
         body = page.missing_page(self._layout(request, here=None)).encode()
@@ -348,33 +371,29 @@ class _Routes:
         return _response(body, compressed, headers, found.status)
 
     async def _shown(
-        self,
-        request: web.Request,
-        kind: str,
-        render: Callable[[Targets], bytes],
-        headers: Mapping[str, str],
+        self, request: web.Request, kind: str, name: str, render: Callable[..., bytes]
     ) -> web.StreamResponse:
-        name = _target_name(request)
         try:
             shown = await self._source.shown(name)
         except NoSuchTarget:
             raise _no_such_target() from None
+
+        def made() -> bytes:
+            return render(name, shown.read(), self._clock, details=self._details)
+
+        return await self._json(request, (kind, name), shown.version, made)
+
+    async def _json(
+        self,
+        request: web.Request,
+        key: tuple[str, ...],
+        version: object,
+        render: Callable[[], bytes],
+    ) -> web.StreamResponse:
         body, compressed = await self._renderings.get(
-            (kind, name),
-            shown.version,
-            lambda: render(shown.read()),
-            compress=_gzip_accepted(request),
-            lasts=OWN_SECONDS,
+            key, version, render, compress=_gzip_accepted(request), lasts=OWN_SECONDS
         )
-        return _response(body, compressed, {**headers, hdrs.VARY: "Accept-Encoding"})
-
-    def _targets_json(self, targets: Targets) -> bytes:
-        views = [target_view(*one, self._clock, details=self._details) for one in targets]
-        return _TARGETS.dump_json({"targets": views})
-
-    def _sessions_json(self, targets: Targets) -> bytes:
-        views = (session_views(*one, self._clock, details=self._details) for one in targets)
-        return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
+        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def static(self, request: web.Request) -> web.StreamResponse:
         found = STATIC.get(request.match_info["name"])

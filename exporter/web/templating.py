@@ -62,6 +62,8 @@ class Layout:
     """Which entry of the navigation this is."""
     live: bool = True
     """Whether the page is to follow what happens."""
+    behind: str = ""
+    """That the exporter does not keep up with its polls, and what to do; empty if it does."""
     version: str = __version__
 
     @property

@@ -2,16 +2,22 @@
 
 Made from what the main process knows whenever somebody looks; no PBX is asked for it. File names,
 channel names and station ids are personal data: they are None unless `details` is true.
+
+Those of which there can be many thousands are not frozen: to make one that is takes three times as
+long.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from exporter.fax import FaxSession, FaxStats, Operation, State, named_resolution
-from exporter.ledger import PAGE_OPERATIONS, EndedFax, Figures, RunningSession, last_hours
-from exporter.polling import Clock, Shown, health_of
+from exporter.ledger import PAGE_OPERATIONS, Figures, RunningSession, last_hours
+from exporter.polling import Clock, FaxShown, Shown, health_of
 from exporter.words import visible
 
 
@@ -25,7 +31,7 @@ class ResolutionView:
     dpi_y: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionView:
     """One session that runs now. None stands for not known, not yet agreed, or not applicable."""
 
@@ -50,7 +56,7 @@ class SessionView:
     files: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EndedView:
     """One fax that ended."""
 
@@ -82,7 +88,7 @@ class FailureView:
     faxes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HourView:
     """One hour of the exporter's local clock."""
 
@@ -169,8 +175,25 @@ class TargetView:
     today: DayView
 
 
-def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> TargetView:
-    """One PBX as it is now by this clock, which is that of its poller."""
+_TARGETS: Final = TypeAdapter(dict[str, list[TargetView]])
+_SESSIONS: Final = TypeAdapter(dict[str, list[SessionView]])
+
+
+def targets_json(targets: Iterable[TargetView]) -> bytes:
+    """What /api/v1/targets answers."""
+    return _TARGETS.dump_json({"targets": list(targets)})
+
+
+def target_view(
+    name: str,
+    shown: Shown,
+    clock: Clock,
+    *,
+    details: bool,
+    hours: Sequence[float] | None = None,
+) -> TargetView:
+    """One PBX as it is now by this clock, which is that of its poller. `hours`: `last_hours` of
+    now, where that is known; to find out takes longer than all the rest."""
     status = shown.status
     wall, monotonic = clock.wall(), clock.monotonic()
     ago = None if status.last_success is None else max(0.0, wall - status.last_success)
@@ -190,21 +213,21 @@ def target_view(name: str, shown: Shown, clock: Clock, *, details: bool) -> Targ
         last_poll_seconds_ago=ago,
         collectors=status.collectors,
         stats=status.stats if status.up else None,
-        session_count=len(_listed(shown)),
+        session_count=shown.session_count,
         failed=_all_ended(shown.failed, wall, monotonic, details=details),
         others=_all_ended(shown.others, wall, monotonic, details=details),
-        today=_day(shown, wall),
+        today=_day(shown, last_hours(wall) if hours is None else hours),
     )
 
 
-def _day(shown: Shown, wall: float) -> DayView:
+def _day(shown: Shown, starts: Sequence[float]) -> DayView:
     day = shown.today
     return DayView(
         **_figures(day.figures),
         since_timestamp=day.since,
         peers=[PeerDayView(**_figures(of), peer=visible(p)) for p, of in day.peers.items()],
         more_peers=shown.more_peers,
-        hours=_hours(shown, wall),
+        hours=_hours(shown, starts),
     )
 
 
@@ -223,10 +246,9 @@ def _figures(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _hours(shown: Shown, wall: float) -> list[HourView]:
+def _hours(shown: Shown, starts: Sequence[float]) -> list[HourView]:
     known = {hour.start: hour for hour in shown.hours}
     views = []
-    starts = last_hours(wall)
     for start, end in zip(starts, [*starts[1:], math.inf], strict=True):
         hour = known.get(start)
         if hour is None and end <= shown.counted_since:
@@ -243,13 +265,37 @@ def trouble(outage: str | None) -> str | None:
 
 def session_views(name: str, shown: Shown, clock: Clock, *, details: bool) -> list[SessionView]:
     """The sessions of the last FAXSessions list, the oldest first; none while the PBX is not up."""
+    return running_views(name, _listed(shown), clock, details=details)
+
+
+def running_views(
+    name: str, running: Iterable[RunningSession], clock: Clock, *, details: bool
+) -> list[SessionView]:
+    """These sessions of one PBX."""
     monotonic = clock.monotonic()
-    return [_session(name, one, monotonic, details=details) for one in _listed(shown)]
+    return [_session(name, one, monotonic, details=details) for one in running]
+
+
+def target_json(name: str, shown: Shown, clock: Clock, *, details: bool) -> bytes:
+    """What /api/v1/targets answers of one."""
+    return targets_json([target_view(name, shown, clock, details=details)])
+
+
+def sessions_json(name: str, shown: Shown, clock: Clock, *, details: bool) -> bytes:
+    """What /api/v1/sessions answers of one."""
+    return all_sessions_json([(name, _listed(shown))], clock, details=details)
+
+
+def all_sessions_json(
+    running: Iterable[tuple[str, Sequence[RunningSession]]], clock: Clock, *, details: bool
+) -> bytes:
+    """What /api/v1/sessions answers, of these by the name of their target."""
+    views = (running_views(*one, clock, details=details) for one in running)
+    return _SESSIONS.dump_json({"sessions": list(chain.from_iterable(views))})
 
 
 def _listed(shown: Shown) -> list[RunningSession]:
-    status = shown.status
-    return shown.running if status.up and status.sessions_listed else []
+    return shown.running if shown.status.lists_sessions else []
 
 
 def _session(name: str, one: RunningSession, monotonic: float, *, details: bool) -> SessionView:
@@ -291,23 +337,26 @@ def _resolution(resolution: tuple[int, int] | None) -> ResolutionView | None:
     return None if resolution is None else ResolutionView(*named_resolution(resolution))
 
 
+_RESULTS: Final[Mapping[bool | None, str]] = {True: "success", False: "failed", None: "unknown"}
+
+
 def _all_ended(
-    faxes: Iterable[EndedFax], wall: float, monotonic: float, *, details: bool
+    faxes: Iterable[FaxShown], wall: float, monotonic: float, *, details: bool
 ) -> list[EndedView]:
     views = [_ended(fax, wall, monotonic, details=details) for fax in faxes]
     # A fax without an event enters the history only some seconds after its end.
     return sorted(views, key=lambda view: view.ended_seconds_ago)
 
 
-def _ended(fax: EndedFax, wall: float, monotonic: float, *, details: bool) -> EndedView:
+def _ended(fax: FaxShown, wall: float, monotonic: float, *, details: bool) -> EndedView:
     ago = max(0.0, monotonic - fax.ended_at)
     return EndedView(
         ended_timestamp=wall - ago,
         ended_seconds_ago=ago,
-        operation=fax.operation.value,
-        transport=fax.transport.value,
-        result=fax.result,
-        reason=None if fax.reason is None else fax.reason.value,
+        operation=fax.operation,
+        transport=fax.transport,
+        result=_RESULTS[fax.succeeded],
+        reason=fax.reason,
         pages=fax.pages,
         bad_lines=fax.bad_lines,
         duration_seconds=fax.seconds,

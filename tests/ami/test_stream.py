@@ -147,6 +147,10 @@ RESPONSE = st.sampled_from(
         "\r\n" + FOLLOWS,
     )
 )
+LIST_FOLLOWS = (
+    "Response: Success\r\nActionID: @\r\nEventList: Start\r\n"
+    "Message: FAXSessionsEntry event list will follow"
+)
 COUNTS = "Event: FAXStats\r\nActionID: @\r\nCurrentSessions: 1\r\nCompletedFAXes: 3"
 BETWEEN = st.sampled_from(
     (
@@ -171,8 +175,14 @@ def answers(draw: st.DrawFn, request: Request) -> list[str]:
     if request is LIST:
         entries = draw(st.lists(ENTRY, max_size=4))
         count = len(entries) + draw(st.sampled_from((0,) * 5 + (1,)))
-        end = f"Event: FAXSessionsComplete\r\nActionID: @\r\nListItems: {count}"
-        said = [draw(RESPONSE), *entries, end]
+        end = draw(
+            st.sampled_from(
+                (f"EventList: Complete\r\nListItems: {count}\r\nTotal: {count}",) * 2
+                + (f"ListItems: {count}", f"Total: {count}", f"ListItems: {count}\r\nTotal: 0")
+            )
+        )
+        end = f"Event: FAXSessionsComplete\r\nActionID: @\r\n{end}"
+        said = [draw(RESPONSE | st.just(LIST_FOLLOWS)), *entries, end]
     elif request is PING:
         said = ["Response: Success\r\nActionID: @\r\nPing: Pong"]
     else:

@@ -1,7 +1,7 @@
 """Answering what the web process asks holds up no poll."""
 
 import asyncio
-import gc
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from exporter.fax import Operation
 from exporter.history import FaxPage, Query, TooSlow
 from exporter.ledger import Ledger
-from exporter.link import NoFaxes, NoSuchTarget, Source, answering
+from exporter.link import Known, NoFaxes, NoSuchTarget, Source, answering, read_pieces
 from exporter.polling import Fleet, Poller, troubles
 from exporter.settings import AmiSettings
 from harness.web_side import linked
@@ -32,17 +32,23 @@ async def turns_while(work: "asyncio.Task[object]") -> int:
     return turns
 
 
-@pytest.mark.parametrize("what", ["shown", "rows"])
+@pytest.mark.parametrize("what", ["targets", "sessions", "rows"])
 async def test_a_large_fleet_is_told_of_one_by_one(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert answering.PIECE_SECONDS <= 0.005
+    assert answering.LONGEST_PIECE <= 0.02
     monkeypatch.setattr(answering, "PIECE_SECONDS", 0.0)  # else it depends on the machine
+    monkeypatch.setattr(answering, "LONGEST_PIECE", 0.0)
     fleet = Fleet(1.0, None)
     fleet.pollers = {f"fax-{number}": poller(f"fax-{number}") for number in range(500)}
     async with linked(fleet) as source:
-        asked = source.rows() if what == "rows" else source.shown(None)
-        task: asyncio.Task[object] = asyncio.create_task(asked)
+        asks: dict[str, Callable[[], Coroutine[None, None, object]]] = {
+            "targets": lambda: source.targets(Known()),
+            "sessions": source.sessions,
+            "rows": source.rows,
+        }
+        task: asyncio.Task[object] = asyncio.create_task(asks[what]())
         assert await turns_while(task) > 500
 
 
@@ -66,44 +72,42 @@ async def test_the_state_of_the_fleet_names_who_is_not_fresh_and_why() -> None:
         assert state.config is None
 
 
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[answering.Answering]:
-    """Those that are made meanwhile."""
-    found: list[answering.Answering] = []
-    make = answering.Answering.__init__
-
-    def remember(self: answering.Answering, *of: object) -> None:
-        make(self, *of)  # type: ignore[arg-type]
-        found.append(self)
-
-    monkeypatch.setattr(answering.Answering, "__init__", remember)
-    return found
-
-
-async def test_nothing_is_kept_for_who_looks_once_nobody_does(
-    made: list[answering.Answering], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(answering, "UNUSED_SECONDS", 0.05)
+async def test_names_are_sent_only_if_they_are_others() -> None:
     fleet = Fleet(1.0, None)
     fleet.pollers = {"fax": poller("fax")}
     async with linked(fleet) as source:
-        await source.shown("fax")
-        assert len(made[0]._histories) == 1
-        async with asyncio.timeout(10):
-            while made[0]._histories:
-                await asyncio.sleep(0.01)
+        for what in ("fleet", "names"):
+            number, names, *_ = await source._ask(what, names=0)
+            assert names == ("fax",)
+            assert (await source._ask(what, names=number))[1] is None
+        fleet.pollers = {"other": poller("other")}
+        assert (await source._ask("names", names=number))[1] == ("other",)
+        assert (await source.fleet()).names == ("other",)
 
 
-async def test_nothing_is_kept_of_a_target_that_is_gone_while_somebody_looks_at_others(
-    made: list[answering.Answering],
-) -> None:
+async def test_of_a_fleet_in_which_nothing_has_changed_nothing_is_sent() -> None:
     fleet = Fleet(1.0, None)
+    fleet.pollers = {name: poller(name) for name in ("a", "b")}
     async with linked(fleet) as source:
-        for name in ("before", "after"):  # as by a reload
-            fleet.pollers = {name: poller(name)}
-            await source.shown(name)
-        gc.collect()
-        assert list(made[0]._histories) == [fleet.pollers["after"]]
+        known = Known()
+        news, pieces = await source.targets(known)
+        assert [name for name, _ in read_pieces(pieces)] == ["a", "b"]
+        known.take(news)
+        assert (await source.targets(known))[1] == []
+        fleet.pollers["b"].status.trouble = "refused"
+        _, pieces = await source.targets(known)
+        assert [(name, shown.status.trouble) for name, shown in read_pieces(pieces)] == [
+            ("b", "refused")
+        ]
+
+
+def test_a_piece_is_as_long_as_the_last_pause_within_bounds() -> None:
+    answers = answering.Answering(Fleet(1.0, None), None)
+    assert answers._piece == answering.PIECE_SECONDS
+    answers._paused = 0.007
+    assert answers._piece == 0.007
+    answers._paused = 5.0
+    assert answers._piece == answering.LONGEST_PIECE
 
 
 async def test_the_faxes_of_the_history_are_told() -> None:

@@ -58,21 +58,25 @@ async def test_rows_tell_of_all_in_their_order_and_have_another_version_once_one
         assert [row.why for row in after.read()] == [troubles.FIRST_TRY, "refused"]
 
 
-async def test_the_faxes_that_ended_are_those_of_now_though_they_are_seldom_others() -> None:
-    async with asking("fax", "other") as (fleet, source):
-        ledgers = [one.ledger for one in fleet.pollers.values()]
+async def test_the_faxes_that_ended_are_those_of_now() -> None:
+    async with asking("fax") as (fleet, source):
+        history = fleet.pollers["fax"].ledger.history
         for number in range(3):
-            for ledger in ledgers:
-                ledger.history.add(replace(FAX, channel=f"good-{number}"))
-                ledger.history.add(replace(FAILED, channel=f"bad-{number}"))
-            for _ in range(2):
-                for _, shown in (await source.shown(None)).read():
-                    assert shown.others[0].channel == f"good-{number}"
-                    assert shown.failed[0].channel == f"bad-{number}"
-                    assert len(shown.failed) == number + 1
-        ledgers[1].history.add(replace(FAX, channel="of the other"))
-        (_, one), (_, other) = (await source.shown(None)).read()
-        assert (one.others[0].channel, other.others[0].channel) == ("good-2", "of the other")
+            history.add(replace(FAX, channel=f"good-{number}"))
+            history.add(replace(FAILED, channel=f"bad-{number}"))
+            shown = (await source.shown("fax")).read()
+            assert shown.others[0].channel == f"good-{number}"
+            assert shown.failed[0].channel == f"bad-{number}"
+            assert len(shown.failed) == number + 1
+
+
+async def test_rows_are_whole_when_another_web_process_asks() -> None:
+    fleet = Fleet(1.0, None)
+    fleet.pollers = {name: poller(name) for name in ("a", "b")}
+    answering = Answering(fleet, None)
+    for _ in range(2):
+        async with linked(fleet, answering=answering) as source:
+            assert [row.name for row in (await source.rows()).read()] == ["a", "b"]
 
 
 async def test_what_many_look_at_in_one_second_is_told_once(
@@ -126,8 +130,10 @@ async def test_what_many_want_at_once_is_asked_for_once(monkeypatch: pytest.Monk
         answers = await asyncio.gather(*(source.counts("fax") for _ in range(500)))
         assert len({answer.version for answer in answers}) == 1
         assert asked.count("counts") <= 2
-        await asyncio.gather(*(source.shown(None) for _ in range(500)))
+        await asyncio.gather(*(source.shown("fax") for _ in range(500)))
         assert asked.count("shown") <= 2
+        await asyncio.gather(*(source.rows() for _ in range(500)))
+        assert asked.count("rows") <= 2
 
 
 async def test_keys_of_targets_that_nobody_asks_for_are_let_go(

@@ -110,7 +110,8 @@ async def test_who_is_about_to_be_watched_is_not_ready_from_the_first_moment_on(
         begun = asyncio.create_task(fleet.watch({name: settings_for(pbx) for name in names}))
         while not begun.done():
             await asyncio.sleep(0)
-            assert fleet.stale == list(fleet.pollers) == names
+            assert list(fleet.pollers) == names
+            assert fleet.stale  # the first may be polled already
         await fleet.close()
 
 

@@ -6,10 +6,13 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.fax import REASON_WORDS, FaxStats, Reason
+from exporter.ledger import History
 from exporter.polling import Health, Lately, Poller, Row, Status, health_of
-from exporter.polling.health import LATELY
+from exporter.polling.health import LATELY, LatelyOf
 from harness.virtual_time import in_virtual_time, until
 from harness.watching import begin, watched
 from tests.ledger.test_today import FAILED, FAX
@@ -27,6 +30,29 @@ def ended(reasons: Iterable[Reason | None], *, at: float = 0.0) -> Lately:
     ]
     failed = [fax for fax in faxes if fax.succeeded is False]
     return Lately.of(failed, [fax for fax in faxes if fax.succeeded], at + len(faxes))
+
+
+@given(
+    happened=st.lists(
+        st.tuples(
+            st.sampled_from((0.0, 1.0, 3600.0, LATELY / 3, LATELY)),
+            st.sampled_from((None, TRAINING, NO_FAX, "it is looked at")),
+        )
+    )
+)
+def test_what_is_kept_of_the_last_faxes_is_what_they_are_now(
+    happened: list[tuple[float, Reason | str | None]],
+) -> None:
+    history, now = History(), 0.0
+    kept = LatelyOf(history)
+    for seconds, what in happened:
+        now += seconds
+        if what is None or isinstance(what, Reason):
+            fax = FAX if what is None else replace(FAILED, reason=what)
+            history.add(replace(fax, ended_at=now))
+        else:
+            assert kept.at(now) == Lately.of(history.failed, history.others, now)
+    assert kept.at(now) == Lately.of(history.failed, history.others, now)
 
 
 @pytest.mark.parametrize(

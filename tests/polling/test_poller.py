@@ -757,22 +757,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @in_virtual_time
-async def test_what_is_written_bit_by_bit_is_read_at_once(reads: list[bytes]) -> None:
-    async with watched() as (pbx, poller):
-        pbx.chunk = 1
-        reads.clear()
-        polls = poller.status.polls
-        await until(lambda: poller.status.polls == polls + 10)
-        assert len(b"".join(reads)) > 1000
-        assert len(reads) < 10 * 10
-        assert poller.status.up
-
-
-@in_virtual_time
-async def test_answers_cut_at_every_byte_are_put_together_again(
-    reads: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ami, "READ_PAUSE", 0)
+async def test_answers_cut_at_every_byte_are_put_together_again(reads: list[bytes]) -> None:
     async with watched() as (pbx, poller):
         pbx.chunk = 1
         fax = begin(pbx, channel="PJSIP/größe-00000001")

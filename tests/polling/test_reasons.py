@@ -55,7 +55,7 @@ class Watched:
 
     async def told(self) -> tuple[TargetView, Row, str | None]:
         """By the API and the page of one, in a row of many, and by /-/ready; all at one moment."""
-        ((_, shown),) = (await self.source.shown("fax")).read()
+        shown = (await self.source.shown("fax")).read()
         (row,) = (await self.source.rows()).read()
         ready = dict((await self.source.fleet()).stale).get("fax")
         return target_view("fax", shown, self.poller.clock, details=False), row, ready

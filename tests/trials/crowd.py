@@ -295,8 +295,8 @@ def _say_in_turn(pbxs: int, sessions: int, shards: int, seconds: float) -> None:
         print(
             "shard {shard:.0f}: {watched:.0f} PBXs, {cores:.2f} of a core ({main_cores:.2f} polls, "
             "{web_cores:.2f} answers), {resident_mib:.0f} MiB, gaps {gap_p50_s:.3f} / "
-            "{gap_p99_s:.3f} / {gap_max_s:.3f} s (p50, p99, longest); counted {pages:.0f} pages, "
-            "and of {bad_lines:.0f} bad lines all but {bad_lines_lost:.0f}".format(**one),
+            "{gap_p99_s:.3f} / {gap_max_s:.3f} s (p50, p99, longest); {pages:.0f} pages counted, "
+            "{bad_lines_lost:.0f} of {bad_lines:.0f} bad lines missed".format(**one),
             flush=True,
         )
         for note in notes(f"shard {one['shard']:.0f}", one):

@@ -16,9 +16,9 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from exporter.link import Source, Versioned
+from exporter.link import Source, Versioned, answering
 from exporter.metrics import Family, of_target
-from exporter.polling import Counts, Fleet
+from exporter.polling import Counts, Fleet, Lateness, LoopTime
 from exporter.settings import Settings, SettingsError, WebConfigFile, WebSettings
 from exporter.web import routes
 from exporter.web.routes import application
@@ -26,7 +26,7 @@ from exporter.web.server import Server
 from exporter.web.templating import CONTENT_SECURITY_POLICY, STATIC, target_url
 from harness.exposition import Scrape
 from harness.pbx import FaultyPbx
-from harness.watching import SECRET, begin, settings_for
+from harness.watching import SECRET, begin, overloaded, settings_for
 from harness.web_side import linked, listening
 
 
@@ -57,11 +57,12 @@ async def site(
     reload: Callable[[], Awaitable[None]] | None = None,
     web_file: Path | None = None,
     details: bool = False,
+    lateness: Lateness | None = None,
 ) -> AsyncIterator[Site]:
     pbxs = {name: FaultyPbx(secret=SECRET) for name in names}
     for pbx in pbxs.values():
         await pbx.start()
-    fleet = Fleet(0.05, None)
+    fleet = Fleet(0.05, None, lateness=lateness)
     config = WebConfigFile(web_file)
     settings = Settings(ami=None, web=WebSettings(show_details=details, config_file=web_file))
     async with contextlib.AsyncExitStack() as stack:
@@ -220,6 +221,44 @@ async def test_ready_names_the_targets_whose_last_poll_is_not_fresh() -> None:
         )
 
 
+async def test_a_process_that_does_not_keep_up_is_not_ready_and_healthy_nevertheless() -> None:
+    async with site("fax-berlin", "fax-paris", lateness=overloaded()) as on:
+        status, text = await on.get("/-/ready")
+        assert status == 503
+        assert text.startswith("not ready: this process cannot keep up with its 40 targets: ")
+        assert "--poll.interval" in text
+        assert "no fresh poll" not in text
+        assert await on.get("/-/healthy") == (200, "healthy\n")
+        scrape = await on.scrape("/metrics")
+        assert scrape.value("exporter_keeps_up") == 0
+
+
+@pytest.mark.parametrize("names", [["fax-berlin"], ["fax-berlin", "fax-paris"]])
+async def test_pages_say_at_their_top_that_the_process_does_not_keep_up(names: list[str]) -> None:
+    words = "this process cannot keep up with its 40 targets"
+    async with site(*names, lateness=overloaded()) as on:
+        for path in ("/", "/targets/fax-berlin"):
+            assert words in (await on.get(path))[1]
+    async with site(*names) as on:
+        for path in ("/", "/targets/fax-berlin"):
+            assert 'id="behind"' not in (await on.get(path))[1]
+
+
+async def test_metrics_tell_how_late_polls_begin_and_that_they_do_not() -> None:
+    lateness = Lateness(1.0, LoopTime())
+    lateness.begun(0.3)
+    lateness.begun(100.0)
+    async with site("fax-berlin", "fax-paris", lateness=lateness) as on:
+        scrape = await on.scrape("/metrics")
+        name = "exporter_poll_lateness_seconds"
+        late = {le: scrape.value(f"{name}_bucket", le=le) for le in ("0.2", "0.5", "60.0", "+Inf")}
+        assert late["0.5"] - late["0.2"] >= 1
+        assert late["+Inf"] - late["60.0"] == 1
+        assert scrape.value(f"{name}_sum") >= 100.3
+        assert scrape.value("exporter_keeps_up") == 1
+        assert scrape.value("exporter_loop_busy_ratio") == 1
+
+
 async def test_a_stranger_learns_from_ready_no_name_and_from_nothing_else_anything(
     tmp_path: Path,
 ) -> None:
@@ -320,7 +359,11 @@ async def test_the_api_shows_personal_data_only_if_that_is_set(details: bool) ->
 
 
 @pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/sessions"])
-async def test_a_fleet_is_looked_at_one_by_one_so_that_its_polls_go_on(path: str) -> None:
+async def test_a_fleet_is_looked_at_one_by_one_so_that_its_polls_go_on(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "PIECE_SECONDS", 0.0)  # else it depends on the machine
+    monkeypatch.setattr(answering, "LONGEST_PIECE", 0.0)
     async with site("fax") as here:
         (poller,) = here.fleet.pollers.values()
         here.fleet.pollers = {f"fax-{number}": poller for number in range(500)}

@@ -1,0 +1,105 @@
+"""Some of the targets as JSON, `/api/v1/targets` with a query: those in a state, those with such a
+name, so many at a time. Nothing is kept of them; all_targets.py has all at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from aiohttp.web import HTTPBadRequest, HTTPServiceUnavailable
+from multidict import MultiMapping
+
+from exporter.ledger import last_hours
+from exporter.link import Source, read_pieces
+from exporter.polling import Clock
+from exporter.web.fleet import NotToBeHad, Wanted
+from exporter.web.views import target_view, targets_json
+
+MAX_LIMIT: Final = 1000
+"""Targets that can be had at a time; all, or all that are like that, can be had at once too."""
+MAX_WAITING: Final = 32
+"""Clients that wait for an answer; one more is told to come again."""
+
+_PARAMETERS: Final = ("state", "name", "after", "limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of the targets are wanted, in the order of the file."""
+
+    wanted: Wanted
+    after: str | None = None
+    """Behind this one."""
+    limit: int | None = None
+
+    @classmethod
+    def of(cls, query: MultiMapping[str]) -> "Part | None":
+        """What this query wants; None if that is all. Raises NotToBeHad."""
+        given: dict[str, str] = {}
+        for name in _PARAMETERS:
+            values = query.getall(name, [])
+            if len(values) > 1:
+                raise NotToBeHad(f"takes {name} once")
+            if values and values[0]:
+                given[name] = values[0]
+        if not given:
+            return None
+        wanted = Wanted.of({key: given[key] for key in ("state", "name") if key in given})
+        return cls(wanted, given.get("after"), _limit(given))
+
+
+def _limit(given: Mapping[str, str]) -> int | None:
+    text = given.get("limit")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
+        raise NotToBeHad(f"limit takes a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+class SomeTargets:
+    """Answers one after the other."""
+
+    def __init__(self, source: Source, clock: Clock, *, details: bool) -> None:
+        """`clock`: that of the pollers."""
+        self._source = source
+        self._clock = clock
+        self._details = details
+        self._waiting = 0
+        self._one_at_a_time = asyncio.Lock()
+
+    async def __call__(self, query: MultiMapping[str]) -> Callable[[], bytes] | None:
+        """What makes the JSON of those that the query wants, in any thread; None if that is all.
+        Raises NoSuchTarget if there is none to be `after`, HTTPBadRequest, and
+        HTTPServiceUnavailable if too many wait."""
+        try:
+            part = Part.of(query)
+        except NotToBeHad as error:
+            raise HTTPBadRequest(text=f"{error}\n") from None
+        if part is None:
+            return None
+        return partial(self._json, await self._pieces(part))
+
+    async def _pieces(self, part: Part) -> list[bytes]:
+        if self._waiting >= MAX_WAITING:
+            text = "more is being looked up than the exporter takes at once; try again\n"
+            raise HTTPServiceUnavailable(text=text, headers={"Retry-After": "5"})
+        self._waiting += 1
+        try:
+            wanted = part.wanted
+            # Else those who look at what is told to all would wait behind all of them.
+            async with self._one_at_a_time:
+                return await self._source.some(
+                    wanted.healths, wanted.name, after=part.after, limit=part.limit
+                )
+        finally:
+            self._waiting -= 1
+
+    def _json(self, pieces: list[bytes]) -> bytes:
+        hours = last_hours(self._clock.wall())
+        return targets_json(
+            target_view(name, shown, self._clock, details=self._details, hours=hours)
+            for name, shown in read_pieces(pieces)
+        )
