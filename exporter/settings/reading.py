@@ -27,8 +27,8 @@ SMALL: Final = 16 * 1024
 takes to start a process."""
 END_SECONDS: Final = 0.3
 """For a process that is killed."""
-_PIECE: Final = 100
-"""Targets that are taken from the process at once: some 2 ms."""
+_PIECE: Final = 50
+"""Targets that are taken from the process at once: 1 ms or so."""
 
 log = logging.getLogger(__name__)
 
