@@ -25,7 +25,9 @@ def failed(number: int) -> OSError:
         (errno.EACCES, Cause.FORBIDDEN, "not permitted: this machine"),
         (errno.ECONNRESET, Cause.REFUSED, "refused: nothing listens on this port, or a firewall"),
         (errno.ENOPROTOOPT, Cause.REFUSED, "refused: nothing listens on this port, or a firewall"),
-        (errno.EMFILE, Cause.OTHER, "Too many open files: check"),
+        (errno.EMFILE, Cause.LIMIT, "too many open files: this process has as many as it may"),
+        (errno.ENFILE, Cause.LIMIT, "too many open files: this process has as many as it may"),
+        (errno.ENOBUFS, Cause.OTHER, "No buffer space available: check"),
     ],
 )
 def test_every_errno_has_its_cause_and_what_to_do(number: int, cause: Cause, said: str) -> None:

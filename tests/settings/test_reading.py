@@ -1,6 +1,7 @@
 """The file of targets, read by a process of its own while PBXs are polled."""
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -21,7 +22,8 @@ def children() -> set[int]:
     pid = os.getpid()
     told = ""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        told += (task / "children").read_text()
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            told += (task / "children").read_text()
     return {int(child) for child in told.split()}
 
 
