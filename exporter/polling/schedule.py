@@ -2,8 +2,12 @@
 cause."""
 
 import math
+from typing import Final
 
 from exporter.polling.lateness import Lateness
+
+_ROUNDING: Final = 1e-6
+"""Intervals: what is due so soon after a poll was that poll, but for rounding."""
 
 
 class Schedule:
@@ -41,4 +45,5 @@ class Schedule:
         self._lateness.begun(now - self._first)
 
     def _next(self, over: float) -> float:
-        return self._due + self._interval * max(1, math.ceil((over - self._due) / self._interval))
+        passed = math.ceil((over - self._due) / self._interval + _ROUNDING)
+        return self._due + self._interval * max(1, passed)
