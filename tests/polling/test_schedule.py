@@ -70,3 +70,14 @@ def test_polls_keep_their_place_in_the_interval_and_none_is_late_that_begins_whe
     assert min(place, 1 - place) * interval < 1e-5
     schedule.begins(over + pause)
     assert lateness.pace.lateness.sum <= took * share + interval
+
+
+@given(st.floats(0.05, 3600), st.floats(0, 0.999), st.floats(0, 1e6), st.floats(0.01, 1.0))
+def test_polls_that_take_no_time_and_have_others_between_go_on_in_time(
+    interval: float, phase: float, now: float, pause: float
+) -> None:
+    schedule, _ = _at(now, interval, phase)
+    for _ in range(50):
+        schedule.over(now, ours=0.0)
+        before, now = now, now + schedule.sooner(now, pause)
+        assert now > before
