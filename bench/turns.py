@@ -14,7 +14,7 @@ from typing import Final
 from bench import pbx
 from bench.fleet import WARM_UP, targets_file, watching
 
-SECONDS: Final = 30.0
+SECONDS: Final = 15.0
 
 
 def in_turn(

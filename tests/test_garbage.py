@@ -67,6 +67,22 @@ async def test_what_a_removed_target_leaves_is_given_back_though_it_was_set_asid
 
 
 @in_virtual_time
+async def test_what_a_few_leave_waits_until_they_are_many() -> None:
+    targets = set(range(8))
+    following = asyncio.create_task(garbage.follow(lambda: targets))
+    part = Part()
+    left = weakref.ref(part)
+    await asyncio.sleep(2.5 * LOOK_SECONDS)
+    del part
+    for gone in range(2):
+        assert left() is not None
+        targets.remove(gone)
+        await asyncio.sleep(2 * LOOK_SECONDS)
+    assert left() is None
+    await cancel_and_wait(following)
+
+
+@in_virtual_time
 async def test_garbage_of_before_is_not_kept() -> None:
     following = asyncio.create_task(garbage.follow(lambda: {1}))
     part = Part()
