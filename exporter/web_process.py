@@ -73,7 +73,7 @@ class WebProcess:
         """Returns when it serves. Raises SettingsError if its file is wrong, or it cannot start."""
         try:
             reading = await self._begin()
-        except OSError as error:  # such as too many processes, or open files
+        except (OSError, RuntimeError) as error:  # such as too many processes, threads, open files
             raise SettingsError(f"the web process did not start: {error}") from error
         self._supervision = asyncio.create_task(self._supervise(reading))
 
@@ -218,7 +218,7 @@ class WebProcess:
                     reading = await self._begin()
                     self._answering.web_restarts += 1
                     break
-                except (SettingsError, OSError) as error:
+                except (SettingsError, OSError, RuntimeError) as error:
                     if self._stopping.is_set():
                         return
                     log.error("the web process cannot be started: %s", error)

@@ -227,6 +227,31 @@ async def test_what_does_not_start_as_it_should_is_started_again(
         await web.stop()
 
 
+async def test_what_has_no_thread_to_be_waited_for_with_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Python up to 3.11 does it, on a machine that has no more: that is no OSError."""
+    monkeypatch.setattr(web_process, "FIRST_PAUSE", 0.01)
+    answering = Answering(Fleet(1.0, None), None)
+
+    async def no_thread(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with listening() as socket:
+        web = WebProcess(Settings(ami=None), [socket], answering)
+        await web.start()
+        assert web._process is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "create_subprocess_exec", no_thread)
+            web._process.kill()
+            while "cannot be started: can't start new thread" not in caplog.text:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while answering.web_restarts == 0:
+                await asyncio.sleep(0.01)
+        await web.stop()
+
+
 async def test_what_cannot_be_started_is_a_fault_in_so_many_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,14 +40,14 @@ _SESSION_EVENT: Final = re.compile(
 )
 """How an event about a session, or of the counts, begins, with the response before it if there is
 one."""
-_LIST_BEGINS: Final = re.compile(
+_LIST_BOUND: Final = re.compile(
     r"Response: Success\r\nActionID: ([0-9]+)\r\nEventList: Start\r\n"
     r"Message: [^\r\n]* will follow\r\n\r\n"
-)
-_LIST_ENDS: Final = re.compile(
-    r"Event: FAXSessionsComplete\r\nActionID: ([0-9]+)\r\nEventList: Complete\r\n"
+    r"|Event: FAXSessionsComplete\r\nActionID: ([0-9]+)\r\nEventList: Complete\r\n"
     r"ListItems: ([0-9]+)\r\nTotal: [0-9]+\r\n\r\n"
 )
+"""The response before a list, or the event behind it. One pattern for both, as most of what floods
+is neither."""
 _WANTED: Final = re.compile(
     r"Response: |Event: (?:FAXSession(?:sEntry|sComplete)?|FAXStats|SendFAX|ReceiveFAX)(?:\r\n|\Z)"
 )
@@ -144,35 +144,33 @@ class Stream:
                 if self._take_session_event(begin, text[lines:end], received):
                     at = end + 4
                     continue
-            elif whole := self._take_bounds(text, at, received):
-                at = whole
-                continue
+            else:
+                bound = _LIST_BOUND.match(text, at)
+                if bound is not None and self._take_bound(bound, received):
+                    at = bound.end()
+                    continue
             end = text.index("\r\n\r\n", at)
             self._take_message(text[at:end], received)
             at = end + 4
 
-    def _take_bounds(self, text: str, at: int, received: list[Received]) -> int:
-        """Takes the response before a list, or the event behind it, as Asterisk has them, without
-        parsing their headers. Returns where it ends; 0, with nothing taken, if it is neither."""
-        found = _LIST_BEGINS.match(text, at)
-        begins = found is not None
-        if found is None:
-            found = _LIST_ENDS.match(text, at)
-        if found is None:
-            return 0
-        answer = self._answers.get(found[1])
+    def _take_bound(self, bound: re.Match[str], received: list[Received]) -> bool:
+        """Takes the response before a list, or the event behind it, without parsing their headers.
+        False, with nothing taken, if it is not due."""
+        begins, ends, entries = bound.groups()
+        action_id = begins or ends
+        answer = self._answers.get(action_id)
         if (
             answer is None
             or answer.request.expects is not Expects.LIST
-            or (not answer.headers) != begins
+            or (not answer.headers) != (not ends)
         ):
-            return 0
+            return False
         if begins:
-            self._begin(found[1], answer, _SUCCEEDED, received)
+            self._begin(action_id, answer, _SUCCEEDED, received)
         else:
-            answer.complete &= found[2] == str(len(answer.events))
-            self._complete(found[1], received)
-        return found.end()
+            answer.complete &= entries == str(len(answer.events))
+            self._complete(action_id, received)
+        return True
 
     def _take_session_event(
         self, begin: re.Match[str], lines: str, received: list[Received]

@@ -48,6 +48,8 @@ class Fleet:
         self.lateness: Final = lateness or Lateness(interval, clock=clock)
         """Of all their polls."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._leaving: dict[str, Poller] = {}
+        """No longer watched, and yet to be ended."""
         self._one_at_a_time = asyncio.Lock()
         self._room = Room()
 
@@ -76,9 +78,10 @@ class Fleet:
                 if before:  # else none is polled yet
                     await pieces.done()
             self.pollers = pollers  # before they begin, so that /-/ready waits for them from now on
-            for name in before.keys() - pollers.keys():
+            self._leaving = {name: before[name] for name in before.keys() - pollers.keys()}
+            for name in list(self._leaving):
                 await self._end(name)
-                before[name].ledger.close()
+                self._leaving.pop(name).ledger.close()
             changed = before.keys() & pollers.keys() - kept
             for name in list(targets)[fitting:]:  # before others need what they have
                 await self._end(name)
@@ -112,7 +115,7 @@ class Fleet:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        for poller in self.pollers.values():
+        for poller in [*self._leaving.values(), *self.pollers.values()]:
             poller.ledger.close()
 
     async def _end(self, name: str) -> None:

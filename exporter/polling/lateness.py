@@ -62,13 +62,14 @@ class Part:
 
     The loop serves many: what it was busy for meanwhile did not all hold this one up. It saw what
     had come for this one in each of its turns, so this one waited for as many as it takes, TURNS,
-    and not for the others.
+    and not for the others. But turns in which the loop stood still held up whatever was under way.
     """
 
     spent: LoopTime
     begun: float
     waited: float
     turns: int
+    stood: float
 
     def ours(self, now: float) -> float:
         """Seconds of it, at the most, that this process took rather than the PBX."""
@@ -76,7 +77,8 @@ class Part:
         if not turns:
             return 0.0
         busy = max(0.0, now - self.begun - (self.spent.waited - self.waited))
-        return busy * min(1.0, TURNS / turns)
+        stood = min(busy, self.spent.stood - self.stood)
+        return max(stood, busy * min(1.0, TURNS / turns))
 
 
 @dataclass(slots=True)
@@ -149,7 +151,7 @@ class Lateness:
     def part(self, now: float) -> Part:
         """To be kept while a PBX is waited for."""
         spent = self._spent or _UNKNOWN
-        return Part(spent, now, spent.waited, spent.turns)
+        return Part(spent, now, spent.waited, spent.turns, spent.stood)
 
     def begun(self, late: float) -> None:
         """A poll began `late` seconds after it was due, since this process was not ready for it.

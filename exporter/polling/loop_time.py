@@ -4,6 +4,7 @@ Not the CPU time of its thread: on a machine with too few cores a process is lat
 """
 
 import asyncio
+import math
 import selectors
 import time
 from collections.abc import Callable
@@ -14,6 +15,10 @@ from exporter.loop import GatheringSelector
 
 SLACK: Final = 0.002
 """Seconds by which a wait that is over is noticed late at best: epoll counts in milliseconds."""
+STANDING: Final = 0.5
+"""Seconds: a turn that takes as long holds up whatever is under way, and not only its own."""
+_BOOT_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Only Linux has the first."""
 
 
 @dataclass(slots=True)
@@ -24,6 +29,8 @@ class LoopTime:
     """Seconds in which it had nothing to do."""
     turns: int = 0
     """How often it looked what there is to do."""
+    stood: float = 0.0
+    """Seconds of those turns that took STANDING or longer: nothing else went on meanwhile."""
 
 
 class NotingSelector(selectors.DefaultSelector):
@@ -34,16 +41,24 @@ class NotingSelector(selectors.DefaultSelector):
         super().__init__()
         self._spent = spent
         self._monotonic = monotonic
+        self._looked = math.inf
+        """When the last look was over, or the process should have gone on; inf before the first."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As the selector of this system does."""
         self._spent.turns += 1
-        if timeout is not None and timeout <= 0:
-            return super().select(timeout)
         begun = self._monotonic()
+        if (turn := begun - self._looked) >= STANDING:
+            self._spent.stood += turn
+        if timeout is not None and timeout <= 0:
+            self._looked = begun
+            return super().select(timeout)
         ready = super().select(timeout)
         waited = self._monotonic() - begun
-        self._spent.waited += waited if timeout is None else min(waited, timeout + SLACK)
+        if timeout is not None:
+            waited = min(waited, timeout + SLACK)
+        self._spent.waited += waited
+        self._looked = begun + waited
         return ready
 
 
@@ -52,10 +67,11 @@ class _Selector(NotingSelector, GatheringSelector):
 
 
 def since_boot() -> float:
-    """Seconds since this machine was started, those in which it was suspended included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    """Seconds since this machine was started, those in which it was suspended included where the
+    system counts them."""
+    return time.clock_gettime(_BOOT_CLOCK)
 
 
 def new_loop(spent: LoopTime) -> asyncio.AbstractEventLoop:
-    """A loop as `gathering_loop`, whose time is noted in `spent`."""
+    """A loop that lets what comes gather, and whose time is noted in `spent`."""
     return asyncio.SelectorEventLoop(_Selector(spent))

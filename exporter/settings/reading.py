@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from exporter import __version__
 from exporter.pieces import Pieces
 from exporter.settings.cautions import login_cautions, secret_cautions, targets_cautions
 from exporter.settings.problems import SettingsError
@@ -66,12 +67,12 @@ async def read_beside_polls(path: Path, shard: Shard | None) -> Reading:
                 stdout=asyncio.subprocess.PIPE,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
-        except OSError as error:  # such as too many processes
+        except (OSError, RuntimeError) as error:  # such as too many processes, or threads
             log.warning(
                 "%s is read without a process of its own, and polls are late meanwhile: none can "
                 "be started: %s",
                 path,
-                error.strerror,
+                error.strerror if isinstance(error, OSError) else error,
             )
         else:
             return await _answer_of(process, path, shard)
@@ -109,6 +110,11 @@ async def _answer_of(
             f"{path}: the process that reads it ended with status {status} before it was done; "
             "is there enough memory?"
         )
+    if (installed := _version_in(answer)) != __version__:
+        raise SettingsError(
+            f"{path}: cannot be read again by {__version__}, which runs: another version is "
+            f"installed in its place{installed and ', '}{installed}; restart the exporter"
+        )
     problem = pickle.load(answer)
     if problem:
         raise SettingsError(problem)
@@ -119,9 +125,18 @@ async def _answer_of(
     return reading
 
 
+def _version_in(answer: io.BytesIO) -> str:
+    """Of the process that reads; empty if it does not begin by telling that."""
+    try:
+        return str(pickle.load(answer))
+    except Exception:  # what another version says may be anything
+        return ""
+
+
 def said(path: Path, shard: Shard | None) -> Iterator[bytes]:
-    """What the process says: what is wrong, or the cautions, a number, and so many parts of the
-    targets. There are secrets in it."""
+    """What the process says: its version, then what is wrong, or the cautions, a number, and so
+    many parts of the targets. There are secrets in it."""
+    yield pickle.dumps(__version__)
     try:
         reading = read_targets(path, shard)
     except SettingsError as error:

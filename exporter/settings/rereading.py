@@ -99,7 +99,7 @@ class ConfigFile:
                 reading = await read_beside_polls(self.path, self._shard)
             else:
                 reading = await asyncio.to_thread(read_targets, self.path, self._shard)
-        except SettingsError:
+        except Exception:  # not only what is wrong in it
             self.successful = False
             raise
         pieces = Pieces()

@@ -369,6 +369,29 @@ async def test_what_still_waits_for_its_event_is_told_when_its_target_goes() -> 
 
 
 @in_virtual_time
+async def test_what_still_waits_is_told_also_if_all_ends_while_targets_go() -> None:
+    told: list[str] = []
+    async with (
+        pbxs(5) as started,
+        fleet_of(named(started), lambda name, fax: told.append(name)) as fleet,
+    ):
+        await until(lambda: not fleet.stale)
+        faxes = [begin(pbx) for pbx in started]
+        await asyncio.sleep(2)
+        for pbx, fax in zip(started, faxes, strict=True):
+            pbx.end(fax, announce=False)
+        await asyncio.sleep(2)
+        watching = asyncio.create_task(fleet.watch({}))
+        while fleet.pollers:
+            await asyncio.sleep(0)
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+        assert len(told) < 5
+    assert sorted(told) == [f"pbx-{number}" for number in range(5)]
+
+
+@in_virtual_time
 async def test_who_is_changed_is_polled_until_his_own_connection_can_begin() -> None:
     """However many are changed with him: at each moment one of them is without at most."""
     async with pbxs(1) as (pbx,):

@@ -131,6 +131,17 @@ def test_of_a_wait_for_a_pbx_is_ours_what_the_turns_took_that_it_needed() -> Non
     assert Lateness().part(0.0).ours(5.0) == 0.0
 
 
+def test_of_a_wait_for_a_pbx_is_ours_what_this_process_stood_still() -> None:
+    time = Time()
+    time.spent.stood = 100.0
+    part = time.lateness.part(0.0)
+    time.spent.turns = 1000 * TURNS
+    time.spent.stood += 7.0
+    assert part.ours(9.0) == 7.0
+    time.spent.waited = 4.0  # most of that turn was over when the wait began
+    assert part.ours(9.0) == 5.0
+
+
 # --- with a real poller ---------------------------------------------------------------------
 
 
@@ -229,6 +240,26 @@ async def test_a_poll_that_this_process_had_no_time_for_is_not_blamed_on_the_pbx
         polls, connects = poller.status.polls, poller.status.connects
         await until(lambda: poller.status.polls > polls)
         work(20)  # while the answer is awaited
+        await until(lambda: poller.status.failures[Failure.TIMEOUT] > 0)
+        assert "the PBX is not to blame" in (poller.status.outage or "")
+        await asyncio.sleep(5)
+        assert poller.status.up
+        assert poller.status.connects == connects
+        assert "the PBX is slow" not in told.text
+
+
+@in_virtual_time
+async def test_a_process_that_was_stopped_does_not_blame_pbxs_that_are_far_away(
+    told: pytest.LogCaptureFixture,
+) -> None:
+    """Though it had many turns, in which it served others, before and after that."""
+    async with noted() as (pbx, poller, _):
+        pbx.delay["FAXSessions"] = 0.3
+        polls, connects = poller.status.polls, poller.status.connects
+        await until(lambda: poller.status.polls > polls)
+        for _ in range(20 * TURNS):
+            await asyncio.sleep(0.001)
+        work(8)
         await until(lambda: poller.status.failures[Failure.TIMEOUT] > 0)
         assert "the PBX is not to blame" in (poller.status.outage or "")
         await asyncio.sleep(5)

@@ -3,11 +3,13 @@
 import asyncio
 import selectors
 import socket
+import subprocess
+import sys
 from time import monotonic
 
 from exporter.loop import GATHERED
 from exporter.polling import LoopTime, new_loop, since_boot
-from exporter.polling.loop_time import SLACK, NotingSelector
+from exporter.polling.loop_time import SLACK, STANDING, NotingSelector
 from harness.virtual_time import in_virtual_time, spent, work
 
 
@@ -57,6 +59,29 @@ def test_a_process_that_is_stopped_while_it_waits_does_not_wait_for_longer_than_
         assert time.turns == 3
 
 
+def test_what_a_turn_takes_is_standing_still_if_it_is_long() -> None:
+    time = LoopTime()
+    with _NotingStopped(time, lambda: selector.now) as selector:
+        selector.now = 100.0  # what was before the first turn is of none
+        selector.select(0)
+        for _ in range(20):  # a turn may look without waiting
+            selector.now += STANDING * 0.9
+            selector.select(0)
+            selector.now += STANDING * 0.9
+            selector.select(0.3)
+        assert time.stood == 0
+        selector.now += 2.0
+        selector.select(0.3)
+        assert abs(time.stood - 2.0) < 1e-9
+        selector.late = 60.0  # stopped while it waits
+        selector.select(0.3)
+        selector.late = 0.0
+        selector.select(None)
+        assert abs(time.stood - 62.0 + SLACK) < 1e-9
+        selector.select(0.3)
+        assert abs(time.stood - 62.0 + SLACK) < 1e-9
+
+
 def test_a_real_loop_notes_its_time_and_does_what_a_loop_does() -> None:
     time = LoopTime()
 
@@ -81,6 +106,15 @@ def test_a_real_loop_notes_its_time_and_does_what_a_loop_does() -> None:
 def test_the_clock_since_boot_is_not_behind_the_monotonic_one() -> None:
     before = monotonic()
     assert since_boot() >= before
+
+
+def test_where_no_clock_goes_on_while_the_machine_is_suspended_it_is_the_monotonic_one() -> None:
+    program = (
+        "import time; del time.CLOCK_BOOTTIME\n"
+        "from exporter.polling import since_boot\n"
+        "assert abs(since_boot() - time.monotonic()) < 5"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_what_is_let_gather_is_waited_for_too() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter import __version__
 from exporter.settings import ConfigFile, SettingsError, Shard
 from exporter.settings.reading import SMALL, Reading, read_beside_polls, read_targets
 from tests.settings.files import TWO_TARGETS, targets_file
@@ -105,6 +106,28 @@ async def test_a_process_that_is_killed_changes_nothing_and_is_told(tmp_path: Pa
         await reading
 
 
+@pytest.mark.parametrize(
+    ("says", "shown"),
+    [
+        ("exporter.__version__ = '99.9'", "in its place, 99.9; restart the exporter"),
+        ("print('hello')", "in its place; restart the exporter"),
+    ],
+)
+async def test_what_another_version_says_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, shown: str
+) -> None:
+    """One that was installed while this one runs: its targets may be of another make."""
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nif 'exporter.settings' in sys.orig_argv:\n    import exporter\n    {says}\n"
+    )
+    path = targets_file(tmp_path, LARGE)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(SettingsError) as refused:
+        await read_beside_polls(path, None)
+    assert str(refused.value).startswith(f"{path}: cannot be read again by {__version__}, which")
+    assert str(refused.value).endswith(shown)
+
+
 async def test_who_gives_up_leaves_no_process_behind(tmp_path: Path) -> None:
     before = children()
     reading = asyncio.create_task(read_beside_polls(targets_file(tmp_path, LARGE), None))
@@ -124,6 +147,19 @@ async def test_where_no_process_can_be_started_it_is_read_all_the_same_and_that_
     (said,) = caplog.messages
     assert said.startswith(f"{path} is read without a process of its own, and polls are late")
     assert said.endswith("No such file or directory")
+
+
+async def test_where_no_thread_can_be_started_to_wait_for_it_it_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def no_thread(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_thread)
+    reading = await read_beside_polls(targets_file(tmp_path, LARGE), None)
+    assert len(reading.targets) == 2
+    (said,) = caplog.messages
+    assert said.endswith("none can be started: can't start new thread")
 
 
 def test_the_process_ends_with_the_exporter(tmp_path: Path) -> None:

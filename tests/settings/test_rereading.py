@@ -59,6 +59,24 @@ async def test_it_is_known_whether_and_when_the_file_was_last_without_fault(
     assert (file.successful, file.success_timestamp) == (True, 1060)
 
 
+async def test_a_file_that_this_process_cannot_read_for_lack_of_a_thread_was_not_read_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = ConfigFile(targets_file(tmp_path, "targets: {}"), None)
+    await file.read()
+    assert file.successful
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", _no_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            await file.read()
+    assert not file.successful
+
+
+def _no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 async def test_what_is_odd_about_a_secret_is_said_once_however_often_the_file_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
