@@ -110,7 +110,7 @@ class _Routes:
         self._renderings = Renderings()
         self._fleet_page = page.FleetPage()
         self._all_targets = AllTargets(source, clock, details=self._details, lasts=OWN_SECONDS)
-        self._some_targets = SomeTargets(source, clock, details=self._details)
+        self._some_targets = SomeTargets(source, clock, self._renderings, details=self._details)
 
     async def close(self, app: web.Application) -> None:
         self._renderings.close()
@@ -248,15 +248,12 @@ class _Routes:
     async def targets(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:
             return await self._shown(request, "targets", name, target_json)
+        compress = _gzip_accepted(request)
         try:
-            render = await self._some_targets(request.query)
+            some = await self._some_targets(request.query, compress=compress)
         except NoSuchTarget:
             raise _no_such_target() from None
-        compress = _gzip_accepted(request)
-        if render is None:
-            body, compressed = await self._all_targets(compress=compress)
-        else:
-            body, compressed = await self._renderings.once(render, compress=compress)
+        body, compressed = some or await self._all_targets(compress=compress)
         return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
