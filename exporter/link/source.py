@@ -74,6 +74,7 @@ class Source:
         """What has come of the asks that are answered in pieces."""
         self._fleet = Shared(self._ask_fleet)
         self._recent_names = Recent(self._ask_names, lasts)
+        self._names_now = Shared(self._ask_names)
         self._reload = Shared(partial(self._ask, "reload"))
         self._lasts = lasts
         self._rows = Recent(self._ask_rows, lasts)
@@ -235,7 +236,7 @@ class Source:
         # One that was there a moment ago may be asked for; the other process knows if it is gone.
         await self.names()
         if name not in self._there:
-            await self.fleet()
+            await self._names_now()  # not the fleet, which takes the other process far longer
             if name not in self._there:
                 raise NoSuchTarget
 

@@ -5,6 +5,7 @@ on_response_prepare and an access logger. The last three tell a Connection how f
 """
 
 import logging
+from collections import Counter
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -26,6 +27,11 @@ SHUTDOWN_SECONDS: Final = 0.3
 PIECE: Final = 16 * 1024
 """Bytes of a response that are given to the network at a time: what a client does not read is kept
 once for all, and of it a copy of such a piece for each."""
+MAX_UNDER_WAY: Final = 64 * 1024 * 1024
+"""Bytes of bodies that clients are receiving: who reads slowly has one in memory for up to half a
+minute, and the next one can be another."""
+LITTLE: Final = 1024 * 1024
+"""Bytes of a body that is sent, however much is under way."""
 
 
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
@@ -48,13 +54,43 @@ def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:
     )
 
 
+class UnderWay:
+    """Bodies that clients are receiving. Each is in memory for as long as it takes the slowest of
+    those who have the same."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.size = 0
+        """Bytes of all of them."""
+        self._clients: Counter[int] = Counter()
+        """How many receive each, by its identity."""
+
+    def has_room(self, body: bytes) -> bool:
+        """Whether this one can be sent too."""
+        return len(body) <= LITTLE or self.size < MAX_UNDER_WAY or id(body) in self._clients
+
+    def begin(self, body: bytes) -> None:
+        """Somebody begins to receive this one."""
+        if not self._clients[id(body)]:
+            self.size += len(body)
+        self._clients[id(body)] += 1
+
+    def end(self, body: bytes) -> None:
+        """He has it, or is gone."""
+        self._clients[id(body)] -= 1
+        if not self._clients[id(body)]:
+            del self._clients[id(body)]
+            self.size -= len(body)
+
+
 class InPieces(Payload):
     """A body that is not copied as a whole for each client."""
 
-    def __init__(self, body: bytes) -> None:
-        """Nothing is sent yet."""
+    def __init__(self, body: bytes, under_way: UnderWay) -> None:
+        """Nothing is sent yet. `under_way`: those among which it is while it is sent."""
         super().__init__(body)
         self._size = len(body)
+        self._under_way = under_way
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The body as text."""
@@ -63,9 +99,13 @@ class InPieces(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Sends it, each piece when the network has taken the one before."""
         whole = memoryview(self._value)
-        for begin in range(0, len(whole), PIECE):
-            await writer.write(whole[begin : begin + PIECE])
-            await writer.drain()
+        self._under_way.begin(self._value)
+        try:
+            for begin in range(0, len(whole), PIECE):
+                await writer.write(whole[begin : begin + PIECE])
+                await writer.drain()
+        finally:
+            self._under_way.end(self._value)
 
 
 def _connection(request: web.BaseRequest) -> Connection | None:

@@ -33,6 +33,8 @@ class _Kept:
     tag: str | None = None
     size: int = 0
     """Bytes of both."""
+    waiting: int = 0
+    """Clients that wait for one of them."""
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ class Renderings:
             self._kept.move_to_end(key)
             return Tagged(kept.tag, None)
         kept = self._recent(key, version, render, lasts)
-        body = await asyncio.shield(kept.body)
+        body = await _made(kept, kept.body)
         if kept.tag is None:
             kept.tag = tag(body)
         if kept.tag in known:
@@ -145,15 +147,14 @@ class Renderings:
         return kept
 
     async def _taken(self, key: Hashable, kept: _Kept, compress: bool) -> tuple[bytes, bool]:
-        # Shielded: others may wait for the same.
-        body = await asyncio.shield(kept.body)
+        body = await _made(kept, kept.body)
         if not compress or len(body) < _LEAST:
             return body, False
-        if kept.compressed is None:
+        if kept.compressed is None or _failed(kept.compressed):
             loop = asyncio.get_running_loop()
             kept.compressed = loop.run_in_executor(self._threads, gzipped, body)
             kept.compressed.add_done_callback(partial(self._done, key, kept))
-        return await asyncio.shield(kept.compressed), True
+        return await _made(kept, kept.compressed), True
 
     async def once(self, render: Callable[[], bytes], *, compress: bool) -> tuple[bytes, bool]:
         """What `render` returns, in a thread, and whether it is compressed. It is not kept: of what
@@ -172,10 +173,15 @@ class Renderings:
 
     def _done(self, key: Hashable, kept: _Kept, made: "asyncio.Future[bytes]") -> None:
         """A body of this, plain or compressed, is made, or has failed."""
-        if not _failed(made) and self._kept.get(key) is kept:
+        failed = _failed(made)
+        if self._kept.get(key) is not kept:
+            return
+        if not failed:
             kept.size += len(made.result())
             self._size += len(made.result())
             self._forget()
+        elif made is kept.body:
+            del self._kept[key]
 
     def _forget(self) -> None:
         """Forgets the longest unused, if there are too many."""
@@ -190,6 +196,19 @@ class Renderings:
 def gzipped(body: bytes) -> bytes:
     """As it is sent to who takes gzip."""
     return gzip.compress(body, _LEVEL, mtime=0)
+
+
+async def _made(kept: _Kept, body: "asyncio.Future[bytes]") -> bytes:
+    """This body, plain or compressed, once it is made. Who is cancelled leaves it to the others who
+    wait; if there are none, and it has not begun to be made, it never is: else clients that do not
+    wait would have any number made."""
+    kept.waiting += 1
+    try:
+        return await asyncio.shield(body)
+    finally:
+        kept.waiting -= 1
+        if not kept.waiting:
+            body.cancel()  # of one that is made nothing is changed
 
 
 def _failed(body: "asyncio.Future[bytes]") -> bool:

@@ -18,7 +18,7 @@ from exporter.web import faxes, negotiation, origins, page
 from exporter.web.all_targets import AllTargets
 from exporter.web.auth import logged_in, may_see
 from exporter.web.fleet import NotToBeHad, Wanted
-from exporter.web.http import PIECE, InPieces
+from exporter.web.http import PIECE, InPieces, UnderWay
 from exporter.web.negotiation import Format
 from exporter.web.rendering import Renderings
 from exporter.web.search import Search
@@ -110,7 +110,8 @@ class _Routes:
         self._renderings = Renderings()
         self._fleet_page = page.FleetPage()
         self._all_targets = AllTargets(source, clock, details=self._details, lasts=OWN_SECONDS)
-        self._some_targets = SomeTargets(source, clock, details=self._details)
+        self._some_targets = SomeTargets(source, clock, self._renderings, details=self._details)
+        self._under_way = UnderWay()
 
     async def close(self, app: web.Application) -> None:
         self._renderings.close()
@@ -195,13 +196,13 @@ class _Routes:
             hdrs.CONTENT_TYPE: format.content_type,
             hdrs.VARY: "Accept, Accept-Encoding",
         }
-        return _response(body, compressed, headers)
+        return self._sent(body, compressed, headers)
 
     async def discovery(self, request: web.Request) -> web.StreamResponse:
         names = (await self._source.fleet()).names
         found = [{"targets": names, "labels": {}}] if names else []
         body = json.dumps(found).encode()
-        return _response(body, False, {hdrs.CONTENT_TYPE: "application/json", **_JSON_HEADERS})
+        return self._sent(body, False, {hdrs.CONTENT_TYPE: "application/json", **_JSON_HEADERS})
 
     # --- for supervisors ------------------------------------------------------------------------
 
@@ -248,16 +249,13 @@ class _Routes:
     async def targets(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:
             return await self._shown(request, "targets", name, target_json)
+        compress = _gzip_accepted(request)
         try:
-            render = await self._some_targets(request.query)
+            some = await self._some_targets(request.query, compress=compress)
         except NoSuchTarget:
             raise _no_such_target() from None
-        compress = _gzip_accepted(request)
-        if render is None:
-            body, compressed = await self._all_targets(compress=compress)
-        else:
-            body, compressed = await self._renderings.once(render, compress=compress)
-        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
+        body, compressed = some or await self._all_targets(compress=compress)
+        return self._response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def sessions(self, request: web.Request) -> web.StreamResponse:
         if (name := _target_name(request)) is not None:
@@ -345,7 +343,7 @@ class _Routes:
         headers = {**_HTML, hdrs.ETAG: tagged.tag, hdrs.VARY: "Accept-Encoding"}
         if tagged.body is None:
             return web.Response(status=304, headers=headers)
-        return _response(tagged.body, tagged.compressed, headers)
+        return self._response(tagged.body, tagged.compressed, headers)
 
     async def faxes_json(self, request: web.Request) -> web.StreamResponse:
         found = await self._search(request.query.items())
@@ -355,7 +353,7 @@ class _Routes:
         body, compressed = await self._renderings.once(
             lambda: faxes.as_json(read(), details=self._details), compress=_gzip_accepted(request)
         )
-        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
+        return self._response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def faxes_page(self, request: web.Request) -> web.StreamResponse:
         found = await self._search(request.query.items())
@@ -368,7 +366,7 @@ class _Routes:
         headers: dict[str, str] = {**_HTML, hdrs.VARY: "Accept-Encoding"}
         if found.status == 503:
             headers |= _COME_AGAIN
-        return _response(body, compressed, headers, found.status)
+        return self._response(body, compressed, headers, found.status)
 
     async def _shown(
         self, request: web.Request, kind: str, name: str, render: Callable[..., bytes]
@@ -393,7 +391,7 @@ class _Routes:
         body, compressed = await self._renderings.get(
             key, version, render, compress=_gzip_accepted(request), lasts=OWN_SECONDS
         )
-        return _response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
+        return self._response(body, compressed, {**_JSON, hdrs.VARY: "Accept-Encoding"})
 
     async def static(self, request: web.Request) -> web.StreamResponse:
         found = STATIC.get(request.match_info["name"])
@@ -402,6 +400,24 @@ class _Routes:
         body, content_type = found
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         return web.Response(body=body, content_type=content_type, headers=headers)
+
+    def _response(
+        self, body: bytes, compressed: bool, headers: Mapping[str, str], status: int = 200
+    ) -> web.StreamResponse:
+        """What is shown, if there is room for it. Prometheus needs none."""
+        if not self._under_way.has_room(body):
+            text = "more is being received than the exporter takes at once; try again\n"
+            raise web.HTTPServiceUnavailable(text=text, headers=_COME_AGAIN)
+        return self._sent(body, compressed, headers, status)
+
+    def _sent(
+        self, body: bytes, compressed: bool, headers: Mapping[str, str], status: int = 200
+    ) -> web.StreamResponse:
+        sent = body if len(body) <= PIECE else InPieces(body, self._under_way)
+        response = web.Response(body=sent, headers=headers, status=status)
+        if compressed:
+            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        return response
 
     @property
     def _details(self) -> bool:
@@ -440,13 +456,3 @@ def _header(request: web.Request, name: str) -> str:
 
 def _gzip_accepted(request: web.Request) -> bool:
     return negotiation.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING))
-
-
-def _response(
-    body: bytes, compressed: bool, headers: Mapping[str, str], status: int = 200
-) -> web.StreamResponse:
-    sent = body if len(body) <= PIECE else InPieces(body)
-    response = web.Response(body=sent, headers=headers, status=status)
-    if compressed:
-        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-    return response

@@ -4,12 +4,14 @@ there is no answer.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from exporter.history import FaxPage, Query
 from exporter.link import NoFaxes, NoSuchTarget, Source
 from exporter.polling import Clock
 from exporter.web.fax_query import BadQuery, read_query
+from exporter.web.one_by_one import OneByOne
 
 MAX_SEARCHES: Final = 32
 """Clients that wait for an answer; one more is told to come again."""
@@ -36,7 +38,7 @@ class Search:
         """Nobody waits."""
         self._source = source
         self._clock = clock
-        self._waiting = 0
+        self._clients = OneByOne(MAX_SEARCHES)
 
     async def __call__(self, parameters: Iterable[tuple[str, str]]) -> Found:
         """Looks for what the parameters of a URL ask for."""
@@ -44,17 +46,14 @@ class Search:
             query = read_query(parameters, self._clock.wall())
         except BadQuery as error:
             return Found(Query(), None, 400, str(error))
-        if self._waiting >= MAX_SEARCHES:
+        if self._clients.full:
             more = "more is being looked up than the exporter takes at once; try again"
             return Found(query, None, 503, more)
-        self._waiting += 1
         try:
-            return Found(query, await self._source.faxes(query))
+            return Found(query, await self._clients(partial(self._source.faxes, query)))
         except NoFaxes as error:
             return Found(query, None, 503, str(error))
         except NoSuchTarget:
             # Names no other target; whoever may see them finds them at /sd.
             nobody = "no such target, now or in the history; /sd lists those of this exporter"
             return Found(query, None, 404, nobody)
-        finally:
-            self._waiting -= 1

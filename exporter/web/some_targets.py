@@ -2,8 +2,7 @@
 name, so many at a time. Nothing is kept of them; all_targets.py has all at once.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -15,6 +14,8 @@ from exporter.ledger import last_hours
 from exporter.link import Source, read_pieces
 from exporter.polling import Clock
 from exporter.web.fleet import NotToBeHad, Wanted
+from exporter.web.one_by_one import OneByOne
+from exporter.web.rendering import Renderings
 from exporter.web.views import target_view, targets_json
 
 MAX_LIMIT: Final = 1000
@@ -44,10 +45,9 @@ class Part:
                 raise NotToBeHad(f"takes {name} once")
             if values and values[0]:
                 given[name] = values[0]
-        if not given:
-            return None
         wanted = Wanted.of({key: given[key] for key in ("state", "name") if key in given})
-        return cls(wanted, given.get("after"), _limit(given))
+        part = cls(wanted, given.get("after"), _limit(given))
+        return None if part == cls(Wanted()) else part
 
 
 def _limit(given: Mapping[str, str]) -> int | None:
@@ -60,42 +60,42 @@ def _limit(given: Mapping[str, str]) -> int | None:
 
 
 class SomeTargets:
-    """Answers one after the other."""
+    """Answers one after the other: of a large fleet each answer can be as large as that of all, and
+    be another one than all others."""
 
-    def __init__(self, source: Source, clock: Clock, *, details: bool) -> None:
+    def __init__(
+        self, source: Source, clock: Clock, renderings: Renderings, *, details: bool
+    ) -> None:
         """`clock`: that of the pollers."""
         self._source = source
         self._clock = clock
+        self._renderings = renderings
         self._details = details
-        self._waiting = 0
-        self._one_at_a_time = asyncio.Lock()
+        self._clients = OneByOne(MAX_WAITING)
 
-    async def __call__(self, query: MultiMapping[str]) -> Callable[[], bytes] | None:
-        """What makes the JSON of those that the query wants, in any thread; None if that is all.
-        Raises NoSuchTarget if there is none to be `after`, HTTPBadRequest, and
-        HTTPServiceUnavailable if too many wait."""
+    async def __call__(
+        self, query: MultiMapping[str], *, compress: bool
+    ) -> tuple[bytes, bool] | None:
+        """Those that the query wants, and whether they are compressed; None if that is all. Raises
+        NoSuchTarget if there is none to be `after`, HTTPBadRequest, and HTTPServiceUnavailable if
+        too many wait."""
         try:
             part = Part.of(query)
         except NotToBeHad as error:
             raise HTTPBadRequest(text=f"{error}\n") from None
         if part is None:
             return None
-        return partial(self._json, await self._pieces(part))
-
-    async def _pieces(self, part: Part) -> list[bytes]:
-        if self._waiting >= MAX_WAITING:
+        if self._clients.full:
             text = "more is being looked up than the exporter takes at once; try again\n"
             raise HTTPServiceUnavailable(text=text, headers={"Retry-After": "5"})
-        self._waiting += 1
-        try:
-            wanted = part.wanted
-            # Else those who look at what is told to all would wait behind all of them.
-            async with self._one_at_a_time:
-                return await self._source.some(
-                    wanted.healths, wanted.name, after=part.after, limit=part.limit
-                )
-        finally:
-            self._waiting -= 1
+        return await self._clients(partial(self._answer, part, compress=compress))
+
+    async def _answer(self, part: Part, *, compress: bool) -> tuple[bytes, bool]:
+        wanted = part.wanted
+        pieces = await self._source.some(
+            wanted.healths, wanted.name, after=part.after, limit=part.limit
+        )
+        return await self._renderings.once(partial(self._json, pieces), compress=compress)
 
     def _json(self, pieces: list[bytes]) -> bytes:
         hours = last_hours(self._clock.wall())

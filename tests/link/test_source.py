@@ -183,3 +183,13 @@ async def test_of_a_target_that_is_no_more_nothing_is_kept() -> None:
             await source.shown(f"fax-{number}")
         assert list(source._columns) == ["fax-19"]
         assert set(source._targets) == {("counts", "fax-19"), ("shown", "fax-19")}
+
+
+async def test_whether_there_is_such_a_target_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with asking("fax") as (fleet, source):
+        monkeypatch.delattr(Answering, "_fleet_state")  # which looks at each of them
+        for name in ("nobody", "x" * 100_000):
+            with pytest.raises(NoSuchTarget):
+                await source.counts(name)
+        fleet.pollers["new"] = poller("new")
+        assert (await source.shown("new")).read().status.up is False

@@ -348,3 +348,54 @@ async def test_of_a_head_one_line_may_take_nearly_all(long: bytes) -> None:
     async with serving() as served, connected(served) as client:
         client.send(long)
         assert (await client.answer())[0] == 200
+
+
+# --- what is being received -----------------------------------------------------------------
+
+
+class Reader:
+    """What sends a body to a client that takes its pieces when the test lets it."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.takes = asyncio.Event()
+
+    async def write(self, piece: memoryview) -> None:
+        self.received += piece
+
+    async def drain(self) -> None:
+        await self.takes.wait()
+
+
+async def test_a_body_is_under_way_until_the_last_client_has_it_or_is_gone() -> None:
+    under_way, body, other = http.UnderWay(), bytes(3 * http.PIECE), bytes(2 * http.PIECE)
+    readers = [Reader() for _ in range(3)]
+    sent = [
+        asyncio.create_task(http.InPieces(each, under_way).write(reader))  # type: ignore[arg-type]
+        for each, reader in zip((body, body, other), readers, strict=True)
+    ]
+    await asyncio.sleep(0)
+    assert under_way.size == len(body) + len(other)
+    readers[0].takes.set()
+    await sent[0]
+    assert readers[0].received == body
+    assert under_way.size == len(body) + len(other)
+    sent[1].cancel()
+    await asyncio.wait(sent[1:2])
+    assert under_way.size == len(other)
+    readers[2].takes.set()
+    await sent[2]
+    assert under_way.size == 0
+    assert not under_way._clients
+
+
+def test_while_much_is_under_way_only_little_is_sent_and_what_others_are_receiving() -> None:
+    under_way, large = http.UnderWay(), bytes(http.LITTLE + 1)
+    under_way.begin(body := bytes(http.MAX_UNDER_WAY - 1))
+    assert under_way.has_room(large)
+    under_way.begin(another := b"x")
+    assert not under_way.has_room(large)
+    assert under_way.has_room(body)
+    assert under_way.has_room(bytes(http.LITTLE))
+    under_way.end(another)
+    assert under_way.has_room(large)

@@ -91,6 +91,69 @@ async def test_who_goes_leaves_the_others_their_rendering() -> None:
     renderings.close()
 
 
+async def test_what_nobody_waits_for_any_more_is_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rendering, "WORKERS", 1)
+    renderings, go_on, render = Renderings(), threading.Event(), Renderer()
+
+    def slow() -> bytes:
+        go_on.wait(60)
+        return b"done"
+
+    slowly = asyncio.create_task(renderings.get("slow", 1, slow, compress=False))
+    await asyncio.sleep(0)
+    for compress in (False, True):
+        for number in range(50):
+            get = renderings.get(number, 1, render, compress=compress)
+            gone = asyncio.create_task(get)
+            await asyncio.sleep(0)
+            gone.cancel()
+    stays = asyncio.create_task(renderings.get(7, 1, render, compress=True))
+    for _ in range(5):  # it takes some turns until the threads know
+        await asyncio.sleep(0)
+    go_on.set()
+    assert await slowly == (b"done", False)
+    assert gzip.decompress((await stays)[0]) == render.body
+    assert render.times == 1
+    assert list(renderings._kept) == ["slow", 7]
+    renderings.close()
+
+
+async def test_what_was_not_compressed_to_its_end_is_compressed_for_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop, gzipped = asyncio.get_running_loop(), rendering.gzipped
+
+    def slowly(body: bytes) -> bytes:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(60)
+        return gzipped(body)
+
+    monkeypatch.setattr(rendering, "gzipped", slowly)
+    renderings, render = Renderings(), Renderer()
+    gone = asyncio.create_task(renderings.get("key", 1, render, compress=True))
+    await begun.wait()
+    gone.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    body, compressed = await renderings.get("key", 1, render, compress=True)
+    assert (gzip.decompress(body), compressed) == (render.body, True)
+    assert render.times == 1
+    renderings.close()
+
+
+async def test_of_what_failed_nothing_is_kept() -> None:
+    renderings = Renderings()
+    for key in range(10):
+        with pytest.raises(ZeroDivisionError):
+            await renderings.get(key, 1, lambda: bytes([1 // 0]), compress=True)
+    await asyncio.sleep(0)
+    assert not renderings._kept
+    renderings.close()
+
+
 async def test_only_so_many_bytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "MAX_KEPT", 20_000)
     renderings, render = Renderings(), Renderer()

@@ -20,7 +20,7 @@ from exporter.link import Source, Versioned, answering
 from exporter.metrics import Family, of_target
 from exporter.polling import Counts, Fleet, Lateness, LoopTime
 from exporter.settings import Settings, SettingsError, WebConfigFile, WebSettings
-from exporter.web import routes
+from exporter.web import http, routes
 from exporter.web.routes import application
 from exporter.web.server import Server
 from exporter.web.templating import CONTENT_SECURITY_POLICY, STATIC, target_url
@@ -507,3 +507,18 @@ async def test_hostile_reasons_versions_and_names_stay_text_on_every_page() -> N
             status, text = await on.get(path)
             assert status == 200
             assert "<script>alert" not in text
+
+
+async def test_while_clients_receive_much_only_scrapes_have_large_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "MAX_UNDER_WAY", 0)
+    monkeypatch.setattr(http, "LITTLE", 100)
+    async with site("fax-berlin", "fax-paris") as on:
+        for path in ("/api/v1/targets", "/api/v1/targets?name=fax", "/", "/targets/fax-paris"):
+            async with on.client.get(path) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+                assert "more is being received" in await answer.text()
+        assert (await on.get("/api/v1/targets?name=nobody"))[0] == 200
+        for path in ("/metrics", "/probe?target=fax-paris", "/sd"):
+            assert (await on.get(path))[0] == 200

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,8 @@ from exporter.polling import Clock, Fleet, Poller
 from exporter.settings import AmiSettings
 from exporter.web import some_targets
 from exporter.web.all_targets import AllTargets
-from exporter.web.some_targets import MAX_LIMIT, SomeTargets
+from exporter.web.rendering import Renderings
+from exporter.web.some_targets import MAX_LIMIT, MAX_WAITING, SomeTargets
 from harness.web_side import linked
 from tests.ledger.test_today import FAILED
 from tests.polling.test_health import STATS
@@ -48,13 +49,13 @@ async def source_of(*names: str) -> AsyncIterator[Source]:
 @asynccontextmanager
 async def asking() -> AsyncIterator[SomeTargets]:
     async with source_of(*NAMES) as source:
-        yield SomeTargets(source, CLOCK, details=True)
+        yield SomeTargets(source, CLOCK, Renderings(), details=True)
 
 
 async def read(some: SomeTargets, **query: str) -> list[dict[str, Any]]:
-    render = await some(MultiDict(query))
-    assert render is not None
-    found: list[dict[str, Any]] = json.loads(render())["targets"]
+    answer = await some(MultiDict(query), compress=False)
+    assert answer is not None
+    found: list[dict[str, Any]] = json.loads(answer[0])["targets"]
     return found
 
 
@@ -93,15 +94,18 @@ async def test_all_can_be_had_one_part_after_the_other(limit: int) -> None:
 
 async def test_they_are_told_as_among_all() -> None:
     async with source_of(*NAMES) as source:
-        some = SomeTargets(source, CLOCK, details=False)
+        some = SomeTargets(source, CLOCK, Renderings(), details=False)
         body, _ = await AllTargets(source, CLOCK, details=False, lasts=0.0)(compress=False)
         assert await read(some, limit=str(MAX_LIMIT)) == json.loads(body)["targets"]
 
 
-@pytest.mark.parametrize("query", [{}, {"state": ""}, {"limit": "", "after": ""}, {"cb": "1"}])
-async def test_without_a_query_it_is_all(query: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"state": ""}, {"limit": "", "after": ""}, {"cb": "1"}, {"state": "all"}, {"name": " "}],
+)
+async def test_what_wants_all_of_them_is_all(query: dict[str, str]) -> None:
     async with asking() as some:
-        assert await some(MultiDict(query)) is None
+        assert await some(MultiDict(query), compress=False) is None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,7 @@ async def test_without_a_query_it_is_all(query: dict[str, str]) -> None:
 async def test_what_is_no_query_is_told(query: list[tuple[str, str]], why: str) -> None:
     async with asking() as some:
         with pytest.raises(HTTPBadRequest) as refused:
-            await some(MultiDict(query))
+            await some(MultiDict(query), compress=False)
         assert (refused.value.text or "").startswith(why)
 
 
@@ -128,7 +132,7 @@ async def test_what_is_no_query_is_told(query: list[tuple[str, str]], why: str) 
 async def test_behind_one_that_there_is_not_there_is_nothing(name: str) -> None:
     async with asking() as some:
         with pytest.raises(NoSuchTarget):
-            await some(MultiDict({"after": name}))
+            await some(MultiDict({"after": name}), compress=False)
 
 
 async def test_more_than_a_few_who_wait_are_told_to_come_again(
@@ -136,9 +140,57 @@ async def test_more_than_a_few_who_wait_are_told_to_come_again(
 ) -> None:
     monkeypatch.setattr(some_targets, "MAX_WAITING", 3)
     async with asking() as some:
-        asked = [some(MultiDict({"state": "down"})) for _ in range(5)]
+        asked = [some(MultiDict({"state": "down"}), compress=False) for _ in range(5)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         refused = [one for one in answers if isinstance(one, HTTPServiceUnavailable)]
         assert len(refused) == 2
         assert refused[0].headers["Retry-After"] == "5"
         assert await names_of(some, state="down") == ["paris"]
+
+
+async def test_of_those_who_do_not_wait_for_their_answers_one_is_asked_for_at_a_time() -> None:
+    begun, goes_on = 0, asyncio.Event()
+
+    class Slow:
+        async def some(self, *_: object, **__: object) -> list[bytes]:
+            nonlocal begun
+            begun += 1
+            await goes_on.wait()
+            return []
+
+    some = SomeTargets(Slow(), CLOCK, Renderings(), details=True)  # type: ignore[arg-type]
+    query = MultiDict({"state": "down"})
+    clients = set[asyncio.Task[object]]()
+    for _ in range(MAX_WAITING):
+        client: asyncio.Task[object] = asyncio.create_task(some(query, compress=False))
+        clients.add(client)
+        await asyncio.sleep(0)
+        client.cancel()
+    goes_on.set()
+    await asyncio.wait(clients)
+    assert begun == 1
+    assert await names_of(some, state="down") == []
+
+
+async def test_as_long_as_what_was_found_is_written_nothing_more_is_looked_up() -> None:
+    under_way = most = 0
+
+    class Counting(Renderings):
+        async def once(self, render: Callable[[], bytes], *, compress: bool) -> tuple[bytes, bool]:
+            nonlocal under_way
+            await asyncio.sleep(0.01)
+            under_way -= 1
+            return await super().once(render, compress=compress)
+
+    async with source_of(*NAMES) as source:
+
+        class Noting:
+            async def some(self, *of: Any, **more: Any) -> list[bytes]:
+                nonlocal under_way, most
+                under_way += 1
+                most = max(most, under_way)
+                return await source.some(*of, **more)
+
+        some = SomeTargets(Noting(), CLOCK, Counting(), details=True)  # type: ignore[arg-type]
+        await asyncio.gather(*(names_of(some, name="o") for _ in range(5)))
+    assert most == 1
