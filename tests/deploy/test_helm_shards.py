@@ -196,7 +196,10 @@ def test_the_notes_say_when_there_are_too_few_shards_or_too_little_memory(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     text = notes(fleet.of(5000, 2), tmp_path / "few")
-    assert "has some 2500 targets, more than one can poll every second: set shards to 6." in text
+    assert (
+        "has some 2500 targets, and one is sure to poll some 1500 every second: set shards to 6."
+        in text
+    )
     assert "resources.limits.memory is 256Mi" in text
     text = notes(fleet.of(5000, 6), tmp_path / "enough", "--set=resources.limits.memory=512Mi")
     assert "set shards" not in text
