@@ -104,9 +104,7 @@ class Shards:
         job = job.partition("\n\n")[0].replace("exporter.example:10329", f"{HOSTS[0]}:{self._port}")
         url = f"- url: {self._base(0)}/sd\n"
         assert url in job
-        return self._often(
-            job.replace(url, f"{url}            refresh_interval: {self._interval}\n")
-        )
+        return self._often(job.replace(url, f"{url}        refresh_interval: {self._interval}\n"))
 
     def _often(self, job: str) -> str:
         return f"global: {{scrape_interval: {self._interval}, scrape_timeout: 1s}}\n{job}"
