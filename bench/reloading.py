@@ -10,14 +10,14 @@ import socket
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from bench import pbx
+from bench.fleet import gaps_of, name_of
 from bench.measuring import Numbers, cpu_of, resident
 from exporter.settings import Shard, share_of
 from harness.running import Exporter
@@ -40,7 +40,7 @@ class _File:
 
     @property
     def names(self) -> list[str]:
-        return [f"pbx-{number:05}" for number in range(self.targets)]
+        return [name_of(number) for number in range(self.targets)]
 
     def alive(self, pbxs: int) -> list[str]:
         """Those that answer."""
@@ -94,7 +94,7 @@ def measure(
             path = folder / "exporter.yml"
             _write(path, targets)
             shard = [] if file.shards is None else [f"--config.shard=0/{file.shards}"]
-            begun = time.perf_counter()
+            begun = time.monotonic()
             exporter = stack.enter_context(
                 Exporter(
                     f"--config.file={path}",
@@ -102,11 +102,12 @@ def measure(
                     environment={"BENCH_SECRET": pbx.SECRET, "BENCH_SECRET_2": "another"},
                 )
             )
-            listening = time.perf_counter() - begun
+            listening = time.monotonic() - begun
             all_polled = _all_polled(address, len(alive)) - begun
+            since = time.monotonic()
             time.sleep(WARM_UP)
             what = f"{len(alive)} PBXs with {sessions} sessions each, {file}"
-            gaps = sorted(_gaps(address.seen().polls))
+            gaps = _gaps(address, len(alive), since)
             numbers[f"{what}: start"] = {
                 "listening_s": round(listening, 3),
                 "all_polled_s": round(all_polled, 3),
@@ -115,7 +116,7 @@ def measure(
             for change, apply in _changes(len(alive)).items():
                 apply([targets[name] for name in alive])
                 _write(path, targets)
-                numbers[f"{what}: {change}"] = _reloaded(exporter, address)
+                numbers[f"{what}: {change}"] = _reloaded(exporter, address, len(alive))
     return numbers
 
 
@@ -133,8 +134,8 @@ def _write(path: Path, targets: dict[str, Target]) -> None:
 def _all_polled(address: pbx.Address, alive: int) -> float:
     """When the last of those that answer was polled first, or it was given up."""
     first: dict[int, float] = {}
-    deadline = time.perf_counter() + 60
-    while len(first) < alive and time.perf_counter() < deadline:
+    deadline = time.monotonic() + 60
+    while len(first) < alive and time.monotonic() < deadline:
         time.sleep(0.5)
         for number, times in enumerate(address.seen().polls):
             if times:
@@ -142,17 +143,18 @@ def _all_polled(address: pbx.Address, alive: int) -> float:
     return max(first.values())
 
 
-def _reloaded(exporter: Exporter, address: pbx.Address) -> dict[str, float]:
+def _reloaded(exporter: Exporter, address: pbx.Address, alive: int) -> dict[str, float]:
     address.seen()
+    since = time.monotonic()
     time.sleep(CALM)
-    main, begun = exporter.process.pid, time.perf_counter()
+    main, begun = exporter.process.pid, time.monotonic()
     cpu = cpu_of([main])
     ask = urllib.request.Request(f"{exporter.base}/-/reload", method="POST")
     with urllib.request.urlopen(ask, timeout=100):
-        took = time.perf_counter() - begun
+        took = time.monotonic() - begun
     cpu = cpu_of([main]) - cpu
     time.sleep(CALM)
-    gaps = sorted(_gaps(address.seen().polls))
+    gaps = _gaps(address, alive, since)
     return {
         "gap_max_s": round(gaps[-1], 3),
         "gap_p99_s": round(gaps[len(gaps) * 99 // 100], 3),
@@ -162,7 +164,7 @@ def _reloaded(exporter: Exporter, address: pbx.Address) -> dict[str, float]:
     }
 
 
-def _gaps(polls: list[list[float]]) -> Iterator[float]:
-    for times in polls:
-        for earlier, later in pairwise(times):
-            yield later - earlier
+def _gaps(address: pbx.Address, alive: int, since: float) -> list[float]:
+    """Of those that answer, the shortest first; one that is polled no more has one, too."""
+    polls, until = address.seen().polls[:alive], time.monotonic()
+    return sorted(gap for times in polls for gap in gaps_of(times, since, until))

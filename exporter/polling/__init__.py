@@ -7,14 +7,8 @@ from exporter.polling.fleet import Fleet, cancel_and_wait
 from exporter.polling.health import Health, Lately, health_of
 from exporter.polling.lateness import Lateness, Pace
 from exporter.polling.loop_time import LoopTime, new_loop, since_boot
-from exporter.polling.poller import (
-    CORESETTINGS,
-    CORESTATUS,
-    FAXSESSIONS,
-    FAXSTATS,
-    SHUTDOWN_PAUSE,
-    Poller,
-)
+from exporter.polling.poll import CORESETTINGS, CORESTATUS, FAXSESSIONS, FAXSTATS
+from exporter.polling.poller import SHUTDOWN_PAUSE, Poller
 from exporter.polling.snapshot import Counts, FaxShown, Row, Shown, health, told
 from exporter.polling.status import Failure, Status
 

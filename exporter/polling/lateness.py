@@ -210,7 +210,7 @@ class Lateness:
         latest = max(slot.latest for slot in self._slots)
         busy = self.busy
         loop = "" if busy is None else f", and it was busy for {100 * busy:.0f} % of the time"
-        shards = "spread the targets over more of them (--config.shard, see docs/fleet.md), "
+        shards = "let one more exporter share the targets (docs/fleet.md has the steps), "
         return (
             f"this process cannot keep up with its {targets} target{'' if targets == 1 else 's'}: "
             f"of the last {polls} polls {100 * late / polls:.0f} % began more than "

@@ -4,10 +4,11 @@ What can be wrong, and the words for it, are in troubles.py.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from exporter.fax import Problem
 from exporter.polling.status import Failure
 from exporter.polling.troubles import (
     REFUSALS,
@@ -17,6 +18,7 @@ from exporter.polling.troubles import (
     Trouble,
     lost_again,
     repeated_challenge,
+    unreadable,
 )
 
 _LOST: Final = (Failure.LOST, "")
@@ -52,6 +54,11 @@ class Notices:
     def not_known(self, action: str) -> bool:
         """Whether Asterisk does not know this action."""
         return (Failure.UNKNOWN_ACTION, action) in self._present
+
+    def unreadable(self, problems: Iterable[Problem]) -> None:
+        """Warns of fields that are not as Asterisk writes them."""
+        for problem in problems:
+            self.begin(unreadable(problem))
 
     def begin(self, trouble: Trouble[Kind]) -> None:
         """Warns of it, unless it is known. An outage for another reason than before is news, and

@@ -1,5 +1,4 @@
-"""One poll of one Asterisk: what it saw and how it went, and what is asked about one session.
-poller.py asks."""
+"""One poll of one Asterisk: what is asked, what it saw and how it went. poller.py asks."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,6 +9,11 @@ from exporter.fax import Problem
 from exporter.ledger import Observation
 from exporter.polling.poll_cache import MAX_KEPT
 from exporter.polling.status import Failure
+
+FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
+FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
+CORESETTINGS: Final = Request("CoreSettings")
+CORESTATUS: Final = Request("CoreStatus")
 
 WHOLE_POLL: Final = frozenset({Failure.TIMEOUT, Failure.LOST, Failure.SHUTTING_DOWN})
 """Failures of a poll as a whole, whatever it brought until then."""

@@ -14,22 +14,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn
 
-from exporter.ami import (
-    Answer,
-    Challenges,
-    Connection,
-    ConnectionLost,
-    Expects,
-    Request,
-    connect,
-)
+from exporter.ami import Answer, Challenges, Connection, ConnectionLost, Request, connect
 from exporter.fax import (
-    FaxStats,
     Problem,
     may_ask,
     parse_core_status,
     parse_listed,
-    parse_result,
     parse_session,
     parse_stats,
     printable,
@@ -39,18 +29,26 @@ from exporter.log import about_target
 from exporter.polling import troubles
 from exporter.polling.backoff import HOLDS, QUICK_PAUSE, REFUSED_PAUSE, Backoff
 from exporter.polling.clock import Clock
-from exporter.polling.events import EventWatch
+from exporter.polling.events import Completions
 from exporter.polling.health import LatelyOf
 from exporter.polling.late_lists import LateLists
 from exporter.polling.lateness import Lateness
 from exporter.polling.notices import Notices
-from exporter.polling.poll import WHOLE_POLL, Poll, faxsession
+from exporter.polling.poll import (
+    CORESETTINGS,
+    CORESTATUS,
+    FAXSESSIONS,
+    FAXSTATS,
+    WHOLE_POLL,
+    Poll,
+    faxsession,
+)
 from exporter.polling.poll_cache import PollCache
 from exporter.polling.schedule import Schedule
 from exporter.polling.secret import with_secret_of_now
 from exporter.polling.start_time import StartTime
 from exporter.polling.status import Failure, Status
-from exporter.polling.troubles import Lack, Trouble
+from exporter.polling.troubles import Trouble
 from exporter.settings import AmiSettings
 
 log = logging.getLogger(__name__)
@@ -61,12 +59,7 @@ without any the exporter would not notice that the shutdown was called off."""
 SILENT_TIMEOUTS: Final = 3
 """Poll timeouts without an answer after which a connection is taken for half-open and given up."""
 OURS: Final = 4
-"""By so much longer that takes if this process itself is late: new logins would make that worse."""
-
-FAXSESSIONS: Final = Request("FAXSessions", Expects.LIST)
-FAXSTATS: Final = Request("FAXStats", Expects.EVENT)
-CORESETTINGS: Final = Request("CoreSettings")
-CORESTATUS: Final = Request("CoreStatus")
+"""So many times as long, if this process itself is late: new logins would make that worse."""
 
 _identities = itertools.count(1)
 
@@ -110,8 +103,9 @@ class Poller:
         self._listed = PollCache(parse_listed)
         self._details = PollCache(parse_session)
         self._notices = Notices(self._log, self.clock.wall)
-        self._events = EventWatch()
+        self._completions = Completions(ledger, self.status, self._notices, self.clock)
         self.lately = LatelyOf(ledger.history)
+        """How its last faxes ended."""
         self._challenges = Challenges()
         self._start = StartTime(self.status, self.clock)
         self._denied_at: dict[str, float] = {}
@@ -208,12 +202,12 @@ class Poller:
         self._logged_in_at = math.inf
         self._begin_step(self.settings.timeout)
         self.settings = await with_secret_of_now(self.settings, self._notices)
-        connection = await connect(self.settings, self._take_event, self._challenges)
+        connection = await connect(self.settings, self._completions.take, self._challenges)
         try:
             self._logged_in_at = self.clock.monotonic()
             self.status.connects += 1
             self.status.begin_anew(troubles.LOGGED_IN)
-            self._events.connected()
+            self._completions.connected()
             self._denied_at.clear()
             self.status.ami_version = connection.ami_version
             self._notices.connected(connection.ami_version)
@@ -368,7 +362,7 @@ class Poller:
         if request is FAXSTATS:
             if answer.success:
                 seen.stats = parse_stats(answer.events[0], poll.problems)
-                self._check_events(seen.stats)
+                self._completions.check(seen.stats, self.settings.username)
                 self._notices.action_works("FAXStats")
             else:
                 poll.failures.add(self._note_refusal(answer))
@@ -393,7 +387,7 @@ class Poller:
             self.ledger.observe_without_list(seen.at)
         if poll.problems:
             failures.add(Failure.MALFORMED)
-            self._note_unreadable(poll.problems)
+            self._notices.unreadable(poll.problems)
         if failures:  # to count nothing takes as long as to read three sessions
             status.failures.update(failures - WHOLE_POLL)
         status.answered = poll.answered and whole
@@ -419,17 +413,6 @@ class Poller:
                 refusals, self.settings.username, status.asterisk_version
             )
 
-    def _check_events(self, stats: FaxStats) -> None:
-        """Notes whether events come for the completions that Asterisk counts. To be called as soon
-        as FAXStats has come: an event right behind it belongs to a fax not counted yet."""
-        if stats.completed is None:
-            return
-        now = self.clock.monotonic()
-        unobserved = self.ledger.unobserved.counted(stats.completed, now)
-        if not self._events.come(unobserved, now):
-            self.status.events_come = False
-            self._notices.begin(troubles.no_events(self.settings.username))
-
     def _denied_lately(self, action: str, poll: Poll) -> bool:
         """Whether this action was denied so lately that it is not asked now. The poll then counts
         as denied."""
@@ -438,25 +421,6 @@ class Poller:
         if denied:
             poll.failures.add(Failure.DENIED)
         return denied
-
-    def _take_event(self, event: str) -> None:
-        """A completion event: a fax has ended."""
-        problems: list[Problem] = []
-        result = parse_result(event, problems)
-        if problems:
-            self.status.failures[Failure.MALFORMED] += 1
-            self._note_unreadable(problems)
-        if result is None:
-            return
-        now = self.clock.monotonic()
-        self.status.events_come = True
-        self._events.heard(now)
-        self._notices.end(Lack.EVENTS, "completion events come")
-        if result.missing:
-            self._notices.begin(troubles.no_result(result, self.status.asterisk_version))
-        else:
-            self._notices.end(Lack.RESULTS, "completion events carry their result")
-        self.ledger.hear(result, now, self.clock.wall())
 
     def _note_refusal(self, answer: Answer) -> Failure:
         """Notes why an action was not done, and returns what to count it as."""
@@ -471,11 +435,6 @@ class Poller:
         trouble = troubles.refused(answer, self.settings.username, self.status.asterisk_version)
         self._notices.begin(trouble)
         return trouble.kind
-
-    def _note_unreadable(self, problems: list[Problem]) -> None:
-        """Notes fields that are not as Asterisk writes them."""
-        for problem in problems:
-            self._notices.begin(troubles.unreadable(problem))
 
     def _note_outage(self, trouble: Trouble[Failure]) -> None:
         """Counts and notes that there is no connection, or no poll, and why."""

@@ -5,6 +5,8 @@ made to lead here (DNS rebinding), with its name as the Host.
 """
 
 import ipaddress
+import socket
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -45,6 +47,12 @@ def foreign(
         "the Host that is asked is no name of this machine: use its address, "
         "or let the users of --web.config.file log in"
     )
+
+
+@cache
+def own_names() -> frozenset[str]:
+    """What this machine is called. To find out may take seconds, if name servers do not answer."""
+    return frozenset({socket.gethostname(), socket.getfqdn()})
 
 
 def _authority(text: str, default_port: int | None = None) -> tuple[str, int | None] | None:

@@ -3,9 +3,8 @@
 import asyncio
 import dataclasses
 import json
-import socket
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import hdrs, web
@@ -229,7 +228,7 @@ class _Routes:
             request.headers.get(hdrs.HOST),
             request.headers.get(hdrs.ORIGIN),
             request.headers.get("Sec-Fetch-Site"),
-            await asyncio.to_thread(_own_names),
+            await asyncio.to_thread(origins.own_names),
             logged_in=known,
         )
         if why is not None:
@@ -434,12 +433,6 @@ def _no_such_target() -> web.HTTPNotFound:
 
 
 _COME_AGAIN: Final[Mapping[str, str]] = {hdrs.RETRY_AFTER: "5"}
-
-
-@cache
-def _own_names() -> frozenset[str]:
-    """What this machine is called. To find out may take seconds, if name servers do not answer."""
-    return frozenset({socket.gethostname(), socket.getfqdn()})
 
 
 def _target_name(request: web.Request) -> str | None:

@@ -30,7 +30,7 @@ START_SECONDS = 60
 
 def of_shards() -> Json:
     """The job of docs/fleet.md for exporters that share the targets."""
-    heading = "## More than one machine can watch"
+    heading = "## Several exporters, each with a share"
     text = block("scrape_configs:", after=heading, document="docs/fleet.md")
     (job,) = YAML(typ="safe", pure=True).load(text)["scrape_configs"]
     return dict(job)

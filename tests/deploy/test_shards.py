@@ -21,7 +21,8 @@ from tests.deploy.test_prometheus import unused_port
 
 pytestmark = pytest.mark.slow
 
-HEADING: Final = "## More than one machine can watch"
+HEADING: Final = "## Several exporters, each with a share"
+HEADING_OF_ONE: Final = "## Several PBXs"
 COUNT: Final = 10
 SECONDS: Final = 60
 HOSTS: Final = ["127.0.0.20", "127.0.0.21", "127.0.0.22"]
@@ -53,10 +54,11 @@ class Shards:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def file(self, index: int, share: str, *, of_none: bool = False) -> None:
-        """Gives an exporter its file; `of_none`: with a share of no targets."""
-        targets = {} if of_none else self.pbxs.targets()
-        content = {"shard": share, "shard_by": self._by, "targets": targets}
+    def file(self, index: int, share: str | None, *, of_none: bool = False) -> None:
+        """Gives an exporter its file; `share`: None if nothing of shares is in it, `of_none`: with
+        a share of no targets."""
+        content: dict[str, object] = {} if share is None else {"shard": share, "shard_by": self._by}
+        content["targets"] = {} if of_none else self.pbxs.targets()
         (self._directory / f"exporter-{index}.yml").write_text(json.dumps(content))
 
     def start(self, index: int) -> None:
@@ -94,7 +96,24 @@ class Shards:
         assert "".join(found) in job
         ours = "".join(line.format(self._base(index), self._interval) for index in indices)
         job = job.replace("".join(found), ours)
+        return self._often(job)
+
+    def _job_of_one(self) -> str:
+        """That of one exporter, which has all."""
+        job = block("scrape_configs:", after=HEADING_OF_ONE, document="docs/fleet.md")
+        job = job.partition("\n\n")[0].replace("exporter.example:10329", f"{HOSTS[0]}:{self._port}")
+        url = f"- url: {self._base(0)}/sd\n"
+        assert url in job
+        return self._often(job.replace(url, f"{url}        refresh_interval: {self._interval}\n"))
+
+    def _often(self, job: str) -> str:
         return f"global: {{scrape_interval: {self._interval}, scrape_timeout: 1s}}\n{job}"
+
+    def discover_one(self) -> None:
+        """Has a Prometheus, which starts, ask the first one alone, as where there are no others."""
+        self.prometheus = self._stack.enter_context(
+            Prometheus(self._job_of_one(), self._directory / "prometheus")
+        )
 
     def discover(self, *indices: int) -> None:
         """Has Prometheus ask these for targets; the first time it starts."""
@@ -165,9 +184,12 @@ def running(directory: Path, count: int, by: ShardBy = RENDEZVOUS) -> Iterator[S
     """So many exporters that share ten PBXs; each has had a fax, and Prometheus knows it."""
     with pbxs(COUNT) as fleet, Shards(directory, fleet, by=by) as shards:
         for index in range(count):
-            shards.file(index, f"{index}/{count}")
+            shards.file(index, f"{index}/{count}" if count > 1 else None)
             shards.start(index)
-        shards.discover(*range(count))
+        if count > 1:
+            shards.discover(*range(count))
+        else:
+            shards.discover_one()
         shards.wait_until_each_is_asked_for_its_own(*range(count))
         shards.wait_until_counted(fleet.do("fax"))
         yield shards
@@ -178,16 +200,22 @@ def dealt(count: int, by: ShardBy = RENDEZVOUS) -> dict[str, int]:
     return {name: share_of(name, count, by).index for name in names}
 
 
-def one_more(shards: Shards) -> None:
+def one_more(shards: Shards, last: int = 2) -> None:
     """The steps of docs/fleet.md, by their numbers there."""
-    shards.file(2, "2/3", of_none=True)  # 1
-    shards.start(2)
-    shards.discover(0, 1, 2)  # 2
-    for index in range(3):  # 3
-        shards.file(index, f"{index}/3")
-    for index in range(3):  # 4
+    count, every = last + 1, range(last + 1)
+    shards.file(last, f"{last}/{count}", of_none=True)  # 1
+    shards.start(last)
+    shards.discover(*every)  # 2
+    for index in every:  # 3
+        shards.file(index, f"{index}/{count}")
+    for index in every:  # 4
         shards.reload(index)
-    shards.wait_until_each_is_asked_for_its_own(0, 1, 2)
+    shards.wait_until_each_is_asked_for_its_own(*every)
+
+
+def one_beside_the_only_one(shards: Shards) -> None:
+    """The same, where one had all until now and a job of its own."""
+    one_more(shards, 1)
 
 
 def one_less(shards: Shards) -> None:
@@ -203,13 +231,15 @@ def one_less(shards: Shards) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "change"), [(2, 3, one_more), (3, 2, one_less)], ids=["more", "less"]
+    ("before", "after", "change"),
+    [(2, 3, one_more), (3, 2, one_less), (1, 2, one_beside_the_only_one)],
+    ids=["more", "less", "one more than one"],
 )
 def test_what_happens_before_and_after_is_counted_once_and_who_stays_is_not_disturbed(
     tmp_path: Path, before: int, after: int, change: Callable[[Shards], None]
 ) -> None:
     moved = {name for name, index in dealt(before).items() if dealt(after)[name] != index}
-    assert 0 < len(moved) < COUNT / 2
+    assert 0 < len(moved) < COUNT
     with running(tmp_path, before) as shards:
         # A fax is under way meanwhile: its first page is over, and Prometheus knows of that.
         half = shards.pbxs.do("begin_fax")

@@ -56,7 +56,7 @@ def test_it_is_told_once_with_what_to_do_and_once_when_it_is_over(
     assert warning.message == (
         "this process cannot keep up with its 40 targets: of the last 600 polls 5 % began more "
         "than 0.5 s late, one of them 0.8 s, and it was busy for 80 % of the time; bad lines may "
-        "be missed; spread the targets over more of them (--config.shard, see docs/fleet.md), "
+        "be missed; let one more exporter share the targets (docs/fleet.md has the steps), "
         "give it more CPU, or set a longer --poll.interval"
     )
     assert over.levelname == "INFO"
@@ -101,7 +101,7 @@ def test_one_target_cannot_be_spread() -> None:
         time.now += SLOT_SECONDS
         time.lateness.tick(0.0, 1)
     assert "its 1 target:" in time.lateness.pace.behind
-    assert "--config.shard" not in time.lateness.pace.behind
+    assert "share" not in time.lateness.pace.behind
     assert "--poll.interval" in time.lateness.pace.behind
 
 
