@@ -28,7 +28,7 @@ FILTERED: Final = "var-filters=" in RULES.read_text()
 """Whether dashboards can be filtered by any label."""
 LONGEST: Final = 330
 """As many samples as any case has."""
-OF_AN_EXPORTER: Final = ("reload", "replicas")
+OF_AN_EXPORTER: Final = ("overload", "reload", "replicas")
 """The cases about an exporter itself: of two that watch the same PBX each has its own files."""
 
 
@@ -56,13 +56,14 @@ def watched_by_two(test: Json) -> None:
     test["input_series"] = [
         one | {"series": labelled(one["series"], replica) if replica else one["series"]}
         for one in test["input_series"]
-        for replica in (({},) if recorded(one) else replicas)
+        for replica in (({},) if is_of_one(one["series"]) else replicas)
     ]
 
 
-def recorded(one: Json) -> bool:
-    """Whether it stands for what the rules record, where nothing tells exporters apart."""
-    return ":" in one["series"].partition("{")[0]
+def is_of_one(series: str) -> bool:
+    """Whether it is of one of the two already, or stands for what the rules record, where nothing
+    tells exporters apart."""
+    return "replica=" in series or ":" in series.partition("{")[0]
 
 
 def beside_another_cluster(test: Json) -> None:
