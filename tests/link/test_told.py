@@ -176,7 +176,7 @@ class Fleets(RuleBasedStateMachine):
 
     @rule(which=which, field=st.sampled_from(("DataRate", "PageNumber")))
     def a_field_cannot_be_read(self, which: int, field: str) -> None:
-        self.one(which)._note_unreadable([Problem(field, "x")])
+        self.one(which)._notices.unreadable([Problem(field, "x")])
 
     @rule(which=which, version=st.sampled_from(("", "13.1.0", "22.10.0\u202e")))
     def it_says_which_it_is(self, which: int, version: str) -> None:
