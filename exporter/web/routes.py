@@ -425,14 +425,12 @@ class _Routes:
 
 _JSON: Final = {hdrs.CONTENT_TYPE: "application/json; charset=utf-8", **_JSON_HEADERS}
 _HTML: Final = {hdrs.CONTENT_TYPE: "text/html; charset=utf-8", **_PAGE_HEADERS}
+_COME_AGAIN: Final[Mapping[str, str]] = {hdrs.RETRY_AFTER: "5"}
 
 
 def _no_such_target() -> web.HTTPNotFound:
     # Names no other target; whoever may see them finds them at /sd.
     return web.HTTPNotFound(text="no such target; /sd lists those of this exporter\n")
-
-
-_COME_AGAIN: Final[Mapping[str, str]] = {hdrs.RETRY_AFTER: "5"}
 
 
 def _target_name(request: web.Request) -> str | None:
