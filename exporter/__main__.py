@@ -1,6 +1,7 @@
 """Where the command begins: it heeds signals before it imports what takes a second on a slow
 machine. What it does is in main.py."""
 
+import os
 import sys
 
 from exporter import ending
@@ -23,6 +24,10 @@ def command() -> int:
             getattr(sys, name).flush()
         except (AttributeError, OSError, ValueError):  # never opened, disk full, or closed
             setattr(sys, name, None)
+    if ending.came():
+        # All is done. Python would now give back its memory piece by piece, which takes a second
+        # with thousands of PBXs, and no thread can cut it off then.
+        os._exit(status)
     return status
 
 

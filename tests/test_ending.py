@@ -292,6 +292,20 @@ def test_signals_end_it_once_it_runs_in_good_order(
         assert "Traceback" not in exporter.log
 
 
+def test_what_python_does_at_its_end_is_not_waited_for(holding: Holding) -> None:
+    """With thousands of PBXs that takes a second, in which no thread can cut it off."""
+    code = "import atexit, sys\nif '--demo' in sys.orig_argv:  # not the web process\n"
+    code += "    atexit.register(print, 'python ends', flush=True)\n"
+    with started(["--demo"], holding.environment(code)) as process:
+        assert process.stdout is not None
+        while "The demo's page" not in process.stdout.readline():
+            pass
+        status, said = ends(process, TERM)
+    assert status == 0
+    assert "ending" in said
+    assert "python ends" not in said
+
+
 def test_a_reload_that_hangs_holds_up_no_end(tmp_path: Path, holding: Holding) -> None:
     (tmp_path / "web.yml").write_text("basic_auth_users: {}")
     path = config(tmp_path)
