@@ -198,7 +198,7 @@ def _polls() -> list[Panel]:
             "Polls that may have missed bad lines, by PBX",
             "Polls that came more than a second too late while a page was being received, whatever "
             "made them late; of the PBXs with most.",
-            [Query(some(bar(late), shown_most(late)), _NAMED)],
+            [Query(some(bar(late, into=each), shown_most(late)), _NAMED)],
             width=6,
             axis="polls",
             no_value="No late poll, or no data",

@@ -168,6 +168,7 @@ class _Target:
             (Kind.TOTAL, "poll_failures_total", _each("reason", Failure)),
             (Kind.TOTAL, "connects_total", [()]),
             (Kind.TOTAL, "asterisk_restarts_total", [()]),
+            (Kind.TOTAL, "late_polls_total", [()]),
             (Kind.TOTAL, "exporter_build_info", [(("version", "0"), ("python", "3"))]),
             (Kind.TOTAL, "exporter_targets", [()]),
             (Kind.TOTAL, "exporter_web_restarts_total", [()]),

@@ -53,6 +53,8 @@ def _of_pbx(start: int, bad: int) -> Iterator[tuple[str, Values]]:
         "last_poll_duration_seconds": bad / 1000,
         'exporter_build_info{version="1", python="3.11"}': 1,
         "exporter_targets": 1,
+        "exporter_loop_busy_ratio": bad / 100,
+        "exporter_keeps_up": bad < WORST,
     }
     for file in ("config", "web_config"):
         gauges[f"exporter_{file}_last_reload_successful"] = 1
@@ -115,11 +117,16 @@ def _counters(bad: int) -> Iterator[tuple[str, Values]]:
         "polls_total": 1000 - bad,
         "connects_total": bad,
         "asterisk_restarts_total": bad,
+        "late_polls_total": bad,
+        "exporter_poll_lateness_seconds_sum": bad,
+        "exporter_poll_lateness_seconds_count": 500,
         "exporter_web_restarts_total": 1,
         "exporter_fax_lines_lost_total": bad,
     }
     for name, step in grown.items():
         yield name, _growing(step)
+    for i, le in enumerate(("0.1", "1.0", "+Inf")):
+        yield f'exporter_poll_lateness_seconds_bucket{{le="{le}"}}', _growing(500 - bad * (2 - i))
     for process in _PROCESSES:
         yield f"{process}process_cpu_seconds_total", _growing(bad)
         for name in ("open_fds", "max_fds", "resident_memory_bytes", "start_time_seconds"):
