@@ -169,6 +169,7 @@ RULES: Final = {
     "polls_total": "of the exporter",
     "poll_failures_total": "of the exporter",
     "connects_total": "of the exporter",
+    "late_polls_total": "of the exporter",
     "asterisk_restarts_total": "equal: there are none",
 }
 """What is compared of each counter, in words; the checks below, in figures."""
