@@ -49,6 +49,10 @@ NOTHING_TO_SHOW: Final = {
 }
 """Panels, and what they ask for, in a test without a failed poll, a restart, a bad line
 and a fax that failed for a reason of the other end."""
+LATE: Final = (
+    "exporter-health: Polls that may have missed bad lines, by PBX: asterisk_fax_late_polls_total"
+)
+"""Empty unless the machine had too much to do."""
 
 
 def watching(asterisk: Asterisk, folder: Path) -> Exporter:
@@ -198,4 +202,4 @@ def test_a_trunk_that_fails_is_told_once_with_true_figures_though_two_exporters_
         assert [name for name, labels in told if "replica" in labels] == [alone]
 
         empty = panels.empty(chain.prometheus, chain.start, time.time())
-    assert empty == NOTHING_TO_SHOW
+    assert empty - {LATE} == NOTHING_TO_SHOW
