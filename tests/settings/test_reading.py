@@ -110,7 +110,7 @@ async def test_a_process_that_is_killed_changes_nothing_and_is_told(tmp_path: Pa
     ("says", "shown"),
     [
         ("exporter.__version__ = '99.9'", "in its place, 99.9; restart the exporter"),
-        ("print('hello')", "in its place; restart the exporter"),
+        ("print('hello', flush=True)", "in its place; restart the exporter"),
     ],
 )
 async def test_what_another_version_says_is_not_taken(
