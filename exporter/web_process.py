@@ -12,10 +12,10 @@ import json
 import logging
 import os
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from exporter import parts
 from exporter.ending import cut_off_with_it
 from exporter.link import MAX_LINE, Answering, Order, WebSetup, send_frame
 from exporter.settings import Protection, Settings, SettingsError
@@ -121,10 +121,7 @@ class WebProcess:
         with theirs:
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-P",  # the folder the exporter is started in may hold anything
-                    "-m",
-                    "exporter.web",
+                    *parts.command("exporter.web"),
                     stdin=theirs.fileno(),
                     pass_fds=[each.fileno() for each in self._sockets],
                     env=_environment(),
@@ -273,4 +270,4 @@ def _environment() -> Mapping[str, str]:
         for name, value in os.environ.items()
         if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
     }
-    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return kept | parts.python_path()

@@ -83,7 +83,7 @@ class Source:
         self._all_rows: Versioned[list[Row]] = Versioned((0, 0), list)
         self._sessions = Recent(self._ask_sessions, lasts)
         self._behind = Recent(partial(self._ask, "behind"), lasts)
-        self._targets: dict[tuple[str, str | None], Shared[Any] | Recent[Any]] = {}
+        self._targets: dict[tuple[str, str], Shared[Any] | Recent[Any]] = {}
         self._names: tuple[str, ...] = ()
         self._names_number = 0
         self._there: frozenset[str] = frozenset()
@@ -137,13 +137,13 @@ class Source:
     def _forget_others(self, names: frozenset[str]) -> None:
         """Keeps nothing of targets that are no more. With peers their keys are many."""
         for key, shared in list(self._targets.items()):
-            if key[1] is not None and key[1] not in names and shared.idle:
+            if key[1] not in names and shared.idle:
                 self._forget(key)
 
-    def _forget(self, key: tuple[str, str | None]) -> None:
+    def _forget(self, key: tuple[str, str]) -> None:
         """Nobody may be asking for it: keys that are still to come would be taken for the first."""
         del self._targets[key]
-        if key[0] == "counts" and key[1] is not None:
+        if key[0] == "counts":
             self._columns.pop(key[1], None)
 
     async def reload(self) -> tuple[bool, str]:
@@ -240,7 +240,7 @@ class Source:
             if name not in self._there:
                 raise NoSuchTarget
 
-    def _shared(self, what: str, name: str | None) -> Shared[Any] | Recent[Any]:
+    def _shared(self, what: str, name: str) -> Shared[Any] | Recent[Any]:
         shared = self._targets.get((what, name))
         if shared is None:
             while len(self._targets) >= MAX_IDLE:
@@ -248,7 +248,7 @@ class Source:
                 if idle is None:
                     break
                 self._forget(idle)
-            if what == "counts" and name is not None:
+            if what == "counts":
                 shared = Shared(partial(self._ask_counts, name))
             else:
                 shared = Recent(partial(self._ask, what, name=name), self._lasts)

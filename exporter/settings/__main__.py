@@ -4,20 +4,17 @@ What it is to read comes by its standard input, what it says goes to its standar
 when either does.
 """
 
-import contextlib
 import os
 import pickle
 import sys
 import threading
-from pathlib import Path
 from typing import Final
 
+from exporter import parts
 from exporter.settings.reading import said
 
-_NICE: Final = 5
-"""As the process that serves HTTP: polls come first."""
-_KILLED_FIRST: Final = "800"
-"""If memory runs out, the kernel ends this process rather than one that counts or serves."""
+_KILLED_FIRST: Final = 800
+"""Rather than one that counts or serves."""
 
 
 def main() -> int:
@@ -27,10 +24,7 @@ def main() -> int:
         return 2
     path, shard = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_the_exporter, daemon=True).start()
-    with contextlib.suppress(OSError):  # a sandbox may forbid it
-        os.nice(_NICE)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_KILLED_FIRST)
+    parts.make_way(_KILLED_FIRST)
     try:
         for part in said(path, shard):
             sys.stdout.buffer.write(part)

@@ -10,13 +10,12 @@ import io
 import logging
 import os
 import pickle
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from exporter import __version__
+from exporter import __version__, parts
 from exporter.pieces import Pieces
 from exporter.settings.cautions import login_cautions, secret_cautions, targets_cautions
 from exporter.settings.problems import SettingsError
@@ -59,13 +58,10 @@ async def read_beside_polls(path: Path, shard: Shard | None) -> Reading:
     if await asyncio.to_thread(_size, path) > SMALL:
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # the folder the exporter is started in may hold anything
-                "-m",
-                "exporter.settings",
+                *parts.command("exporter.settings"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=os.environ | parts.python_path(),
             )
         except (OSError, RuntimeError) as error:  # such as too many processes, or threads
             log.warning(
@@ -145,7 +141,7 @@ def said(path: Path, shard: Shard | None) -> Iterator[bytes]:
     yield pickle.dumps("")
     yield pickle.dumps(reading.cautions)
     targets = list(reading.targets.items())
-    parts = [targets[first : first + _PIECE] for first in range(0, len(targets), _PIECE)]
-    yield pickle.dumps(len(parts))
-    for part in parts:
+    slices = [targets[first : first + _PIECE] for first in range(0, len(targets), _PIECE)]
+    yield pickle.dumps(len(slices))
+    for part in slices:
         yield pickle.dumps(part, pickle.HIGHEST_PROTOCOL)

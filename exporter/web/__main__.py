@@ -10,10 +10,9 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 from typing import Final
 
-from exporter import log
+from exporter import log, parts
 from exporter.descriptors import (
     TellOnce,
     connections_that_fit,
@@ -27,10 +26,8 @@ from exporter.settings import SettingsError, WebConfigFile
 from exporter.web.routes import application
 from exporter.web.server import Server
 
-_NICE: Final = 5
-"""Polls, and the calls of a PBX on this machine, come first."""
-_KILLED_FIRST: Final = "500"
-"""If memory runs out, the kernel ends this process rather than the one that counts."""
+_KILLED_FIRST: Final = 500
+"""Rather than the one that counts."""
 
 _logger = logging.getLogger("exporter.web")  # __name__ is "__main__" here
 
@@ -41,10 +38,7 @@ def main() -> int:
     for number in signals:  # they are for the main process
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    with contextlib.suppress(OSError):  # a sandbox may forbid it
-        os.nice(_NICE)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_KILLED_FIRST)
+    parts.make_way(_KILLED_FIRST)
     try:
         link = socket.socket(fileno=os.dup(0))
     except OSError:

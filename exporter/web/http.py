@@ -6,6 +6,7 @@ on_response_prepare and an access logger. The last three tell a Connection how f
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -32,6 +33,8 @@ MAX_UNDER_WAY: Final = 64 * 1024 * 1024
 minute, and the next one can be another."""
 LITTLE: Final = 1024 * 1024
 """Bytes of a body that is sent, however much is under way."""
+COME_AGAIN: Final[Mapping[str, str]] = {hdrs.RETRY_AFTER: "5"}
+"""For whom there is no room now."""
 
 
 def runner(app: web.Application, config: WebConfigFile) -> web.AppRunner:

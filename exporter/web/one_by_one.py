@@ -5,7 +5,10 @@ after the other, and few may wait.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
+
+BUSY: Final = "more is being looked up than the exporter takes at once; try again"
+"""What is said to who may not wait."""
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from exporter.web import faxes, negotiation, origins, page
 from exporter.web.all_targets import AllTargets
 from exporter.web.auth import logged_in, may_see
 from exporter.web.fleet import NotToBeHad, Wanted
-from exporter.web.http import PIECE, InPieces, UnderWay
+from exporter.web.http import COME_AGAIN, PIECE, InPieces, UnderWay
 from exporter.web.negotiation import Format
 from exporter.web.rendering import Renderings
 from exporter.web.search import Search
@@ -347,7 +347,7 @@ class _Routes:
     async def faxes_json(self, request: web.Request) -> web.StreamResponse:
         found = await self._search(request.query.items())
         if (read := found.read) is None:
-            headers = _COME_AGAIN if found.status == 503 else None
+            headers = COME_AGAIN if found.status == 503 else None
             return web.Response(status=found.status, text=f"{found.wrong}\n", headers=headers)
         body, compressed = await self._renderings.once(
             lambda: faxes.as_json(read(), details=self._details), compress=_gzip_accepted(request)
@@ -364,7 +364,7 @@ class _Routes:
         )
         headers: dict[str, str] = {**_HTML, hdrs.VARY: "Accept-Encoding"}
         if found.status == 503:
-            headers |= _COME_AGAIN
+            headers |= COME_AGAIN
         return self._response(body, compressed, headers, found.status)
 
     async def _shown(
@@ -406,7 +406,7 @@ class _Routes:
         """What is shown, if there is room for it. Prometheus needs none."""
         if not self._under_way.has_room(body):
             text = "more is being received than the exporter takes at once; try again\n"
-            raise web.HTTPServiceUnavailable(text=text, headers=_COME_AGAIN)
+            raise web.HTTPServiceUnavailable(text=text, headers=COME_AGAIN)
         return self._sent(body, compressed, headers, status)
 
     def _sent(
@@ -425,7 +425,6 @@ class _Routes:
 
 _JSON: Final = {hdrs.CONTENT_TYPE: "application/json; charset=utf-8", **_JSON_HEADERS}
 _HTML: Final = {hdrs.CONTENT_TYPE: "text/html; charset=utf-8", **_PAGE_HEADERS}
-_COME_AGAIN: Final[Mapping[str, str]] = {hdrs.RETRY_AFTER: "5"}
 
 
 def _no_such_target() -> web.HTTPNotFound:

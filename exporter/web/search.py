@@ -11,7 +11,7 @@ from exporter.history import FaxPage, Query
 from exporter.link import NoFaxes, NoSuchTarget, Source
 from exporter.polling import Clock
 from exporter.web.fax_query import BadQuery, read_query
-from exporter.web.one_by_one import OneByOne
+from exporter.web.one_by_one import BUSY, OneByOne
 
 MAX_SEARCHES: Final = 32
 """Clients that wait for an answer; one more is told to come again."""
@@ -47,8 +47,7 @@ class Search:
         except BadQuery as error:
             return Found(Query(), None, 400, str(error))
         if self._clients.full:
-            more = "more is being looked up than the exporter takes at once; try again"
-            return Found(query, None, 503, more)
+            return Found(query, None, 503, BUSY)
         try:
             return Found(query, await self._clients(partial(self._source.faxes, query)))
         except NoFaxes as error:

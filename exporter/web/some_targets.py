@@ -14,7 +14,8 @@ from exporter.ledger import last_hours
 from exporter.link import Source, read_pieces
 from exporter.polling import Clock
 from exporter.web.fleet import NotToBeHad, Wanted
-from exporter.web.one_by_one import OneByOne
+from exporter.web.http import COME_AGAIN
+from exporter.web.one_by_one import BUSY, OneByOne
 from exporter.web.rendering import Renderings
 from exporter.web.views import target_view, targets_json
 
@@ -86,8 +87,7 @@ class SomeTargets:
         if part is None:
             return None
         if self._clients.full:
-            text = "more is being looked up than the exporter takes at once; try again\n"
-            raise HTTPServiceUnavailable(text=text, headers={"Retry-After": "5"})
+            raise HTTPServiceUnavailable(text=f"{BUSY}\n", headers=COME_AGAIN)
         return await self._clients(partial(self._answer, part, compress=compress))
 
     async def _answer(self, part: Part, *, compress: bool) -> tuple[bytes, bool]:

@@ -157,6 +157,19 @@ async def noted() -> AsyncIterator[tuple[FaultyPbx, Poller, Lateness]]:
             await cancel_and_wait(following)
 
 
+async def polls_fail_and_not_by_the_pbx(poller: Poller) -> None:
+    await until(lambda: poller.status.failures[Failure.TIMEOUT] > 0)
+    assert "the PBX is not to blame" in (poller.status.outage or "")
+
+
+async def it_goes_on(poller: Poller, connects: int, told: pytest.LogCaptureFixture) -> None:
+    """By the same connection."""
+    await asyncio.sleep(5)
+    assert poller.status.up
+    assert poller.status.connects == connects
+    assert "the PBX is slow" not in told.text
+
+
 @in_virtual_time
 async def test_a_loop_that_is_too_busy_makes_polls_late_and_that_is_over_when_it_is_not() -> None:
     async with noted() as (_, _, lateness):
@@ -240,12 +253,8 @@ async def test_a_poll_that_this_process_had_no_time_for_is_not_blamed_on_the_pbx
         polls, connects = poller.status.polls, poller.status.connects
         await until(lambda: poller.status.polls > polls)
         work(20)  # while the answer is awaited
-        await until(lambda: poller.status.failures[Failure.TIMEOUT] > 0)
-        assert "the PBX is not to blame" in (poller.status.outage or "")
-        await asyncio.sleep(5)
-        assert poller.status.up
-        assert poller.status.connects == connects
-        assert "the PBX is slow" not in told.text
+        await polls_fail_and_not_by_the_pbx(poller)
+        await it_goes_on(poller, connects, told)
 
 
 @in_virtual_time
@@ -260,12 +269,8 @@ async def test_a_process_that_was_stopped_does_not_blame_pbxs_that_are_far_away(
         for _ in range(20 * TURNS):
             await asyncio.sleep(0.001)
         work(8)
-        await until(lambda: poller.status.failures[Failure.TIMEOUT] > 0)
-        assert "the PBX is not to blame" in (poller.status.outage or "")
-        await asyncio.sleep(5)
-        assert poller.status.up
-        assert poller.status.connects == connects
-        assert "the PBX is slow" not in told.text
+        await polls_fail_and_not_by_the_pbx(poller)
+        await it_goes_on(poller, connects, told)
 
 
 @in_virtual_time
@@ -290,8 +295,7 @@ async def test_a_login_that_this_process_had_no_time_for_is_not_blamed_on_the_pb
         await until(lambda: not poller.status.connected)
         await until(lambda: len(pbx.logins) > logins)
         work(20)  # while the answer is awaited
-        await until(lambda: poller.status.failures[Failure.TIMEOUT] > 0)
-        assert "the PBX is not to blame" in (poller.status.outage or "")
+        await polls_fail_and_not_by_the_pbx(poller)
         pbx.delay.clear()
         await until(lambda: poller.status.up)
 
