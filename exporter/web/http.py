@@ -175,6 +175,11 @@ class _ResponseSent(AbstractAccessLogger):
         """Called after every response, when the client has received it or is gone."""
         if (connection := _connection(request)) is not None:
             connection.sent()
+        # aiohttp keeps it until the client's next request, which may come in half a minute.
+        if isinstance(response, web.Response):
+            response.body = None
+        if isinstance(response, web.HTTPException):
+            response.with_traceback(None)  # what the handler had at hand
 
 
 def _faults_of_clients_are_debug(record: logging.LogRecord) -> bool:

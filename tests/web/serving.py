@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import trustme
 from aiohttp import web
 
 from exporter.settings import WebConfigFile
+from exporter.web.http import PIECE, InPieces, UnderWay
 from exporter.web.server import Server
 from harness.web_side import listening
 
@@ -34,6 +36,10 @@ class Served:
         app.router.add_get("/slow", self._slow)
         app.router.add_get("/huge", self._huge)
         app.router.add_get("/broken", self._broken)
+        app.router.add_get("/large", self._large)
+        app.router.add_get("/large-refused", self._large_refused)
+        self.bodies: list[weakref.ref[InPieces]] = []
+        """Of those that were large."""
         self.server = Server(app, config, max_connections=max_connections)
         self.socket = listening()
 
@@ -57,6 +63,16 @@ class Served:
     async def _huge(self, request: web.Request) -> web.Response:
         self.arrived.append("huge")
         return web.Response(body=b"x" * HUGE)
+
+    async def _large(self, request: web.Request) -> web.Response:
+        body = InPieces(bytes(2 * PIECE), UnderWay())
+        self.bodies.append(weakref.ref(body))
+        return web.Response(body=body)
+
+    async def _large_refused(self, request: web.Request) -> web.Response:
+        body = InPieces(bytes(2 * PIECE), UnderWay())
+        self.bodies.append(weakref.ref(body))
+        raise web.HTTPServiceUnavailable
 
     async def _broken(self, request: web.Request) -> web.Response:
         raise RuntimeError("a defect")

@@ -399,3 +399,18 @@ def test_while_much_is_under_way_only_little_is_sent_and_what_others_are_receivi
     assert under_way.has_room(bytes(http.LITTLE))
     under_way.end(another)
     assert under_way.has_room(large)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "large"), ("HEAD", "large"), ("GET", "large-refused")]
+)
+@in_virtual_time
+async def test_of_what_was_sent_nothing_is_kept_while_a_client_may_ask_again(
+    method: str, path: str
+) -> None:
+    async with serving() as served, connected(served) as client:
+        client.send(f"{method} /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await (client.reader.readuntil(b"\r\n\r\n") if method == "HEAD" else client.answer())
+        (body,) = served.bodies
+        await until(lambda: body() is None)
+        assert await client.get() == 200
